@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make run` and `make test`. Python 3.11 or newer is enough.
+PYTHON ?= python3.11
+PORT ?= 8000
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check e2e clean
+
+help:  ## Show what there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: $(READY)  ## Run everything on this machine (PORT=8000)
+	@exec $(PY) -m infra.local --port $(PORT)
+
+demo: $(READY)  ## Invite the 200 sample people and show what it took
+	@$(PY) -m infra.demo
+
+test: $(READY)  ## Run the tests
+	@$(PY) -m pytest -n 2 tests/unit tests/contract tests/emulator tests/local_cloud tests/functional
+
+check: $(READY)  ## Lint, types, architecture
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy chalicelib infra app.py
+	@$(VENV)/bin/cfn-lint infra/template.yaml
+	@$(PY) -m pytest tests/contract
+
+e2e: $(READY)  ## Package the project and run its zip on an emulator of AWS
+	@$(PY) -m tests.e2e.ministack install
+	@$(PY) -m pytest tests/e2e
+
+clean:  ## Remove what was installed and built
+	rm -rf $(VENV) .peers build .pytest_cache .mypy_cache .ruff_cache

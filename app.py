@@ -1,0 +1,62 @@
+"""Every way in: HTTP routes, one function per queue, schedules. A table of contents."""
+
+from typing import Any, cast
+
+from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, SQSEvent
+
+from chalicelib.kernel import edge, http
+from chalicelib.kernel.jobs import api as jobs_api
+from chalicelib.kernel.notify import api as notifications_api
+from chalicelib.kernel.settings import settings
+from chalicelib.people import api as people_api
+
+app = Chalice("backburner")
+edge.install(app)
+
+
+@app.authorizer(ttl_seconds=300)
+def authorize(request: AuthRequest) -> AuthResponse:
+    """Say who calls, by the bearer token."""
+    from chalicelib.kernel import auth
+
+    return auth.authorize(request.token)
+
+
+for domain in (people_api, jobs_api, notifications_api):
+    http.mount(app, domain.routes, authorize)
+
+
+@app.on_sqs_message(queue=settings.resource("notify"), batch_size=10)
+def notify(event: SQSEvent) -> Any:
+    """Deliver e-mail and SMS that somebody waits for."""
+    return _drain(event)
+
+
+@app.on_sqs_message(queue=settings.resource("work"), batch_size=10)
+def work(event: SQSEvent) -> Any:
+    """Run the jobs of the domains."""
+    return _drain(event)
+
+
+@app.on_sqs_message(queue=settings.resource("bulk"), batch_size=10)
+def bulk(event: SQSEvent) -> Any:
+    """Run imports, campaigns and reports."""
+    return _drain(event)
+
+
+@app.schedule("rate(1 minute)")
+def sweep(event: CloudWatchEvent) -> None:
+    """Push waiting jobs that a crash, a throttle or an outage left behind."""
+    from chalicelib.kernel.jobs import outbox
+
+    outbox.sweep(lambda: _remaining_seconds(event) > outbox.SWEEP_RESERVE_SECONDS)
+
+
+def _drain(event: SQSEvent) -> Any:
+    from chalicelib.kernel.jobs import worker
+
+    return worker.drain(event.to_dict(), _remaining_seconds(event))
+
+
+def _remaining_seconds(event: SQSEvent | CloudWatchEvent) -> float:
+    return float(cast("Any", event.context).get_remaining_time_in_millis()) / 1000

@@ -1,0 +1,1 @@
+"""What every domain stands on: requests, records, jobs, notices, tenants. It names no domain."""

@@ -1,0 +1,37 @@
+"""Time in UTC, and ids that sort by time."""
+
+import os
+import time
+from datetime import UTC, datetime
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def epoch_seconds() -> int:
+    """Whole seconds since 1970, as DynamoDB's TTL and our leases count."""
+    return int(time.time())
+
+
+def iso(moment: datetime) -> str:
+    """`2026-11-22T10:15:30.123Z`: sorts as text in the order of time."""
+    return (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+    )
+
+
+def iso_seconds(epoch: int) -> str:
+    """The moment `epoch` seconds after 1970, in the same form as `iso`."""
+    return iso(datetime.fromtimestamp(epoch, UTC))
+
+
+def new_id() -> str:
+    """26 characters, 48 bits of milliseconds and 80 random ones, in the order of creation.
+
+    The layout is that of a ULID (https://github.com/ulid/spec), in lower case.
+    """
+    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

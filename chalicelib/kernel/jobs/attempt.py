@@ -1,0 +1,143 @@
+"""One attempt at one job: claim, run, mark. What becomes of its message is the Outcome."""
+
+import time
+from dataclasses import dataclass
+from typing import Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.kernel import aws, clock, telemetry
+from chalicelib.kernel.errors import AppError, Retry, Skip, Unconfirmed
+from chalicelib.kernel.jobs import ledger, outbox, registry, retry
+from chalicelib.kernel.jobs.ledger import Claim, Job
+from chalicelib.kernel.jobs.registry import Context, Declared, Marks
+from chalicelib.kernel.settings import settings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of a message, and a word for the metric."""
+
+    word: str
+    delete: bool
+    hidden_seconds: int | None = None  #: None: for the queue's visibility timeout
+
+    @classmethod
+    def drop(cls, word: str) -> Self:
+        """The message has done its work."""
+        return cls(word, delete=True)
+
+    @classmethod
+    def keep(cls, word: str, hidden_seconds: int | None = None) -> Self:
+        """The message comes back; beyond the longest wait in a queue the sweep brings it back."""
+        if hidden_seconds is not None and hidden_seconds > retry.LONGEST_IN_QUEUE_SECONDS:
+            return cls(word, delete=True)
+        return cls(word, delete=False, hidden_seconds=hidden_seconds)
+
+
+def run(type_: str, tenant_id: str, job_id: str, deadline: float) -> Outcome:
+    """Claims the job and runs it if it is its time; safe for any number of copies of a message.
+
+    A job of an unknown name is parked, not failed: a newer release may have sent it.
+    """
+    try:
+        declared = registry.find(type_)
+    except registry.UnknownJob:
+        telemetry.log.warning("unknown job parked", type=type_, job=job_id)
+        return Outcome.keep("unknown", retry.LONGEST_IN_QUEUE_SECONDS)
+    taken = ledger.claim(tenant_id, job_id)
+    if not isinstance(taken, Claim):
+        return _not_ours(taken)
+    with telemetry.measured() as meter:
+        outcome = _run_claimed(declared, taken, deadline)
+        telemetry.log.info(
+            "job",
+            type=type_,
+            job=job_id,
+            tenant=tenant_id,
+            channel=taken.job.channel,
+            outcome=outcome.word,
+            attempt=int(taken.job.attempts),
+            ms=round(meter.elapsed_ms(), 1),
+            aws_calls=len(meter.calls),
+        )
+    return outcome
+
+
+def _not_ours(job: Job | None) -> Outcome:
+    """A copy of a message whose job has ended, is running elsewhere, or waits for its time."""
+    if job is None or job.ended:
+        return Outcome.drop("copy")
+    until = job.lease_until if job.status == "running" else job.not_before
+    return Outcome.keep("copy", max(1, int(until or 0) - clock.epoch_seconds() + 1))
+
+
+def _run_claimed(declared: Declared, claim: Claim, deadline: float) -> Outcome:
+    job = claim.job
+    if claim.took_over:
+        ledger.note_lost_attempt(job)
+        if not declared.repeats_lost_attempts:
+            return _fail(job, "an attempt ended without a result; this is sent at most once")
+    if job.attempts > job.max_attempts:
+        return _fail(job, "all attempts ended without a result")
+    ends = min(deadline, time.monotonic() + declared.timeout_seconds)
+    try:
+        marks = declared.run(Context(str(job.tenant), job, ends), **job.arguments)
+    except Skip as skip:
+        return _end(job, "skipped", str(skip))
+    except Retry as later:
+        return _hold(declared, job, later)
+    except AppError as error:
+        return _fail(job, error.detail)
+    except Unconfirmed as error:
+        if not declared.repeats_lost_attempts:
+            return _fail(job, f"{error}; this is sent at most once")
+        return _again(declared, job, "unconfirmed", str(error))
+    except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
+        telemetry.log.exception("job raised", type=job.type, job=job.id)
+        return _again(declared, job, "error", f"{type(error).__name__}: {error}"[:500])
+    return _end(job, "done", None, marks)
+
+
+def _end(job: Job, status: str, reason: str | None, marks: Marks | None = None) -> Outcome:
+    marked = ledger.finish(job, status, reason, **(marks or {}))
+    return Outcome.drop(status if marked else "late")
+
+
+def _hold(declared: Declared, job: Job, later: Retry) -> Outcome:
+    if later.charged:
+        return _again(declared, job, "retry", later.reason, later.after_seconds)
+    decision = retry.after_hold(declared.retry, int(job.holds) + 1, later.after_seconds)
+    return _wait(job, "held", later.reason, decision.wait_seconds, charged=False)
+
+
+def _again(
+    declared: Declared, job: Job, outcome: str, detail: str, after_seconds: int | None = None
+) -> Outcome:
+    decision = retry.after_failure(declared.retry, int(job.attempts), int(job.max_attempts))
+    if isinstance(decision, retry.GiveUp):
+        return _fail(job, detail)
+    wait_seconds = decision.wait_seconds if after_seconds is None else after_seconds
+    return _wait(job, outcome, detail, wait_seconds, charged=True)
+
+
+def _wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> Outcome:
+    seconds = retry.with_jitter(wait_seconds)
+    if not ledger.wait(job, outcome, detail, seconds, charged=charged):
+        return Outcome.drop("late")
+    return Outcome.keep(outcome, seconds)
+
+
+def _fail(job: Job, reason: str) -> Outcome:
+    """The job is dead: `failed` in the ledger, a copy of its message in the dead-letter queue."""
+    if not ledger.finish(job, "failed", reason):
+        return Outcome.drop("late")
+    telemetry.log.error("job failed", type=job.type, job=job.id, tenant=job.tenant)
+    try:
+        url = aws.queue_url(settings.resource(f"{job.queue}-dead"))
+        body = outbox.message_of(job)["MessageBody"]
+        aws.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    except (BotoCoreError, ClientError) as error:
+        # The ledger is the truth; the copy is for those who watch queues.
+        telemetry.log.warning("no dead-letter copy", job=job.id, error=type(error).__name__)
+    return Outcome.drop("failed")

@@ -1,0 +1,228 @@
+"""The ledger: one row per job, which decides what is true of it. Queues only remind.
+
+Table `kernel`, keys (tenant, "job#" + id), ids in the order of creation.
+
+    index due         rows not ended, by (shard, due_at)   found by outbox.sweep
+    index recipient   notices by (tenant + recipient, id)  found by list_notifications
+
+A row changes only by conditional writes. `claim` takes it for `lease_seconds` under a new token;
+every later change by that worker is conditional on the token, so one that comes late changes
+nothing. Attempts are counted by claims: a job that kills its process is counted too.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib.kernel import clock
+from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import KernelRecord
+
+PREFIX = "job#"
+_HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
+ENDED = frozenset({"done", "failed", "skipped", "cancelled", "expired"})
+SECONDS_IN_A_DAY = 86_400
+
+
+class Job(KernelRecord):
+    """Row of a job; a notification is a job that has a channel."""
+
+    type = UnicodeAttribute()  #: the job's registered name, such as people.invitation
+    queue = UnicodeAttribute()  #: notify, work or bulk
+    status = UnicodeAttribute()  #: queued, running, or one of ENDED
+    args = UnicodeAttribute(default="{}")  #: JSON object handed to the job's function
+    attempts = NumberAttribute(default=0)  #: claims that were charged
+    max_attempts = NumberAttribute()
+    holds = NumberAttribute(default=0)  #: waits for a limit or an outage, which charge nothing
+    history: ListAttribute[Any] = ListAttribute(
+        default=list
+    )  #: {at, outcome, detail, wait_seconds} per failed try
+    last_error = UnicodeAttribute(null=True)
+    channel = UnicodeAttribute(null=True)  #: email or sms
+    recipient = UnicodeAttribute(null=True)
+    recipient_key = UnicodeAttribute(null=True)
+    provider_message_id = UnicodeAttribute(null=True)
+    batch_id = UnicodeAttribute(null=True)
+    claim_token = UnicodeAttribute(null=True)
+    lease_until = NumberAttribute(null=True)  #: epoch seconds
+    not_before = NumberAttribute(null=True)  #: epoch seconds of the next attempt
+    due_shard = UnicodeAttribute(null=True)
+    due_at = NumberAttribute(null=True)  #: epoch seconds; the sweep pushes the row after it
+    due_step_seconds = NumberAttribute(null=True)  #: the sweep's next step for this row
+    created_at = UnicodeAttribute()
+    finished_at = UnicodeAttribute(null=True)
+
+    @property
+    def id(self) -> str:
+        return str(self.sk).removeprefix(PREFIX)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(json.loads(self.args))
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job taken by this worker until `job.lease_until`."""
+
+    job: Job
+    took_over: bool  #: True when an earlier attempt ended without a word: crashed or too slow
+
+
+def new(
+    tenant_id: str,
+    type_: str,
+    args: Mapping[str, Any],
+    *,
+    queue: str,
+    tries: int,
+    channel: str | None = None,
+    recipient: str | None = None,
+) -> Job:
+    """A row for a job that waits from now, to be saved with its cause."""
+    job_id = clock.new_id()
+    return Job(
+        tenant_id,
+        PREFIX + job_id,
+        type=type_,
+        queue=queue,
+        status="queued",
+        args=json.dumps(dict(args), ensure_ascii=False, separators=(",", ":")),
+        max_attempts=tries,
+        channel=channel,
+        recipient=recipient,
+        recipient_key=recipient and recipient_key(tenant_id, recipient),
+        due_shard=_shard(job_id),
+        due_at=clock.epoch_seconds() + settings.push_grace_seconds,
+        due_step_seconds=2 * settings.push_grace_seconds,
+        created_at=clock.iso(clock.now()),
+    )
+
+
+def recipient_key(tenant_id: str, recipient: str) -> str:
+    return f"{tenant_id}#{recipient.lower()}"
+
+
+def _shard(job_id: str) -> str:
+    return str(zlib.crc32(job_id.encode()) % settings.due_shards)
+
+
+def get(tenant_id: str, job_id: str, *, consistent: bool = False) -> Job | None:
+    try:
+        return Job.get(tenant_id, PREFIX + job_id, consistent_read=consistent)
+    except Job.DoesNotExist:
+        return None
+
+
+def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
+    """Takes the job if it is its time: a Claim; else the row as it is; None if there is no row.
+
+    Safe to repeat: an answer that was lost is recognised by the token. A row left running beyond
+    its lease is taken over only from the very claim that was seen, so of two workers one gets it.
+    """
+    token, now = clock.new_id(), clock.epoch_seconds()
+    waiting = (Job.status == "queued") & (Job.not_before.does_not_exist() | (Job.not_before <= now))
+    job = Job(tenant_id, PREFIX + job_id)
+    if _change(job, _claiming(token, now), waiting):
+        return Claim(job, took_over=False)
+    seen = get(tenant_id, job_id, consistent=True)
+    if seen is None or seen.claim_token == token:
+        return seen and Claim(seen, took_over=False)
+    if seen.status != "running" or seen.lease_until >= now:
+        return seen
+    if _change(seen, _claiming(token, now), Job.claim_token == seen.claim_token):
+        return Claim(seen, took_over=True)
+    return get(tenant_id, job_id, consistent=True)
+
+
+def _claiming(token: str, now: int) -> list[Action]:
+    lease_until = now + settings.lease_seconds
+    return [
+        Job.status.set("running"),
+        Job.claim_token.set(token),
+        Job.lease_until.set(lease_until),
+        Job.due_at.set(lease_until + settings.push_grace_seconds),
+        Job.attempts.set(Job.attempts + 1),
+    ]
+
+
+def finish(job: Job, status: str, reason: str | None = None, **marks: str | None) -> bool:
+    """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
+
+    `marks` are further attributes to keep, such as the provider's message id. The row leaves the
+    index of waiting jobs and is deleted after the retention period.
+    """
+    now = clock.now()
+    expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
+    actions: list[Action] = [
+        Job.status.set(status),
+        Job.finished_at.set(clock.iso(now)),
+        Job.expires_at.set(expires),
+        *(attribute.remove() for attribute in (Job.due_at, Job.due_shard, Job.lease_until)),
+        *(getattr(Job, name).set(value) for name, value in marks.items() if value is not None),
+    ]
+    if reason is not None:
+        actions.append(Job.last_error.set(reason))
+    if status == "failed":
+        actions.append(Job.history.set(_with_entry(job, status, reason or "", None)))
+    return _change(job, actions, Job.claim_token == job.claim_token)
+
+
+def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> bool:
+    """Puts a claimed job back to wait; an uncharged wait gives its attempt back.
+
+    False when the claim was lost to another worker, then nothing changed.
+    """
+    not_before = clock.epoch_seconds() + wait_seconds
+    actions: list[Action] = [
+        Job.status.set("queued"),
+        Job.not_before.set(not_before),
+        Job.due_at.set(not_before + settings.push_grace_seconds),
+        Job.due_step_seconds.set(2 * settings.push_grace_seconds),
+        Job.last_error.set(detail),
+        Job.history.set(_with_entry(job, outcome, detail, wait_seconds)),
+        *(attribute.remove() for attribute in (Job.claim_token, Job.lease_until)),
+    ]
+    if not charged:
+        actions += [Job.attempts.set(Job.attempts - 1), Job.holds.set(Job.holds + 1)]
+    return _change(job, actions, Job.claim_token == job.claim_token)
+
+
+def note_lost_attempt(job: Job) -> None:
+    """Adds to a taken-over job's history that the attempt before ended without a word."""
+    entry = _with_entry(job, "lost", "the attempt before ended without a result", None)
+    _change(job, [Job.history.set(entry)], Job.claim_token == job.claim_token)
+
+
+def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -> list[Any]:
+    entry: dict[str, Any] = {
+        "at": clock.iso(clock.now()),
+        "attempt": int(job.attempts),
+        "outcome": outcome,
+        "detail": detail,
+    }
+    if wait_seconds is not None:
+        entry["wait_seconds"] = wait_seconds
+    return [*job.history, entry][-_HISTORY_KEPT:]
+
+
+def _change(job: Job, actions: list[Action], condition: Condition) -> bool:
+    """One conditional write; on success `job` holds the row as it is now."""
+    try:
+        job.update(actions=actions, condition=condition)
+    except UpdateError as error:
+        if error.cause_response_code == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True

@@ -1,0 +1,107 @@
+"""Jobs by name. Declaring one is one decorator; there is no second list to forget.
+
+    @job(queue="bulk", tries=5, timeout_seconds=60, retry=Backoff(first_seconds=30))
+    def import_rows(ctx: Context, *, upload_id: str, chunk: int) -> None: ...
+
+in `chalicelib/people/jobs.py` is `people.import_rows`. A name leads to its module, which is
+imported when the first message for it arrives: the API function never loads what only workers
+use.
+"""
+
+import importlib
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.jobs.retry import Backoff
+
+Queue = Literal["notify", "work", "bulk"]
+QUEUES: tuple[Queue, ...] = ("notify", "work", "bulk")
+Marks = dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a running job knows of itself."""
+
+    tenant_id: str
+    job: Job
+    deadline: float = field(default=float("inf"))  #: of time.monotonic()
+
+    def remaining_seconds(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A declared job: how it is queued, tried and run."""
+
+    name: str
+    queue: Queue
+    tries: int
+    timeout_seconds: int
+    retry: Backoff
+    run: Callable[..., Marks | None]  #: run(context, **args) -> attributes to keep on the row
+    channels: tuple[str, ...] = ()  #: of a notice
+    repeats_lost_attempts: bool = True  #: False: an attempt that ended without a word is the last
+
+
+class UnknownJob(LookupError):
+    """No module declares a job of this name: it may come from a newer release."""
+
+
+_declared: dict[str, Declared] = {}
+
+
+def job(
+    *,
+    queue: Queue = "work",
+    tries: int = 5,
+    timeout_seconds: int = 50,
+    retry: Backoff | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Declares a job: a function that may run more than once and must be safe to repeat.
+
+    `tries` counts charged attempts. `timeout_seconds` must leave the lease some margin; an attempt
+    that takes longer is treated as lost and its job is run again.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        name = name_of(function)
+        add(Declared(name, queue, tries, timeout_seconds, retry or Backoff(), function))
+        return function
+
+    return register
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """`people.invitation` for a function `invitation` of a module in `chalicelib/people/`."""
+    return f"{function.__module__.split('.')[-2]}.{function.__name__}"
+
+
+def add(declared: Declared) -> None:
+    """Registers; two declarations of one name are a mistake of the code."""
+    if _declared.get(declared.name, declared).run is not declared.run:
+        raise ValueError(f"two jobs are called {declared.name}")
+    _declared[declared.name] = declared
+
+
+def find(name: str) -> Declared:
+    """The job or notice of this name; raises UnknownJob."""
+    if name not in _declared:
+        domain = name.partition(".")[0]
+        for part in ("jobs", "notices"):
+            _import(f"chalicelib.{domain}.{part}")
+    try:
+        return _declared[name]
+    except KeyError:
+        raise UnknownJob(name) from None
+
+
+def _import(module: str) -> None:
+    package = module.rpartition(".")[0]
+    if package.isascii() and importlib.util.find_spec(package) and importlib.util.find_spec(module):
+        importlib.import_module(module)

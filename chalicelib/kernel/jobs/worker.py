@@ -1,0 +1,168 @@
+"""One batch of messages: claim each job, run it, mark it, and say what becomes of its message.
+
+The rule that loses nothing and repeats no success, whether or not the event source mapping
+reports batch item failures (Chalice cannot set that): claim with a lease, do, mark; then delete
+each success and hide each failure until its time, and raise. Only when the deployment has set the
+mapping's flag and told the function so (`PARTIAL_BATCH`) are failures returned instead.
+The ledger decides when a job is dead, never SQS's receive count.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.kernel import aws, telemetry
+from chalicelib.kernel.jobs import attempt, outbox
+from chalicelib.kernel.jobs.attempt import Outcome
+from chalicelib.kernel.jobs.retry import LONGEST_IN_QUEUE_SECONDS
+from chalicelib.kernel.settings import settings
+
+#: No new job is taken with less time left than this: it could not be marked.
+_LEAST_SECONDS = 2.0
+#: A message of a newer release waits this long for workers that know it.
+_PARKED_SECONDS = LONGEST_IN_QUEUE_SECONDS
+
+Record = dict[str, Any]
+
+
+class BatchIncomplete(Exception):
+    """Some messages of the batch go back to their queue. Expected: the mapping keeps them."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a queue brought, read."""
+
+    type: str
+    tenant_id: str
+    job_id: str
+
+
+class Unreadable(ValueError):
+    """The message is none of ours."""
+
+
+def read(body: str) -> Message | None:
+    """The message, None when its version is newer than this release. Raises Unreadable."""
+    try:
+        content = json.loads(body)
+        if int(content["v"]) > outbox.MESSAGE_VERSION:
+            return None
+        parts = (content["type"], content["tenant"], content["job"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unreadable(type(error).__name__) from error
+    if not all(isinstance(part, str) and part for part in parts):
+        raise Unreadable("empty or no text")
+    return Message(*parts)
+
+
+def drain(event: dict[str, Any], remaining_seconds: float) -> dict[str, Any] | None:
+    """Works a batch as Lambda delivers it, its records side by side in threads.
+
+    Returns the answer for a mapping that reports batch item failures. Raises BatchIncomplete for
+    one that does not, when any message has to come back.
+    """
+    records: list[Record] = event["Records"]
+    deadline = time.monotonic() + remaining_seconds
+    outcomes = _work(records, deadline)
+    _count(outcomes.values())
+    kept = {id_: outcome for id_, outcome in outcomes.items() if not outcome.delete}
+    if not kept:
+        return {"batchItemFailures": []} if settings.partial_batch else None
+    return _give_back(records, outcomes, kept)
+
+
+def _work(records: list[Record], deadline: float) -> dict[str, Outcome]:
+    """Each record's outcome by message id; one not finished in time stays with its queue."""
+    pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="job")
+    running: dict[str, Future[Outcome]] = {
+        record["messageId"]: pool.submit(_guarded, record, deadline) for record in records
+    }
+    wait(running.values(), timeout=max(0.0, deadline - time.monotonic() - _LEAST_SECONDS / 2))
+    # Threads cannot be ended: a job that is still running keeps its lease and is run again after.
+    pool.shutdown(wait=False, cancel_futures=True)
+    return {
+        id_: future.result() if future.done() and not future.cancelled() else Outcome.keep("slow")
+        for id_, future in running.items()
+    }
+
+
+def _guarded(record: Record, deadline: float) -> Outcome:
+    if deadline - time.monotonic() < _LEAST_SECONDS:
+        return Outcome.keep("no-time", 0)
+    try:
+        return _handle(record, deadline)
+    except Exception as error:  # noqa: BLE001  the store is down, say: the message comes back
+        telemetry.log.exception("message kept", error=type(error).__name__)
+        return Outcome.keep("error")
+
+
+def _handle(record: Record, deadline: float) -> Outcome:
+    try:
+        message = read(record["body"])
+    except Unreadable as error:
+        return _bury(record, str(error))
+    if message is None:
+        return Outcome.keep("newer", _PARKED_SECONDS)
+    return attempt.run(message.type, message.tenant_id, message.job_id, deadline)
+
+
+def _bury(record: Record, why: str) -> Outcome:
+    """Moves a message that is none of ours to the dead-letter queue."""
+    telemetry.log.error("unreadable message", message_id=record["messageId"], why=why)
+    name = _queue_name(record)
+    aws.client("sqs").send_message(
+        QueueUrl=aws.queue_url(f"{name}-dead"), MessageBody=record["body"]
+    )
+    return Outcome.drop("unreadable")
+
+
+def _count(outcomes: Iterable[Outcome]) -> None:
+    counts = Counter(outcome.word for outcome in outcomes)
+    telemetry.emit({f"jobs_{word.replace('-', '_')}": count for word, count in counts.items()})
+
+
+def _give_back(
+    records: list[Record], outcomes: dict[str, Outcome], kept: dict[str, Outcome]
+) -> dict[str, Any]:
+    url = aws.queue_url(_queue_name(records[0]))
+    handles = {record["messageId"]: record["receiptHandle"] for record in records}
+    _hide(url, handles, kept)
+    if settings.partial_batch:
+        return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in kept]}
+    done = [handles[id_] for id_ in outcomes if id_ not in kept]
+    _tell(
+        "delete_message_batch",
+        url,
+        [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(done)],
+    )
+    raise BatchIncomplete(f"{len(kept)} of {len(records)} messages wait for another try")
+
+
+def _hide(url: str, handles: dict[str, str], kept: dict[str, Outcome]) -> None:
+    """Sets when each kept message is seen again; without it the queue's own time-out counts."""
+    entries = [
+        {"Id": str(at), "ReceiptHandle": handles[id_], "VisibilityTimeout": outcome.hidden_seconds}
+        for at, (id_, outcome) in enumerate(kept.items())
+        if outcome.hidden_seconds is not None
+    ]
+    _tell("change_message_visibility_batch", url, entries)
+
+
+def _tell(operation: str, url: str, entries: list[dict[str, Any]]) -> None:
+    """A call that only spares work: without it the messages come back and find their jobs done."""
+    try:
+        for at in range(0, len(entries), 10):
+            getattr(aws.client("sqs"), operation)(QueueUrl=url, Entries=entries[at : at + 10])
+    except (BotoCoreError, ClientError) as error:
+        telemetry.log.warning("queue not told", operation=operation, error=type(error).__name__)
+
+
+def _queue_name(record: Record) -> str:
+    return str(record["eventSourceARN"]).rpartition(":")[2]

@@ -1,0 +1,76 @@
+"""Reading notifications: a notification is a job seen from its recipient."""
+
+from typing import Any, Literal
+
+from chalicelib.kernel import paging
+from chalicelib.kernel.errors import NotFound
+from chalicelib.kernel.http import Reply, Routes
+from chalicelib.kernel.jobs import ledger, lists
+from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.paging import PageQuery
+from chalicelib.kernel.tenancy import MANAGERS, Caller
+
+routes = Routes()
+
+Status = Literal[
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "bounced",
+    "complained",
+    "failed",
+    "suppressed",
+    "skipped",
+    "expired",
+    "cancelled",
+]
+_SEEN_AS = {"running": "sending", "done": "sent"}
+_IN_LEDGER = {seen: word for word, seen in _SEEN_AS.items()}
+
+
+class NotificationsQuery(PageQuery, frozen=True, kw_only=True):
+    """Filters of the list of notifications."""
+
+    recipient: str | None = None
+    status: Status | None = None
+    kind: str | None = None
+
+
+@routes.get("/admin/v1/notifications", allow=MANAGERS)
+def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
+    """One row per message and channel, newest first."""
+    status = query.status and _IN_LEDGER.get(query.status, query.status)
+    if query.recipient:
+        wanted = lists.matching(status=status, type=query.kind)
+        listing = lists.to_recipient(caller.tenant_id, query.recipient, wanted)
+    else:
+        wanted = lists.matching(only_notices=True, status=status, type=query.kind)
+        listing = lists.newest(caller.tenant_id, wanted)
+    page = paging.read([listing], query, caller.tenant_id, "notifications")
+    return Reply([view(job) for job in page.items], meta=page.meta)
+
+
+@routes.get("/admin/v1/notifications/{notification_id}", allow=MANAGERS)
+def get_notification(caller: Caller, notification_id: str) -> Reply:
+    """One message."""
+    job = ledger.get(caller.tenant_id, notification_id)
+    if job is None or job.channel is None:
+        raise NotFound("No notification of this id")
+    return Reply(view(job))
+
+
+def view(job: Job) -> dict[str, Any]:
+    """A message as the API shows it: never `sent` for what is only queued."""
+    return {
+        "id": job.id,
+        "kind": job.type,
+        "channel": job.channel,
+        "recipient": job.recipient,
+        "status": _SEEN_AS.get(job.status, job.status),
+        "attempts": int(job.attempts),
+        "provider_message_id": job.provider_message_id,
+        "error": job.last_error,
+        "created_at": job.created_at,
+        "sent_at": job.finished_at if job.status == "done" else None,
+    }

@@ -1,0 +1,84 @@
+"""What an answer of SES or SNS means for a job: held, failed for good, or unconfirmed.
+
+Neither service has an idempotency token, so a lost answer leaves open whether the message went
+out. Error names: https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html and
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
+
+from chalicelib.kernel.errors import AppError, Retry, Unconfirmed
+
+#: A limit or an outage: nothing was sent, and the job is not at fault.
+HELD_CODES = frozenset(
+    {
+        "AccountSuspendedException",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "SendingPausedException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+#: The service will never take this message.
+REFUSED_CODES = frozenset(
+    {
+        "BadRequestException",
+        "InvalidParameter",
+        "InvalidParameterException",
+        "InvalidParameterValue",
+        "MessageRejected",
+        "OptedOut",
+        "ParameterValueInvalid",
+        "ValidationException",
+    }
+)
+
+
+class Refused(AppError):
+    """The provider refuses this message for good"""
+
+    STATUS = 422
+
+
+def sent(service: str, call: Callable[[], dict[str, Any]]) -> str:
+    """The provider's message id. Raises Retry (not sent, not the job's fault), Refused (never),
+    Unconfirmed (perhaps sent), or what the SDK raised (not sent, costs an attempt).
+    """
+    try:
+        return str(call()["MessageId"])
+    except ClientError as error:
+        raise _meaning(service, error.response) or error from error
+    except (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError) as error:
+        raise Retry(f"{service} cannot be reached: {type(error).__name__}") from error
+    except BotoCoreError as error:
+        raise Unconfirmed(f"{service} gave no answer: {type(error).__name__}") from error
+
+
+def _meaning(service: str, answer: dict[str, Any]) -> Exception | None:
+    code = str(answer.get("Error", {}).get("Code", ""))
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in HELD_CODES or status in (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ):
+        return Retry(f"{service}: {code}")
+    if code in REFUSED_CODES:
+        return Refused(f"{service} refused the message: {code}")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unconfirmed(f"{service} failed: {code}")
+    return None

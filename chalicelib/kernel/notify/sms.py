@@ -1,0 +1,68 @@
+"""SMS by SNS, and how many segments a text costs."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.kernel import aws
+from chalicelib.kernel.errors import Invalid, Skip
+from chalicelib.kernel.notify import providers
+from chalicelib.kernel.settings import settings
+
+#: The GSM 03.38 alphabet; those of its extension table cost two septets (3GPP TS 23.038).
+_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENDED = frozenset("^{}\\[~]|€\f")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What a text costs to send."""
+
+    encoding: str  #: GSM-7 or UCS-2
+    count: int
+
+
+def segments(text: str) -> Segments:
+    """Segments as carriers count them: 160 or 70 units in one, 153 or 67 in each of several."""
+    if all(letter in _BASIC or letter in _EXTENDED for letter in text):
+        units, single, joined, encoding = sum(map(_septets, text)), 160, 153, "GSM-7"
+    else:
+        units, single, joined, encoding = len(text.encode("utf-16-be")) // 2, 70, 67, "UCS-2"
+    return Segments(encoding, 1 if units <= single else -(-units // joined))
+
+
+def _septets(letter: str) -> int:
+    return 2 if letter in _EXTENDED else 1
+
+
+def send(text: str, *, to: str, tags: dict[str, str]) -> str:
+    """Sends one SMS; returns SNS's message id. Errors as `providers.sent`.
+
+    Raises Skip when SMS is not configured, Invalid for a number outside E.164 or a text longer
+    than the settings allow. Not safe to repeat by itself: the claim of the job guards it.
+    """
+    if not settings.sms_enabled:
+        raise Skip("sms-not-configured")
+    if not _E164.match(to):
+        raise Invalid("The phone number is not in E.164 form")
+    count = segments(text).count
+    if count > settings.sms_max_segments:
+        raise Invalid(f"The SMS has {count} segments; {settings.sms_max_segments} are allowed")
+    attributes: dict[str, Any] = {name: _attribute(value) for name, value in tags.items()}
+    attributes["AWS.SNS.SMS.SMSType"] = _attribute("Transactional")
+    if settings.sms_sender_id:
+        attributes["AWS.SNS.SMS.SenderID"] = _attribute(settings.sms_sender_id)
+    return providers.sent(
+        "SNS",
+        lambda: aws.client("sns").publish(
+            PhoneNumber=to, Message=text, MessageAttributes=attributes
+        ),
+    )
+
+
+def _attribute(value: str) -> dict[str, str]:
+    return {"DataType": "String", "StringValue": value}

@@ -1,0 +1,90 @@
+"""Settings, read once from the environment when this module is imported.
+
+Only this module sees `os.environ`. Every setting has a default and a bad value falls back to it,
+because a Lambda function that fails at import answers nothing at all; what was wrong is kept in
+`settings.problems`, which the doctor and the start-up log show.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One deployment's settings. Each field is the environment variable of the same name."""
+
+    stage: str = "local"  #: part of every resource's name
+    public_url: str = ""  #: address that links start with; empty: taken from the request
+    cors_origins: str = ""  #: origins allowed to call from a browser, comma-separated
+
+    issuer: str = ""  #: OpenID Connect issuer whose tokens are accepted
+    audience: str = ""  #: value that the audience claim must hold
+    jwks_url: str = ""  #: where the issuer publishes its keys
+    token_algorithms: str = "RS256,ES256"  # noqa: S105 #: signature algorithms accepted, comma-separated
+    audience_claim: str = "aud"  #: a Cognito access token has `client_id` instead
+    tenant_claim: str = "tenant_id"
+    role_claim: str = "role"
+    token_leeway_seconds: int = 30  #: how far the issuer's clock may be off
+
+    signing_keys: str = ""  #: comma-separated secrets; the first signs, all verify
+
+    queue_url_base: str = ""  #: queue addresses without their names; empty: asked from SQS once
+    partial_batch: bool = False  #: True only when the mapping reports batch item failures
+    lease_seconds: int = 90  #: a claimed job is another worker's after this; >= function timeout
+    push_grace_seconds: int = 60  #: a waiting job is due for the sweep this long after its time
+    sweep_max_step_seconds: int = 3600  #: longest pause between two pushes of one waiting job
+    due_shards: int = 8  #: partitions of the index that the sweep reads
+    worker_threads: int = 10  #: jobs of one batch worked at a time
+
+    sender_email: str = "no-reply@example.com"  #: verified SES identity that mails come from
+    configuration_set: str = ""  #: SES configuration set, for events; empty: none
+    sms_enabled: bool = False  #: SMS notices are skipped with a reason unless True
+    sms_sender_id: str = ""  #: alphanumeric sender shown on SMS where countries allow it
+    sms_max_segments: int = 4  #: a longer SMS is refused rather than paid for
+
+    retention_days: int = 30  #: finished jobs and notifications are kept this long
+    config_cache_seconds: int = 60  #: tenants and keys are read at most this often
+    log_level: str = "INFO"
+    problems: tuple[str, ...] = field(default=(), compare=False)
+
+    def resource(self, thing: str) -> str:
+        """The stage's name for a table, queue or topic."""
+        return f"backburner-{self.stage}-{thing}"
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """The comma-separated setting `name` as its parts."""
+        return tuple(part.strip() for part in str(getattr(self, name)).split(",") if part.strip())
+
+
+_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def _parse(kind: Any, text: str) -> Any:
+    if kind in (bool, "bool"):
+        return _WORDS[text.strip().lower()]
+    if kind in (int, "int"):
+        number = int(text)
+        if number < 0:
+            raise ValueError(text)
+        return number
+    return text
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ`; a value that cannot be read keeps its default and is reported."""
+    values: dict[str, Any] = {}
+    problems = []
+    for item in fields(Settings):
+        text = environ.get(item.name.upper())
+        if text is None or item.name == "problems":
+            continue
+        try:
+            values[item.name] = _parse(item.type, text)
+        except (KeyError, ValueError):
+            problems.append(f"{item.name.upper()}={text!r} is not a {item.type}")
+    return replace(Settings(), **values, problems=tuple(problems))
+
+
+settings = read(os.environ)

@@ -1,0 +1,41 @@
+"""Signed, unstored values: links' tokens and list cursors.
+
+`seal` joins a payload with its HMAC-SHA256 under the first signing key, `open_seal` accepts any
+key in settings, so that keys rotate without breaking what is out. A purpose keeps one kind of
+value from being used as another (RFC 2104; purposes as in NIST SP 800-108's labels).
+"""
+
+import base64
+import hashlib
+import hmac
+
+from chalicelib.kernel.settings import settings
+
+_MAC_BYTES = 16
+
+
+def seal(purpose: str, payload: bytes) -> str:
+    """A URL-safe text that `open_seal` turns back into `payload`."""
+    keys = settings.listed("signing_keys")
+    if not keys:
+        raise RuntimeError("SIGNING_KEYS is not set: links and cursors cannot be signed")
+    key = keys[0]
+    return base64.urlsafe_b64encode(_mac(key, purpose, payload) + payload).rstrip(b"=").decode()
+
+
+def open_seal(purpose: str, text: str) -> bytes | None:
+    """The payload, or None for anything that was not sealed here for this purpose."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+    for key in settings.listed("signing_keys"):
+        if hmac.compare_digest(mac, _mac(key, purpose, payload)):
+            return payload
+    return None
+
+
+def _mac(key: str, purpose: str, payload: bytes) -> bytes:
+    signed = purpose.encode() + b"\0" + payload
+    return hmac.digest(key.encode(), signed, hashlib.sha256)[:_MAC_BYTES]

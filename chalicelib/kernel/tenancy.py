@@ -1,0 +1,119 @@
+"""Who calls, for which tenant, and what a tenant's configuration is.
+
+The tenant of every key comes from here and nowhere else: from the token's claim, or for an
+`admin` of the platform from the `X-Tenant-Id` header. A path or body never names one.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from pynamodb.attributes import UnicodeAttribute
+
+from chalicelib.kernel import telemetry
+from chalicelib.kernel.errors import BadRequest, Forbidden
+from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import KernelRecord
+
+Role = Literal["admin", "manager", "staff", "customer"]
+ROLES: tuple[Role, ...] = ("admin", "manager", "staff", "customer")
+ADMIN: tuple[Role, ...] = ("admin",)
+MANAGERS: tuple[Role, ...] = ("admin", "manager")
+EVERYONE: tuple[Role, ...] = ROLES
+
+_DIRECTORY = "#tenants"  #: partition of the tenants' own records; no tenant id begins with '#'
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, as the authorizer found in the token."""
+
+    subject: str
+    role: Role
+    tenant_id: str  #: whose records are meant; never empty on a tenant's route
+    email: str = ""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant's configuration, as read at most once a minute per instance."""
+
+    id: str
+    name: str
+    status: str  #: active or suspended
+    sender: str  #: name shown as sender of its mails; empty: the tenant's name
+
+
+class TenantRecord(KernelRecord):
+    """Row of a tenant: keys ("#tenants", id)."""
+
+    name = UnicodeAttribute(default="")
+    status = UnicodeAttribute(default="active")
+    sender = UnicodeAttribute(default="")
+
+
+_cache: dict[str, tuple[float, Tenant | None]] = {}
+_locks: dict[str, threading.Lock] = {}
+
+
+def find(tenant_id: str) -> Tenant | None:
+    """The tenant's configuration, at most `config_cache_seconds` old; None when unknown.
+
+    One reader per tenant at a time: the others wait for its answer instead of asking too.
+    """
+    cached = _fresh(tenant_id)
+    if cached is not None:
+        return cached[1]
+    with _locks.setdefault(tenant_id, threading.Lock()):
+        cached = _fresh(tenant_id)
+        if cached is None:
+            cached = (time.monotonic(), _read(tenant_id))
+            _cache[tenant_id] = cached
+        return cached[1]
+
+
+def forget(tenant_id: str | None = None) -> None:
+    """Drops what this instance remembers of one tenant, or of all."""
+    if tenant_id is None:
+        _cache.clear()
+    else:
+        _cache.pop(tenant_id, None)
+
+
+def _fresh(tenant_id: str) -> tuple[float, Tenant | None] | None:
+    cached = _cache.get(tenant_id)
+    if cached is None:
+        return None
+    # An unknown tenant is asked for again at once: it may have just been created.
+    known, keep_seconds = cached[1] is not None, settings.config_cache_seconds
+    return cached if known and time.monotonic() - cached[0] < keep_seconds else None
+
+
+def _read(tenant_id: str) -> Tenant | None:
+    with telemetry.configuration():
+        for row in TenantRecord.query(_DIRECTORY, TenantRecord.sk == tenant_id):
+            return Tenant(row.sk, row.name, row.status, row.sender)
+    return None
+
+
+def record(tenant_id: str, name: str, *, status: str = "active", sender: str = "") -> TenantRecord:
+    """A tenant's row, to be saved."""
+    return TenantRecord(_DIRECTORY, tenant_id, name=name, status=status, sender=sender)
+
+
+def admitted(caller: Caller, named: str | None) -> Caller:
+    """The caller with the tenant whose records are meant.
+
+    `named` is the X-Tenant-Id header, which only an admin's call is read for. Raises BadRequest
+    for an admin who names none, Forbidden for an unknown or suspended tenant.
+    """
+    tenant_id = (named or "").strip() if caller.role == "admin" else caller.tenant_id
+    if not tenant_id:
+        if caller.role == "admin":
+            raise BadRequest("Name the tenant in the X-Tenant-Id header")
+        raise Forbidden("This token names no tenant")
+    tenant = find(tenant_id) if not tenant_id.startswith("#") else None
+    if tenant is None or tenant.status != "active":
+        raise Forbidden("This tenant is unknown or suspended")
+    return Caller(caller.subject, caller.role, tenant.id, caller.email)

@@ -1,0 +1,35 @@
+"""What is true of people and invitations, whatever stores or sends them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chalicelib.kernel.tenancy import Role
+
+INVITATION_DAYS = 7
+
+Status = Literal["invited", "active", "deactivated"]
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What an invitation's texts say."""
+
+    name: str
+    tenant_name: str
+    link: str
+    days: int
+
+
+def email_key(email: str) -> str:
+    """One address, one user: addresses that differ only in case are the same."""
+    return email.lower()
+
+
+def name_key(name: str) -> str:
+    """What a search by name compares: case and outer blanks do not matter."""
+    return name.strip().casefold()
+
+
+def may_give(giver: Role, given: Role) -> bool:
+    """Only an admin of the platform makes another one."""
+    return given != "admin" or giver == "admin"
