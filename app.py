@@ -4,11 +4,14 @@ from typing import Any, cast
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, SQSEvent
 
-from chalicelib.kernel import edge, http
+from chalicelib.kernel import edge, http, openapi
 from chalicelib.kernel.jobs import api as jobs_api
 from chalicelib.kernel.notify import api as notifications_api
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.tenants import api as tenants_api
+from chalicelib.people import acceptance as people_acceptance
 from chalicelib.people import api as people_api
+from chalicelib.people import imports_api as people_imports_api
 
 app = Chalice("backburner")
 edge.install(app)
@@ -19,11 +22,20 @@ def authorize(request: AuthRequest) -> AuthResponse:
     """Say who calls, by the bearer token."""
     from chalicelib.kernel import auth
 
-    return auth.authorize(request.token)
+    return auth.authorize(request.token, may_enter=people_api.sign_in)
 
 
-for domain in (people_api, jobs_api, notifications_api):
-    http.mount(app, domain.routes, authorize)
+http.mount(
+    app,
+    authorize,
+    tenants_api.routes,
+    people_api.routes,
+    people_acceptance.routes,
+    people_imports_api.routes,
+    notifications_api.routes,
+    jobs_api.routes,
+    openapi.routes,
+)
 
 
 @app.on_sqs_message(queue=settings.resource("notify"), batch_size=10)

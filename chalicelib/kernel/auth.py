@@ -8,12 +8,13 @@ time (RFC 7519, RFC 8725).
 
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from chalice.app import AuthResponse
 
-from chalicelib.kernel import telemetry
+from chalicelib.kernel import store, telemetry
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import ROLES, Caller
 
@@ -120,15 +121,30 @@ def context_of(caller: Caller) -> dict[str, str]:
     }
 
 
-def authorize(authorization: str) -> AuthResponse:
-    """The gateway's answer for this Authorization header: all routes, or a refusal as 401.
+def authorize(authorization: str, may_enter: Callable[[Caller], bool]) -> AuthResponse:
+    """The gateway's answer for this Authorization header: all routes, none (403), or a 401.
 
-    API Gateway answers 401 only to this very exception text of an authorizer; which routes a role
-    may use is checked beside each route, so one cached answer serves them all.
+    API Gateway answers 401 only to this very exception text of an authorizer. Which routes a role
+    may use is checked beside each route, so one cached answer serves them all. `may_enter` is
+    asked once the token is known to be good; when it cannot be asked, the token alone decides.
     """
     try:
         caller = caller_of(authorization)
     except TokenRefused as refused:
         telemetry.log.info("token refused", why=str(refused))
         raise Exception("Unauthorized") from refused  # noqa: TRY002  the text is the contract
-    return AuthResponse(routes=["*"], principal_id=caller.subject, context=context_of(caller))
+    return AuthResponse(
+        routes=["*"] if _entry(caller, may_enter) else [],
+        principal_id=caller.subject,
+        context=context_of(caller),
+    )
+
+
+def _entry(caller: Caller, may_enter: Callable[[Caller], bool]) -> bool:
+    try:
+        return may_enter(caller)
+    except Exception as error:
+        if not store.is_transient(error):
+            raise
+        telemetry.log.warning("sign-in not looked up", error=type(error).__name__)
+        return True

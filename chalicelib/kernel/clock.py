@@ -33,5 +33,9 @@ def new_id() -> str:
 
     The layout is that of a ULID (https://github.com/ulid/spec), in lower case.
     """
-    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return encode_id(time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10)), 26)
+
+
+def encode_id(number: int, length: int) -> str:
+    """The number's lowest bits in the alphabet of ids, five a character."""
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * length - 5, -1, -5))

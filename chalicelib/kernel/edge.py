@@ -10,8 +10,9 @@ from http import HTTPStatus
 from chalice.app import Chalice, Response
 from chalice.app import Request as ChaliceRequest
 
-from chalicelib.kernel import http, telemetry
+from chalicelib.kernel import cors, http, telemetry
 from chalicelib.kernel.errors import AppError, MethodNotAllowed
+from chalicelib.kernel.problems import problem
 from chalicelib.kernel.telemetry import Meter
 
 _PROBLEMS: dict[int, type[AppError]] = {405: MethodNotAllowed}
@@ -25,11 +26,12 @@ def install(app: Chalice) -> None:
         raw: ChaliceRequest, get_response: Callable[[ChaliceRequest], Response]
     ) -> Response:
         with telemetry.measured() as meter:
-            request = http.request_of(raw)
-            response = _in_our_form(get_response(raw), request.id)
-            response.headers["X-Request-Id"] = request.id
+            request_id = http.request_id_of(raw)
+            response = _in_our_form(get_response(raw), request_id)
+            response.headers |= cors.headers_for(raw.headers)
+            response.headers["X-Request-Id"] = request_id
             response.headers["Server-Timing"] = server_timing(meter)
-            _record(raw, request.id, response.status_code, meter)
+            _record(raw, request_id, response.status_code, meter)
             return response
 
 
@@ -46,7 +48,7 @@ def _in_our_form(response: Response, request_id: str) -> Response:
     if "Content-Type" in response.headers or response.status_code < HTTPStatus.BAD_REQUEST:
         return response
     error = _PROBLEMS.get(response.status_code, AppError)()
-    answer = http.problem(error, request_id)
+    answer = problem(error, request_id)
     answer.headers.update(response.headers)
     return answer
 

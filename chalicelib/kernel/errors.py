@@ -5,7 +5,7 @@ Raised anywhere, turned into `application/problem+json` (RFC 9457) at the edge. 
 longer wanted"; anything else is unexpected and costs an attempt.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 class Fault(NamedTuple):
@@ -19,11 +19,18 @@ class AppError(Exception):
     """The request could not be carried out"""
 
     STATUS: ClassVar[int] = 500
+    #: Of several failed conditions of a transaction the lowest counts.
+    PRIORITY: ClassVar[int] = 1
+    #: True for an error that wants to see the record on which its condition failed.
+    WANTS_OLD: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(detail)
         self.detail = detail or self.title
         self.faults = faults
+
+    def take_old(self, raw_item: dict[str, Any]) -> None:
+        """Called with that record in DynamoDB's form, when `WANTS_OLD`."""
 
     @property
     def title(self) -> str:

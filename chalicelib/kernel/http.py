@@ -1,161 +1,117 @@
-"""Routes: what a domain declares, and everything around it that no domain writes again.
+"""What is done around every view, so that no domain writes it again.
 
-    routes = http.Routes()
-
-    @routes.post("/admin/v1/users", allow=MANAGERS, status=201)
-    def create_user(caller: Caller, body: NewUser) -> Reply: ...
-
-A view's parameters say what it takes: `caller`, `body` and `query` (msgspec structs), `request`,
-and the path's own names. It returns a Reply; one that holds a transaction is answered only after
-the transaction was committed. Errors become problem+json (RFC 9457). Every answer carries
-X-Request-Id and Server-Timing (W3C).
+In this order: who calls and for which tenant, query and body as structs with every fault named,
+the view, its answer as bytes, the commit with the answer stored under its Idempotency-Key, the
+ETag. Errors become problem+json. What the gateway does by itself is set at deployment.
 """
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, get_type_hints
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 from chalice.app import Chalice, Response
 from chalice.app import Request as ChaliceRequest
 
-from chalicelib.kernel import clock, store, telemetry, tenancy, validation
+from chalicelib.kernel import clock, cors, etags, idempotency, store, telemetry, tenancy, validation
 from chalicelib.kernel.errors import (
     AppError,
     Forbidden,
-    Invalid,
     TooLarge,
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
 )
+from chalicelib.kernel.problems import problem
+from chalicelib.kernel.routes import Reply, Request, Route, Routes
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.tenancy import Caller, Role
+from chalicelib.kernel.tenancy import Caller
 
-MAX_BODY_BYTES = 64 * 1024
-Headers = dict[str, str | list[str]]
+FORM = "application/x-www-form-urlencoded"
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+_PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",  # the address holds a token
+    "X-Content-Type-Options": "nosniff",
+}
+Headers = dict[str, Any]
+mounted: list[Route] = []  #: all routes of the app, for its description
 
 
-class Commit(Protocol):
-    """Work that must be saved before the answer is sent, such as an `outbox.Transaction`."""
-
-    def commit(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request, as far as a view may need it."""
-
-    id: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    base_url: str  #: address that links start with, without a slash at its end
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a view answers."""
-
-    data: Any = None
-    message: str = ""
-    status: int = 0  #: 0: the route's own
-    meta: dict[str, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    top: Mapping[str, Any] = field(default_factory=dict)  #: further members beside `data`
-    commit: Commit | None = None
-
-
-@dataclass(frozen=True)
-class Route:
-    """A declared route and its view."""
-
-    method: str
-    path: str
-    view: Callable[..., Reply]
-    allow: tuple[Role, ...]
-    status: int
-    parameters: Mapping[str, Any]  #: the view's parameters and their types
-    tenant_free: bool = False  #: True on the platform's own routes, which name no tenant
-    max_body_bytes: int = MAX_BODY_BYTES
-
-
-class Routes:
-    """Routes of one domain, in the order of declaration."""
-
-    def __init__(self) -> None:
-        self.declared: list[Route] = []
-
-    def get(self, path: str, **options: Any) -> Callable[[Callable[..., Reply]], Any]:
-        return self._declare("GET", path, options)
-
-    def post(self, path: str, **options: Any) -> Callable[[Callable[..., Reply]], Any]:
-        return self._declare("POST", path, options)
-
-    def _declare(
-        self, method: str, path: str, options: dict[str, Any]
-    ) -> Callable[[Callable[..., Reply]], Any]:
-        def register(view: Callable[..., Reply]) -> Callable[..., Reply]:
-            hints = get_type_hints(view, include_extras=True)
-            parameters = {name: hints[name] for name in inspect.signature(view).parameters}
-            given = {"status": 200, **options, "parameters": parameters}
-            self.declared.append(Route(method, path, view, **given))
-            return view
-
-        return register
-
-
-def mount(app: Chalice, routes: Routes, authorizer: Any) -> None:
-    """Adds a domain's routes to the Chalice app."""
-    for route in routes.declared:
+def mount(app: Chalice, authorizer: Any, *domains: Routes) -> None:
+    """Adds the domains' routes to the Chalice app, and OPTIONS on each path."""
+    methods: dict[str, list[str]] = {}
+    mounted[:] = [route for routes in domains for route in routes.declared]
+    for route in mounted:
+        methods.setdefault(route.path, []).append(route.method)
         app.route(
             route.path,
             methods=[route.method],
-            name=route.view.__name__,
+            name=route.name,
             authorizer=authorizer if route.allow else None,
             content_types=["*/*"],  # checked here, so that a 415 is a problem like the others
         )(_handler(app, route))
+    for path, answered in methods.items():
+        app.route(path, methods=["OPTIONS"])(_preflight(app, (*answered, "OPTIONS")))
+
+
+def _preflight(app: Chalice, methods: tuple[str, ...]) -> Callable[..., Response]:
+    def options(**_: str) -> Response:
+        allowed = cors.preflight_headers(_current(app).headers, methods)
+        return Response("", {"Allow": ", ".join(methods), **allowed}, 204)
+
+    return options
+
+
+def _current(app: Chalice) -> ChaliceRequest:
+    if app.current_request is None:
+        raise RuntimeError("Chalice calls a view only with a request")
+    return app.current_request
 
 
 def _handler(app: Chalice, route: Route) -> Callable[..., Response]:
     def handle(**captured: str) -> Response:
-        raw = app.current_request
-        if raw is None:
-            raise RuntimeError("Chalice calls a view only with a request")
-        request = request_of(raw)
+        raw = _current(app)
+        request_id = request_id_of(raw)
         try:
-            return _render(route, _answer(route, request, raw, captured), request)
+            return _answer(route, request_of(raw, route), raw, captured)
         except AppError as error:
-            return problem(error, request.id)
+            return problem(error, request_id)
         except Exception as error:  # noqa: BLE001  the edge: whatever it was, the client gets a problem
             if store.is_transient(error):
                 telemetry.log.warning("store unavailable", error=type(error).__name__)
-                return problem(Unavailable("The store cannot answer now"), request.id)
-            telemetry.log.exception("unexpected error", request_id=request.id)
-            return problem(AppError(), request.id)
+                return problem(Unavailable("The store cannot answer now"), request_id)
+            telemetry.log.exception("unexpected error", request_id=request_id)
+            return problem(AppError(), request_id)
 
     return handle
 
 
-def request_of(raw: ChaliceRequest) -> Request:
-    """Chalice's request in our form."""
-    body = raw.raw_body
+def request_of(raw: ChaliceRequest, route: Route) -> Request:
+    """Chalice's request in our form; raises TooLarge, and PreconditionFailed for an If-Match that
+    no version has.
+    """
+    body = raw.raw_body if isinstance(raw.raw_body, bytes) else raw.raw_body.encode()
+    if len(body) > route.max_body_bytes:
+        raise TooLarge(f"At most {route.max_body_bytes // 1024} KB")
     return Request(
-        id=_request_id(raw),
+        id=request_id_of(raw),
         path=str(raw.context.get("path", raw.path)).removeprefix(_prefix(raw)),
         query=dict(raw.query_params or {}),
         headers=raw.headers,
-        body=body if isinstance(body, bytes) else body.encode(),
+        body=body,
         base_url=_base_url(raw),
+        if_match=etags.wanted_version(raw.headers.get("if-match")),
     )
 
 
-def _request_id(raw: ChaliceRequest) -> str:
+def request_id_of(raw: ChaliceRequest) -> str:
     """The client's own when well-formed, else the gateway's; the same however often it is asked."""
     sent = raw.headers.get("x-request-id", "")
     if _WELL_FORMED_ID.match(sent):
@@ -179,20 +135,34 @@ def _base_url(raw: ChaliceRequest) -> str:
 
 def _answer(
     route: Route, request: Request, raw: ChaliceRequest, captured: Mapping[str, str]
-) -> Reply:
-    given: dict[str, Any] = dict(captured)
-    if route.allow:
-        given["caller"] = _admit(route, request, raw)
+) -> Response:
+    caller = _admit(route, request, raw) if route.allow else None
+    key = idempotency.key_of(request, route.method, caller) if route.changes else None
+    given = _arguments(route, request, caller, captured)
+    reply = route.view(**{name: given[name] for name in route.parameters})
+    response = _render(route, reply, request)
+    if reply.commit is None:
+        return _unless_known(response, request)
+    try:
+        if key is not None:
+            idempotency.store(reply.commit, key, response)
+        reply.commit.commit()
+    except idempotency.Repeated as repeated:
+        if key is None:
+            raise
+        return idempotency.replay(repeated, key)
+    return response
+
+
+def _arguments(
+    route: Route, request: Request, caller: Caller | None, captured: Mapping[str, str]
+) -> dict[str, Any]:
+    given: dict[str, Any] = {**captured, "caller": caller, "request": request}
     if "query" in route.parameters:
         given["query"] = validation.convert_query(dict(request.query), route.parameters["query"])
     if "body" in route.parameters:
         given["body"] = _body(route, request)
-    if "request" in route.parameters:
-        given["request"] = request
-    reply = route.view(**{name: given[name] for name in route.parameters})
-    if reply.commit is not None:
-        reply.commit.commit()
-    return reply
+    return given
 
 
 def _admit(route: Route, request: Request, raw: ChaliceRequest) -> Caller:
@@ -204,20 +174,31 @@ def _admit(route: Route, request: Request, raw: ChaliceRequest) -> Caller:
     if caller.role not in route.allow:
         raise Forbidden(f"This needs one of the roles: {', '.join(route.allow)}")
     if route.tenant_free:
-        return caller
+        return Caller(caller.subject, caller.role, "", caller.email)
     return tenancy.admitted(caller, request.headers.get("x-tenant-id"))
 
 
 def _body(route: Route, request: Request) -> Any:
-    if len(request.body) > route.max_body_bytes:
-        raise TooLarge(f"At most {route.max_body_bytes // 1024} KB")
-    sent = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if sent.lower() != "application/json":
-        raise UnsupportedMediaType("Send application/json")
-    return validation.decode_body(request.body, route.parameters["body"])
+    """The body as the struct that the view asks for, or as it came where it asks for bytes."""
+    sent = request.headers.get("content-type", route.media[0]).partition(";")[0].strip().lower()
+    if sent not in route.media:
+        raise UnsupportedMediaType(f"Send {' or '.join(route.media)}")
+    shape = route.parameters["body"]
+    if shape is bytes:
+        return request.body
+    if sent == FORM:
+        fields = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+        return validation.convert_query(fields, shape)
+    return validation.decode_body(request.body, shape)
 
 
 def _render(route: Route, reply: Reply, request: Request) -> Response:
+    status = reply.status or route.status
+    if reply.html is not None:
+        return Response(reply.html, {**_PAGE_HEADERS, **reply.headers}, status)
+    if reply.json is not None:
+        tag: Headers = {"ETag": etags.of_content(reply.json), "Content-Type": "application/json"}
+        return Response(reply.json.decode(), tag, status)
     content: dict[str, Any] = {"success": True}
     if reply.message:
         content["message"] = reply.message
@@ -227,7 +208,22 @@ def _render(route: Route, reply: Reply, request: Request) -> Response:
         content["meta"] = reply.meta
         if reply.meta.get("next_cursor"):
             headers["Link"] = f'<{_next_link(request, reply.meta["next_cursor"])}>; rel="next"'
-    return Response(msgspec.json.encode(content).decode(), headers, reply.status or route.status)
+    body = msgspec.json.encode(content)
+    if reply.version is not None:
+        headers["ETag"] = etags.of_version(reply.version)
+    elif not route.changes and not route.listing:
+        headers["ETag"] = etags.of_content(body)
+    return Response(body.decode(), headers, status)
+
+
+def _unless_known(response: Response, request: Request) -> Response:
+    """304 without a body when the client has this version already."""
+    etag = response.headers.get("ETag")
+    if isinstance(etag, str) and etags.matches(request.headers.get("if-none-match"), etag):
+        told = ("ETag", "Cache-Control", "Retry-After")
+        kept: Headers = {name: response.headers[name] for name in told if name in response.headers}
+        return Response("", kept | {"Content-Type": "application/json"}, 304)
+    return response
 
 
 def _next_link(request: Request, cursor: str) -> str:
@@ -235,18 +231,3 @@ def _next_link(request: Request, cursor: str) -> str:
     return f"{request.base_url}{request.path}?" + "&".join(
         f"{quote(name)}={quote(value, safe='')}" for name, value in query.items()
     )
-
-
-def problem(error: AppError, request_id: str) -> Response:
-    """An error as `application/problem+json` (RFC 9457)."""
-    content: dict[str, Any] = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": error.STATUS,
-        "detail": error.detail,
-        "request_id": request_id,
-    }
-    if isinstance(error, Invalid):
-        content["errors"] = [{"field": name, "detail": detail} for name, detail in error.faults]
-    headers: Headers = {"Content-Type": "application/problem+json", **error.headers}
-    return Response(msgspec.json.encode(content).decode(), headers, error.STATUS)

@@ -20,16 +20,24 @@ from chalicelib.kernel.store import Record
 MOST_READS = 4
 #: Rows that one read with a filter looks at.
 FILTERED_ROWS = 500
+#: The most calls of one page, as routes declare it: one more for a list in two parts.
+MOST_CALLS = MOST_READS + 1
 
 R = TypeVar("R", bound=Record)
 PerPage = Annotated[int, msgspec.Meta(ge=1, le=100, description="a whole number from 1 to 100")]
+
+
+#: Values of text filters: a longer one could not be a key.
+Filter = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=254, description="1 to 254 characters")
+]
 
 
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Query parameters of every list."""
 
     per_page: PerPage = 50
-    cursor: str | None = None
+    cursor: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def read(listings: Sequence[Listing[R]], query: PageQuery, tenant_id: str, name:
     bound_to = _purpose(query, tenant_id, name)
     at = _open(query.cursor, bound_to)
     found: list[R] = []
-    for _ in range(MOST_READS + len(listings)):
+    for _ in range(MOST_READS + len(listings) - 1):
         records, at = _read_on(listings, at, query.per_page - len(found))
         found += records
         if at.part == len(listings) or len(found) == query.per_page:

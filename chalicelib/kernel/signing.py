@@ -9,17 +9,22 @@ import base64
 import hashlib
 import hmac
 
+from chalicelib.kernel.errors import Unavailable
 from chalicelib.kernel.settings import settings
 
 _MAC_BYTES = 16
 
 
+def check_keys() -> None:
+    """Raises Unavailable while SIGNING_KEYS is not set."""
+    if not settings.listed("signing_keys"):
+        raise Unavailable("SIGNING_KEYS is not set: links and cursors cannot be signed")
+
+
 def seal(purpose: str, payload: bytes) -> str:
     """A URL-safe text that `open_seal` turns back into `payload`."""
-    keys = settings.listed("signing_keys")
-    if not keys:
-        raise RuntimeError("SIGNING_KEYS is not set: links and cursors cannot be signed")
-    key = keys[0]
+    check_keys()
+    key = settings.listed("signing_keys")[0]
     return base64.urlsafe_b64encode(_mac(key, purpose, payload) + payload).rstrip(b"=").decode()
 
 

@@ -4,24 +4,18 @@ All models share one connection over the one botocore session (`aws.py`). pynamo
 make a session and a client of its own for each table, which doubles a cold start.
 """
 
-import random
-import time
-from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection, TableConnection
-from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
-from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel import aws
-from chalicelib.kernel.errors import AppError, Conflict, Unavailable
 from chalicelib.kernel.settings import settings
 
 TRANSIENT_CODES = frozenset(
@@ -39,7 +33,6 @@ TRANSIENT_CODES = frozenset(
         "TransactionConflictException",
     }
 )
-_CONFLICT_TRIES = 3
 R = TypeVar("R", bound="Record")
 Key = dict[str, Any] | None  #: where a listing goes on, in DynamoDB's form
 
@@ -136,7 +129,7 @@ class KernelRecord(Keyed):
 
 def is_transient(error: BaseException) -> bool:
     """True when the store was down, slow or throttled, so that the same call may succeed later."""
-    cause = error.__cause__ if isinstance(error, PynamoDBException) else error
+    cause = error.cause if isinstance(error, PynamoDBException) else error
     if isinstance(cause, ClientError):
         code = str(cause.response.get("Error", {}).get("Code", ""))
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -157,96 +150,3 @@ def key_of(record: Record, index: str | None) -> Key:
     names = connection().get_meta_table(record.Meta.table_name).get_key_names(index)
     raw = record.serialize()
     return {name: raw[name] for name in names}
-
-
-class Transaction:
-    """All or nothing: up to 100 actions on different records in one TransactWriteItems.
-
-    Each action carries the error that its failed condition means. As a context manager it commits
-    at the end; `commit` may also be called by whoever was handed the transaction. A lost answer is
-    safe: the SDK repeats the call under one ClientRequestToken, which DynamoDB executes once.
-    """
-
-    def __init__(self) -> None:
-        self._write = TransactWrite(connection=connection())
-        # pynamodb sends checks, deletes, puts, updates, in this order: reasons come back likewise.
-        self._errors: dict[str, list[AppError | None]] = {
-            kind: [] for kind in ("check", "delete", "put", "update")
-        }
-
-    def check(
-        self, model: type[Record], key: tuple[str, str], condition: Condition, otherwise: AppError
-    ) -> None:
-        """The record under `key` must meet `condition`, or the whole fails with `otherwise`."""
-        self._write.condition_check(model, key[0], key[1], condition=condition)
-        self._errors["check"].append(otherwise)
-
-    def create(self, record: Keyed, otherwise: AppError | None = None) -> None:
-        """Saves a record that must not exist yet."""
-        model = type(record)
-        self.save(record, model.sk.does_not_exist(), otherwise)
-
-    def save(
-        self,
-        record: Record,
-        condition: Condition | None = None,
-        otherwise: AppError | None = None,
-    ) -> None:
-        self._write.save(record, condition=condition)
-        self._errors["put"].append(otherwise)
-
-    def update(
-        self,
-        record: Record,
-        actions: Sequence[Action],
-        condition: Condition | None = None,
-        otherwise: AppError | None = None,
-    ) -> None:
-        self._write.update(record, actions=list(actions), condition=condition)
-        self._errors["update"].append(otherwise)
-
-    def delete(
-        self,
-        record: Record,
-        condition: Condition | None = None,
-        otherwise: AppError | None = None,
-    ) -> None:
-        self._write.delete(record, condition=condition)
-        self._errors["delete"].append(otherwise)
-
-    def commit(self) -> None:
-        """Writes all or nothing.
-
-        Raises the error of the first action whose condition failed, `Unavailable` when the store
-        is down or throttled. A collision with another transaction is tried again, since DynamoDB
-        refuses one of two transactions that meet on a record even when both could succeed.
-        """
-        for attempt in range(1, _CONFLICT_TRIES + 1):
-            try:
-                self._write._commit()
-                return
-            except TransactWriteError as error:
-                self._explain(error)
-                if attempt == _CONFLICT_TRIES:
-                    raise Unavailable("The records are busy; try again") from error
-                time.sleep(random.uniform(0.01, 0.05) * attempt)
-
-    def _explain(self, error: TransactWriteError) -> None:
-        """Raises what `error` means; returns when the transaction met another one."""
-        expected = [item for kind in self._errors.values() for item in kind]
-        for reason, otherwise in zip(error.cancellation_reasons, expected, strict=False):
-            if reason is not None and reason.code == "ConditionalCheckFailed":
-                raise (otherwise or Conflict()) from error
-        codes = {reason.code for reason in error.cancellation_reasons if reason is not None}
-        if "TransactionConflict" in codes:
-            return
-        if is_transient(error) or codes & TRANSIENT_CODES:
-            raise Unavailable("The store cannot take this now") from error
-        raise error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, value: object, trace: object) -> None:
-        if kind is None:
-            self.commit()

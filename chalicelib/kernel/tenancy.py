@@ -7,9 +7,9 @@ The tenant of every key comes from here and nowhere else: from the token's claim
 import threading
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import BadRequest, Forbidden
@@ -22,7 +22,7 @@ ADMIN: tuple[Role, ...] = ("admin",)
 MANAGERS: tuple[Role, ...] = ("admin", "manager")
 EVERYONE: tuple[Role, ...] = ROLES
 
-_DIRECTORY = "#tenants"  #: partition of the tenants' own records; no tenant id begins with '#'
+DIRECTORY = "#tenants"  #: partition of the tenants' own records; no tenant id begins with '#'
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,14 @@ class TenantRecord(KernelRecord):
 
     name = UnicodeAttribute(default="")
     status = UnicodeAttribute(default="active")
+    version = NumberAttribute(default=1)  #: rises with each change: the ETag
+    provider = UnicodeAttribute(default="")
+    region = UnicodeAttribute(default="")
+    time_zone = UnicodeAttribute(default="")
     sender = UnicodeAttribute(default="")
+
+
+DEFAULTS = ("provider", "region", "time_zone", "sender")  #: of a tenant's records
 
 
 _cache: dict[str, tuple[float, Tenant | None]] = {}
@@ -92,14 +99,14 @@ def _fresh(tenant_id: str) -> tuple[float, Tenant | None] | None:
 
 def _read(tenant_id: str) -> Tenant | None:
     with telemetry.configuration():
-        for row in TenantRecord.query(_DIRECTORY, TenantRecord.sk == tenant_id):
+        for row in TenantRecord.query(DIRECTORY, TenantRecord.sk == tenant_id):
             return Tenant(row.sk, row.name, row.status, row.sender)
     return None
 
 
-def record(tenant_id: str, name: str, *, status: str = "active", sender: str = "") -> TenantRecord:
+def record(tenant_id: str, name: str, **values: Any) -> TenantRecord:
     """A tenant's row, to be saved."""
-    return TenantRecord(_DIRECTORY, tenant_id, name=name, status=status, sender=sender)
+    return TenantRecord(DIRECTORY, tenant_id, name=name, **values)
 
 
 def admitted(caller: Caller, named: str | None) -> Caller:

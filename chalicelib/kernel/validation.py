@@ -72,15 +72,20 @@ def convert_query(values: dict[str, str], shape: type[T]) -> T:
 
 
 def _invalid(value: Any, shape: type[msgspec.Struct], *, strict: bool) -> Invalid:
+    faults = faults_of(value, shape, strict=strict)
+    return Invalid("Some values cannot be taken; see errors", faults=tuple(faults))
+
+
+def faults_of(value: Any, shape: type[msgspec.Struct], *, strict: bool = True) -> list[Fault]:
+    """Everything that keeps `value` from being a `shape`."""
     if not isinstance(value, dict):
-        return Invalid("The body must be a JSON object", faults=(Fault("", "must be an object"),))
+        return [Fault("", "must be an object")]
     hints = get_type_hints(shape, include_extras=True)
-    faults = [
+    return [
         fault
         for field in msgspec.structs.fields(shape)
         if (fault := _fault(field, hints[field.name], value, strict=strict))
     ]
-    return Invalid("Some values cannot be taken; see errors", faults=tuple(faults))
 
 
 def _fault(

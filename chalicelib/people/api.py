@@ -1,84 +1,130 @@
-"""Users over HTTP: create with invitation, one, list."""
+"""Users over HTTP."""
 
-from typing import Any
+from typing import cast
 
 import msgspec
 
-from chalicelib.kernel import clock
-from chalicelib.kernel.http import Reply, Request, Routes
+from chalicelib.kernel import clock, paging
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.paging import PageQuery
-from chalicelib.kernel.tenancy import MANAGERS, Caller, Role
-from chalicelib.kernel.validation import Email, Name, Phone
-from chalicelib.people import service
-from chalicelib.people.models import Person
-from chalicelib.people.rules import Status
+from chalicelib.kernel.routes import Calls, Reply, Request, Routes
+from chalicelib.kernel.tenancy import MANAGERS, Caller
+from chalicelib.people import invitations, service
+from chalicelib.people.service import Change, NewPerson
+from chalicelib.people.views import (
+    NewUser,
+    UserChange,
+    UserCreated,
+    UsersQuery,
+    UserView,
+    user_view,
+)
 
 routes = Routes()
+sign_in = service.sign_in  #: asked by the authorizer, for every token that is new to the gateway
+
+ONE_READ = Calls(dynamodb=1)
+ACCEPTED = Calls(dynamodb=1, sqs=1)
+READ_AND_CHANGED = Calls(dynamodb=2)
 
 
-class NewUser(msgspec.Struct, frozen=True, kw_only=True):
-    """A user to create and invite."""
-
-    name: Name
-    email: Email
-    role: Role
-    phone: Phone | None = None
-    send_email: bool = True
-    send_sms: bool = True
-
-
-class UsersQuery(PageQuery, frozen=True, kw_only=True):
-    """Filters of the list of users."""
-
-    search: str | None = None
-    status: Status | None = None
-    role: Role | None = None
-
-
-@routes.post("/admin/v1/users", allow=MANAGERS, status=201)
+@routes.post(
+    "/admin/v1/users",
+    allow=MANAGERS,
+    status=201,
+    answers=UserCreated,
+    errors=(409,),
+    calls=ACCEPTED,
+)
 def create_user(caller: Caller, body: NewUser, request: Request) -> Reply:
-    """Creates a user and queues the invitation; sending happens after the answer."""
+    """Create a user and queue the invitation. Sending happens after the answer."""
     tx = Transaction(caller.tenant_id)
-    values = msgspec.structs.asdict(body)
-    invited = service.invite(tx, caller, **values, base_url=request.base_url)
+    new = NewPerson(body.name, body.email, body.role, body.phone, body.send_email, body.send_sms)
+    invited = service.invite(tx, caller, new, base_url=request.base_url)
     person = invited.person
     return Reply(
-        {
-            "user": view(person),
-            "email_invitation_queued": "email" in invited.channels,
-            "sms_invitation_queued": "sms" in invited.channels,
-            "invitation_expires_at": clock.iso_seconds(int(person.invitation_expires_at)),
-        },
+        UserCreated(
+            user=user_view(person),
+            email_invitation_queued="email" in invited.channels,
+            sms_invitation_queued="sms" in invited.channels,
+            invitation_expires_at=clock.iso_seconds(int(person.invitation_expires_at)),
+        ),
         message="User created successfully and invitations queued",
         headers={"Location": f"{request.base_url}/admin/v1/users/{person.id}"},
+        version=int(person.version),
         commit=tx,
     )
 
 
-@routes.get("/admin/v1/users", allow=MANAGERS)
+@routes.get(
+    "/admin/v1/users",
+    allow=MANAGERS,
+    answers=UserView,
+    listing=True,
+    calls=Calls(dynamodb=paging.MOST_CALLS),
+)
 def list_users(caller: Caller, query: UsersQuery) -> Reply:
-    """Users, newest first, or by name and e-mail when searched for."""
+    """List users, newest first, or those whose name or e-mail address begins with `search`."""
     page = service.find(
         caller.tenant_id, query, search=query.search, status=query.status, role=query.role
     )
-    return Reply([view(person) for person in page.items], meta=page.meta)
+    return Reply([user_view(person) for person in page.items], meta=page.meta)
 
 
-@routes.get("/admin/v1/users/{user_id}", allow=MANAGERS)
+@routes.get(
+    "/admin/v1/users/{user_id}",
+    allow=MANAGERS,
+    answers=UserView,
+    errors=(404,),
+    calls=ONE_READ,
+)
 def get_user(caller: Caller, user_id: str) -> Reply:
-    """One user."""
-    return Reply(view(service.get(caller.tenant_id, user_id)))
+    """Read one user."""
+    person = service.get(caller.tenant_id, user_id)
+    return Reply(user_view(person), version=int(person.version))
 
 
-def view(person: Person) -> dict[str, Any]:
-    """A user as the API shows it."""
-    return {
-        "id": person.id,
-        "name": person.name,
-        "email": person.email,
-        "phone": person.phone,
-        "role": person.role,
-        "status": person.status,
-        "created_at": person.created_at,
-    }
+@routes.patch(
+    "/admin/v1/users/{user_id}",
+    allow=MANAGERS,
+    answers=UserView,
+    errors=(404, 409, 412),
+    calls=READ_AND_CHANGED,
+)
+def change_user(caller: Caller, user_id: str, body: UserChange, request: Request) -> Reply:
+    """Change a user's name, phone number or role. Nobody changes their own role."""
+    given = {name: getattr(body, name) for name in ("name", "phone", "role")}
+    new = {name: value for name, value in given.items() if value is not msgspec.UNSET}
+    return _changed(caller, user_id, cast("Change", new), request)
+
+
+@routes.delete(
+    "/admin/v1/users/{user_id}",
+    allow=MANAGERS,
+    answers=UserView,
+    errors=(404, 409, 412),
+    calls=READ_AND_CHANGED,
+)
+def deactivate_user(caller: Caller, user_id: str, request: Request) -> Reply:
+    """Deactivate a user. An invitation that waits is not sent, and its link stops working."""
+    return _changed(caller, user_id, {"status": "deactivated"}, request)
+
+
+def _changed(caller: Caller, user_id: str, new: Change, request: Request) -> Reply:
+    tx = Transaction(caller.tenant_id)
+    person = service.change(tx, caller, user_id, new, request.if_match)
+    return Reply(user_view(person), version=int(person.version), commit=tx)
+
+
+@routes.post(
+    "/admin/v1/users/{user_id}/resend-invitation",
+    allow=MANAGERS,
+    status=202,
+    answers=UserView,
+    errors=(404, 409, 429),
+    calls=Calls(dynamodb=2, sqs=1),
+)
+def resend_invitation(caller: Caller, user_id: str, request: Request) -> Reply:
+    """Queue a new invitation. The earlier link stops working."""
+    tx = Transaction(caller.tenant_id)
+    person = invitations.resend(tx, user_id, request.base_url)
+    return Reply(user_view(person), message="Invitation queued", commit=tx)

@@ -2,14 +2,16 @@
 
 sk                 record      found by
 person#<id>        Person      get_person, people_by_id
-email#<address>    EmailGuard  (never read: its existence is the rule)
+email#<address>    EmailGuard  get_email_guard; its existence is the rule
+login#<subject>    Login       get_login
+upload#<id>#<n>    Upload      get_upload
 index name         Person      people_by_name     (tenant, name_key)
 index email        Person      people_by_email    (tenant, email_key)
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
@@ -19,6 +21,8 @@ from chalicelib.kernel.store import Keyed
 
 _PERSON = "person#"
 _EMAIL = "email#"
+_LOGIN = "login#"
+_UPLOAD = "upload#"
 
 
 class NameIndex(GlobalSecondaryIndex[Any]):
@@ -63,9 +67,12 @@ class Person(PeopleRecord):
     phone = UnicodeAttribute(null=True)
     role = UnicodeAttribute()
     status = UnicodeAttribute()  #: rules.Status
+    version = NumberAttribute(default=1)  #: rises with each change: the ETag
+    subject = UnicodeAttribute(null=True)  #: `sub` of the token with which they log in
     created_at = UnicodeAttribute()
     created_by = UnicodeAttribute()
     invitation_version = NumberAttribute(default=1)  #: rises with each resend
+    invitation_sent_at = NumberAttribute()  #: epoch seconds of the last one that was queued
     invitation_expires_at = NumberAttribute()  #: epoch seconds
 
     @property
@@ -79,19 +86,60 @@ class EmailGuard(PeopleRecord):
     person_id = UnicodeAttribute()
 
 
+class Login(PeopleRecord):
+    """Binds a token's subject to a person."""
+
+    person_id = UnicodeAttribute()
+
+
+class Upload(PeopleRecord):
+    """Rows of an import that wait to be created: compressed, a chunk a record."""
+
+    rows = BinaryAttribute(legacy_encoding=False)
+    expires_at = NumberAttribute()
+
+
+R = TypeVar("R", bound=PeopleRecord)
+
+
+def _get(model: type[R], tenant_id: str, key: str) -> R | None:
+    try:
+        return model.get(tenant_id, key)
+    except model.DoesNotExist:
+        return None
+
+
 def person(tenant_id: str, person_id: str, **values: Any) -> Person:
     return Person(tenant_id, _PERSON + person_id, **values)
 
 
-def email_guard(tenant_id: str, email_key: str, person_id: str) -> EmailGuard:
+def get_person(tenant_id: str, person_id: str) -> Person | None:
+    return _get(Person, tenant_id, _PERSON + person_id)
+
+
+def email_guard(tenant_id: str, email_key: str, person_id: str = "") -> EmailGuard:
     return EmailGuard(tenant_id, _EMAIL + email_key, person_id=person_id)
 
 
-def get_person(tenant_id: str, person_id: str) -> Person | None:
-    try:
-        return Person.get(tenant_id, _PERSON + person_id)
-    except Person.DoesNotExist:
-        return None
+def get_email_guard(tenant_id: str, email_key: str) -> EmailGuard | None:
+    return _get(EmailGuard, tenant_id, _EMAIL + email_key)
+
+
+def login(tenant_id: str, subject: str, person_id: str) -> Login:
+    return Login(tenant_id, _LOGIN + subject, person_id=person_id)
+
+
+def get_login(tenant_id: str, subject: str) -> Login | None:
+    return _get(Login, tenant_id, _LOGIN + subject)
+
+
+def upload(tenant_id: str, upload_id: str, chunk: int, rows: bytes, expires_at: int) -> Upload:
+    key = f"{_UPLOAD}{upload_id}#{chunk:04}"
+    return Upload(tenant_id, key, rows=rows, expires_at=expires_at)
+
+
+def get_upload(tenant_id: str, upload_id: str, chunk: int) -> Upload | None:
+    return _get(Upload, tenant_id, f"{_UPLOAD}{upload_id}#{chunk:04}")
 
 
 def people_by_id(tenant_id: str, only: Condition | None) -> Listing[Person]:

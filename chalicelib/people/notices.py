@@ -5,11 +5,10 @@ from typing import Any
 
 from chalicelib.kernel.jobs.registry import Context
 from chalicelib.kernel.notify.notices import notice
-from chalicelib.people import service
+from chalicelib.people import invitations
 
 
 @notice(channels=("email", "sms"), guarantee="at_least_once")
 def invitation(context: Context, *, person_id: str, version: int, base_url: str) -> dict[str, Any]:
     """The link by which an invited person joins. A second copy is a nuisance, a lost one worse."""
-    invited = service.invitation_to_send(context.tenant_id, person_id, version, base_url)
-    return asdict(invited)
+    return asdict(invitations.to_send(context.tenant_id, person_id, version, base_url))

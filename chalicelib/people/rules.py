@@ -6,6 +6,8 @@ from typing import Literal
 from chalicelib.kernel.tenancy import Role
 
 INVITATION_DAYS = 7
+INVITATION_SECONDS = INVITATION_DAYS * 86_400
+RESEND_SECONDS = 60  #: between two invitations of one user
 
 Status = Literal["invited", "active", "deactivated"]
 
@@ -31,5 +33,5 @@ def name_key(name: str) -> str:
 
 
 def may_give(giver: Role, given: Role) -> bool:
-    """Only an admin of the platform makes another one."""
+    """Only an admin of the platform makes another one, or changes one."""
     return given != "admin" or giver == "admin"

@@ -1,83 +1,76 @@
-"""What can be done with people."""
+"""What can be done with people; invitations stand in `invitations.py`, imports in `imports.py`."""
 
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
-from urllib.parse import quote
+from typing import Any, TypedDict, cast
 
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
-from chalicelib.kernel import clock, paging, signing, tenancy
-from chalicelib.kernel.errors import Conflict, Forbidden, NotFound, Skip
+from chalicelib.kernel import clock, paging
+from chalicelib.kernel.errors import Conflict, Forbidden, NotFound, PreconditionFailed
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.notify import notices
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.tenancy import Caller, Role
-from chalicelib.people import models, rules
+from chalicelib.people import invitations, models, rules
 from chalicelib.people.models import Person
-from chalicelib.people.rules import Invitation
 
-_SECONDS_IN_A_DAY = 86_400
+
+@dataclass(frozen=True)
+class NewPerson:
+    """A user to be invited."""
+
+    name: str
+    email: str
+    role: Role
+    phone: str | None = None
+    send_email: bool = True
+    send_sms: bool = True
 
 
 @dataclass(frozen=True)
 class Invited:
-    """A user just saved, and the channels on which the invitation waits to be sent."""
+    """A user just added, and the channels on which the invitation waits to be sent."""
 
     person: Person
     channels: frozenset[str]
 
 
-def invite(
-    tx: Transaction,
-    by: Caller,
-    *,
-    name: str,
-    email: str,
-    phone: str | None,
-    role: Role,
-    send_email: bool,
-    send_sms: bool,
-    base_url: str,
-) -> Invited:
+def invite(tx: Transaction, by: Caller, new: NewPerson, *, base_url: str) -> Invited:
     """Adds a user, the guard of the e-mail address and the invitation's messages to `tx`.
 
     The commit raises Conflict when the address is taken in this tenant. Raises Forbidden for a
     role that the caller may not give.
     """
-    if not rules.may_give(by.role, role):
+    if not rules.may_give(by.role, new.role):
         raise Forbidden("Only an admin can make an admin")
-    person = _new_person(tx.tenant_id, by, name, email, phone, role)
-    taken = Conflict(f"A user with the e-mail address {email} already exists")
+    person = new_person(tx.tenant_id, clock.new_id(), new, created_by=by.subject)
+    taken = Conflict(f"A user with the e-mail address {new.email} already exists")
     tx.create(person)
     tx.create(models.email_guard(tx.tenant_id, person.email_key, person.id), taken)
-    queued = notices.enqueue(
-        tx,
-        "people.invitation",
-        {"email": email if send_email else None, "sms": phone if send_sms else None},
-        person_id=person.id,
-        version=1,
-        base_url=base_url,
+    queued = invitations.queue(
+        tx, person, email=new.send_email, sms=new.send_sms, base_url=base_url
     )
     return Invited(person, frozenset(queued))
 
 
-def _new_person(
-    tenant_id: str, by: Caller, name: str, email: str, phone: str | None, role: Role
-) -> Person:
+def new_person(tenant_id: str, person_id: str, new: NewPerson, *, created_by: str) -> Person:
+    """The record of an invited user, not yet saved."""
     return models.person(
         tenant_id,
-        clock.new_id(),
-        name=name,
-        name_key=rules.name_key(name),
-        email=email,
-        email_key=rules.email_key(email),
-        phone=phone,
-        role=role,
+        person_id,
+        name=new.name,
+        name_key=rules.name_key(new.name),
+        email=new.email,
+        email_key=rules.email_key(new.email),
+        phone=new.phone,
+        role=new.role,
         status="invited",
         created_at=clock.iso(clock.now()),
-        created_by=by.subject,
-        invitation_expires_at=clock.epoch_seconds() + rules.INVITATION_DAYS * _SECONDS_IN_A_DAY,
+        created_by=created_by,
+        invitation_sent_at=clock.epoch_seconds(),
+        invitation_expires_at=invitations.expiry(),
     )
 
 
@@ -87,6 +80,56 @@ def get(tenant_id: str, person_id: str) -> Person:
     if person is None:
         raise NotFound("No user of this id")
     return person
+
+
+class Change(TypedDict, total=False):
+    """New values of a user; what is left out stays as it is, None removes a phone number."""
+
+    name: str
+    phone: str | None
+    role: Role
+    status: rules.Status
+
+
+def change(tx: Transaction, by: Caller, person_id: str, new: Change, version: int | None) -> Person:
+    """Adds a user's change to `tx` and returns the user as they will be.
+
+    Raises NotFound, Forbidden by the rules of roles, PreconditionFailed when `version` is given
+    and not the user's. The commit raises PreconditionFailed or Conflict when another change came
+    between, so no change is lost silently.
+    """
+    person = get(tx.tenant_id, person_id)
+    _check_roles(by, person, new)
+    stale = PreconditionFailed("The user was changed meanwhile; read it again")
+    if version is not None and int(person.version) != version:
+        raise stale
+    between = stale if version is not None else Conflict("Another change came between; try again")
+    seen = int(person.version)
+    actions = _apply(person, new)
+    tx.update(person, actions, Person.version == seen, between)
+    return person
+
+
+def _check_roles(by: Caller, person: Person, new: Change) -> None:
+    themselves = by.subject == person.subject or (by.email and by.email == person.email_key)
+    if themselves and (new.get("role", person.role) != person.role or "status" in new):
+        raise Forbidden("Nobody changes their own role or ends their own account")
+    roles = (cast("Role", person.role), new.get("role", "staff"))
+    if not all(rules.may_give(by.role, role) for role in roles):
+        raise Forbidden("Only an admin changes or makes an admin")
+
+
+def _apply(person: Person, new: Change) -> list[Action]:
+    """Sets the new values on the record at hand; the same as actions of an update."""
+    values: dict[str, Any] = {**new, "version": int(person.version) + 1}
+    if "name" in new:
+        values["name_key"] = rules.name_key(new["name"])
+    for name, value in values.items():
+        setattr(person, name, value)
+    return [
+        getattr(Person, name).remove() if value is None else getattr(Person, name).set(value)
+        for name, value in values.items()
+    ]
 
 
 def find(
@@ -121,25 +164,35 @@ def _all_of(*conditions: Condition | None) -> Condition | None:
     return reduce(and_, wanted) if wanted else None
 
 
-def invitation_to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invitation:
-    """What the invitation's texts say now; raises Skip when it is no longer wanted."""
-    person = models.get_person(tenant_id, person_id)
-    if person is None or person.status == "deactivated":
-        raise Skip("user-deleted")
-    if person.status != "invited" or int(person.invitation_version) != version:
-        raise Skip("invitation-replaced")
-    if person.invitation_expires_at <= clock.epoch_seconds():
-        raise Skip("invitation-expired")
-    tenant = tenancy.find(tenant_id)
-    return Invitation(
-        name=person.name,
-        tenant_name=tenant.name if tenant else tenant_id,
-        link=f"{base_url}/invitations/accept?token={quote(token_of(person))}",
-        days=rules.INVITATION_DAYS,
-    )
+def sign_in(caller: Caller) -> bool:
+    """Binds the token's subject to the user with its verified e-mail address, at the first login.
+
+    False for a user who was deactivated. One read once bound; safe to repeat.
+    """
+    if not caller.tenant_id:
+        return True
+    login = models.get_login(caller.tenant_id, caller.subject)
+    person_id = login.person_id if login else _person_with(caller.tenant_id, caller.email)
+    person = models.get_person(caller.tenant_id, person_id) if person_id else None
+    if person is None:
+        return True
+    if login is None:
+        _bind(caller, person)
+    return person.status != "deactivated"
 
 
-def token_of(person: Person) -> str:
-    """The token of the person's current invitation: derived, never stored."""
-    version = int(person.invitation_version)
-    return signing.seal("invitation", f"{person.tenant}\n{person.id}\n{version}".encode())
+def _person_with(tenant_id: str, email: str) -> str | None:
+    guard = models.get_email_guard(tenant_id, rules.email_key(email)) if email else None
+    return guard.person_id if guard else None
+
+
+def _bind(caller: Caller, person: Person) -> None:
+    """One subject for a person and one person for a subject; whoever is first stays."""
+    tx = Transaction(caller.tenant_id)
+    tx.create(models.login(caller.tenant_id, caller.subject, person.id))
+    actions = [Person.subject.set(caller.subject)]
+    tx.update(person, actions, Person.sk.exists() & Person.subject.does_not_exist())
+    try:
+        tx.commit()
+    except Conflict:
+        return  # bound a moment ago, or to another login: then this one stays unbound

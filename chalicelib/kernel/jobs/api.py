@@ -1,14 +1,17 @@
-"""Reading jobs: `GET /admin/v1/jobs`, one and list."""
+"""Reading jobs and batches."""
 
 from typing import Any, Literal
 
+import msgspec
+
 from chalicelib.kernel import clock, paging
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.http import Reply, Routes
-from chalicelib.kernel.jobs import ledger, lists
+from chalicelib.kernel.jobs import batches, ledger, lists
+from chalicelib.kernel.jobs.batches import ErrorView
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.paging import PageQuery
-from chalicelib.kernel.tenancy import MANAGERS, Caller
+from chalicelib.kernel.paging import Filter, PageQuery
+from chalicelib.kernel.routes import Calls, Reply, Routes
+from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
 
 routes = Routes()
 
@@ -19,10 +22,37 @@ class JobsQuery(PageQuery, frozen=True, kw_only=True):
     """Filters of the list of jobs."""
 
     status: Status | None = None
-    type: str | None = None
+    type: Filter | None = None
 
 
-@routes.get("/admin/v1/jobs", allow=MANAGERS)
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job."""
+
+    id: str
+    type: str
+    status: Status
+    attempts: int
+    max_attempts: int
+    last_error: str | None
+    next_attempt_at: str | None
+    batch_id: str | None
+    created_at: str
+    finished_at: str | None
+
+
+class OneJobView(JobView, frozen=True, kw_only=True):
+    """A job with the history of its failed attempts and waits."""
+
+    history: list[dict[str, Any]]
+
+
+@routes.get(
+    "/admin/v1/jobs",
+    allow=MANAGERS,
+    answers=JobView,
+    listing=True,
+    calls=Calls(dynamodb=paging.MOST_CALLS),
+)
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     """The tenant's jobs, newest first."""
     wanted = lists.matching(status=query.status, type=query.type)
@@ -30,17 +60,27 @@ def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     return Reply([view(job) for job in page.items], meta=page.meta)
 
 
-@routes.get("/admin/v1/jobs/{job_id}", allow=MANAGERS)
+@routes.get(
+    "/admin/v1/jobs/{job_id}",
+    allow=MANAGERS,
+    answers=OneJobView,
+    errors=(404,),
+    calls=Calls(dynamodb=1),
+)
 def get_job(caller: Caller, job_id: str) -> Reply:
     """One job with the history of its attempts."""
     job = ledger.get(caller.tenant_id, job_id)
     if job is None:
         raise NotFound("No job of this id")
-    return Reply({**view(job), "history": job.history})
+    return Reply(OneJobView(**_fields(job), history=list(job.history)))
 
 
-def view(job: Job) -> dict[str, Any]:
+def view(job: Job) -> JobView:
     """A job as the API shows it."""
+    return JobView(**_fields(job))
+
+
+def _fields(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "type": job.type,
@@ -59,3 +99,47 @@ def _next_attempt_at(job: Job) -> str | None:
     if job.status != "queued" or job.not_before is None:
         return None
     return clock.iso_seconds(int(job.not_before))
+
+
+class BatchView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a batch is; `done` counts failures too."""
+
+    id: str
+    total: int
+    done: int
+    failed: int
+    percent: int
+    status: Literal["pending", "running", "done", "failed", "cancelled"]
+    eta_seconds: int
+    created_at: str
+    finished_at: str | None
+    errors: list[ErrorView]
+
+
+@routes.get(
+    "/v1/batches/{batch_id}",
+    allow=EVERYONE,
+    answers=BatchView,
+    errors=(404,),
+    calls=Calls(dynamodb=3),
+)
+def get_batch(caller: Caller, batch_id: str) -> Reply:
+    """Read how far a batch is, and what went wrong in it."""
+    batch = batches.get(caller.tenant_id, batch_id)
+    if batch is None:
+        raise NotFound("No batch of this id")
+    figures = batches.progress(batch)
+    shown = BatchView(
+        id=batch.id,
+        total=figures.total,
+        done=figures.done,
+        failed=figures.failed,
+        percent=figures.percent,
+        status=figures.status,
+        eta_seconds=figures.eta_seconds,
+        created_at=batch.created_at,
+        finished_at=batch.finished_at,
+        errors=batches.errors_of(batch),
+    )
+    running = figures.status in ("pending", "running")
+    return Reply(shown, headers={"Retry-After": "2"} if running else {})

@@ -8,10 +8,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.errors import AppError, Retry, Skip, Unconfirmed
-from chalicelib.kernel.jobs import ledger, outbox, registry, retry
+from chalicelib.kernel.jobs import batches, ledger, outbox, registry, retry, unique
 from chalicelib.kernel.jobs.ledger import Claim, Job
-from chalicelib.kernel.jobs.registry import Context, Declared, Marks
+from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.transactions import Transaction
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,19 @@ def run(type_: str, tenant_id: str, job_id: str, deadline: float) -> Outcome:
 def _not_ours(job: Job | None) -> Outcome:
     """A copy of a message whose job has ended, is running elsewhere, or waits for its time."""
     if job is None or job.ended:
+        if job is not None and job.batch_id:
+            batches.settle(str(job.tenant), job.batch_id)
         return Outcome.drop("copy")
     until = job.lease_until if job.status == "running" else job.not_before
     return Outcome.keep("copy", max(1, int(until or 0) - clock.epoch_seconds() + 1))
 
 
 def _run_claimed(declared: Declared, claim: Claim, deadline: float) -> Outcome:
+    return _not_wanted(declared, claim) or _try(declared, claim.job, deadline)
+
+
+def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
+    """Ends a job that must not run, or not again; None for one that shall."""
     job = claim.job
     if claim.took_over:
         ledger.note_lost_attempt(job)
@@ -80,9 +88,19 @@ def _run_claimed(declared: Declared, claim: Claim, deadline: float) -> Outcome:
             return _fail(job, "an attempt ended without a result; this is sent at most once")
     if job.attempts > job.max_attempts:
         return _fail(job, "all attempts ended without a result")
+    if job.not_after is not None and clock.epoch_seconds() > job.not_after:
+        return _end(job, "expired", "its time was over before it could run")
+    if batches.is_cancelled(job):
+        return _end(job, "cancelled", "its batch was cancelled")
+    return None
+
+
+def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
+    if declared.unique_until_start:
+        unique.release(job)
     ends = min(deadline, time.monotonic() + declared.timeout_seconds)
     try:
-        marks = declared.run(Context(str(job.tenant), job, ends), **job.arguments)
+        result = declared.run(Context(str(job.tenant), job, ends), **job.arguments)
     except Skip as skip:
         return _end(job, "skipped", str(skip))
     except Retry as later:
@@ -96,12 +114,23 @@ def _run_claimed(declared: Declared, claim: Claim, deadline: float) -> Outcome:
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
         telemetry.log.exception("job raised", type=job.type, job=job.id)
         return _again(declared, job, "error", f"{type(error).__name__}: {error}"[:500])
-    return _end(job, "done", None, marks)
+    return _end(job, "done", None, result)
 
 
-def _end(job: Job, status: str, reason: str | None, marks: Marks | None = None) -> Outcome:
-    marked = ledger.finish(job, status, reason, **(marks or {}))
-    return Outcome.drop(status if marked else "late")
+def _end(job: Job, status: str, reason: str | None, result: Result | None = None) -> Outcome:
+    """Marks the job; a member of a batch is counted in the same transaction."""
+    result = result or Result()
+
+    def count(tx: Transaction) -> None:
+        batches.count(tx, job, status, reason, result)
+
+    also = count if job.batch_id else None
+    if not ledger.finish(job, status, reason, also=also, **result.marks):
+        return Outcome.drop("late")
+    unique.release(job)
+    if job.batch_id:
+        batches.settle(str(job.tenant), job.batch_id)
+    return Outcome.drop(status)
 
 
 def _hold(declared: Declared, job: Job, later: Retry) -> Outcome:
@@ -130,8 +159,9 @@ def _wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bo
 
 def _fail(job: Job, reason: str) -> Outcome:
     """The job is dead: `failed` in the ledger, a copy of its message in the dead-letter queue."""
-    if not ledger.finish(job, "failed", reason):
-        return Outcome.drop("late")
+    ended = _end(job, "failed", reason)
+    if ended.word != "failed":
+        return ended
     telemetry.log.error("job failed", type=job.type, job=job.id, tenant=job.tenant)
     try:
         url = aws.queue_url(settings.resource(f"{job.queue}-dead"))
@@ -140,4 +170,4 @@ def _fail(job: Job, reason: str) -> Outcome:
     except (BotoCoreError, ClientError) as error:
         # The ledger is the truth; the copy is for those who watch queues.
         telemetry.log.warning("no dead-letter copy", job=job.id, error=type(error).__name__)
-    return Outcome.drop("failed")
+    return ended

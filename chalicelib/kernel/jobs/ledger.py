@@ -12,7 +12,7 @@ nothing. Attempts are counted by claims: a job that kills its process is counted
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,10 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
+from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.transactions import Transaction
 
 PREFIX = "job#"
 _HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
@@ -50,6 +52,9 @@ class Job(KernelRecord):
     recipient_key = UnicodeAttribute(null=True)
     provider_message_id = UnicodeAttribute(null=True)
     batch_id = UnicodeAttribute(null=True)
+    units = NumberAttribute(default=1)  #: how much of its batch this job is
+    unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
+    not_after = NumberAttribute(null=True)  #: epoch seconds after which it is no longer wanted
     claim_token = UnicodeAttribute(null=True)
     lease_until = NumberAttribute(null=True)  #: epoch seconds
     not_before = NumberAttribute(null=True)  #: epoch seconds of the next attempt
@@ -87,8 +92,8 @@ def new(
     *,
     queue: str,
     tries: int,
-    channel: str | None = None,
     recipient: str | None = None,
+    **attributes: Any,
 ) -> Job:
     """A row for a job that waits from now, to be saved with its cause."""
     job_id = clock.new_id()
@@ -100,13 +105,13 @@ def new(
         status="queued",
         args=json.dumps(dict(args), ensure_ascii=False, separators=(",", ":")),
         max_attempts=tries,
-        channel=channel,
         recipient=recipient,
         recipient_key=recipient and recipient_key(tenant_id, recipient),
         due_shard=_shard(job_id),
         due_at=clock.epoch_seconds() + settings.push_grace_seconds,
         due_step_seconds=2 * settings.push_grace_seconds,
         created_at=clock.iso(clock.now()),
+        **attributes,
     )
 
 
@@ -157,12 +162,48 @@ def _claiming(token: str, now: int) -> list[Action]:
     ]
 
 
-def finish(job: Job, status: str, reason: str | None = None, **marks: str | None) -> bool:
+class ClaimLost(AppError):
+    """Another worker has taken this job over"""
+
+    STATUS = 409
+
+
+def finish(
+    job: Job,
+    status: str,
+    reason: str | None = None,
+    *,
+    also: Callable[[Transaction], None] | None = None,
+    **marks: str | None,
+) -> bool:
     """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
 
-    `marks` are further attributes to keep, such as the provider's message id. The row leaves the
-    index of waiting jobs and is deleted after the retention period.
+    `marks` are further attributes to keep, such as the provider's message id. `also` adds actions
+    that happen in the same transaction or not at all. The row leaves the index of waiting jobs and
+    is deleted after the retention period.
     """
+    actions, mine = _ending(job, status, reason, marks), Job.claim_token == job.claim_token
+    if also is None:
+        return _change(job, actions, mine)
+    tx = Transaction()
+    tx.update(job, actions, mine, ClaimLost())
+    also(tx)
+    try:
+        tx.commit()
+    except ClaimLost:
+        return False
+    return True
+
+
+def cancel(tenant_id: str, job_id: str) -> bool:
+    """Ends a job that waits; False when it is running, has ended, or does not exist."""
+    job = Job(tenant_id, PREFIX + job_id)
+    return _change(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued")
+
+
+def _ending(
+    job: Job, status: str, reason: str | None, marks: Mapping[str, str | None]
+) -> list[Action]:
     now = clock.now()
     expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
     actions: list[Action] = [
@@ -176,7 +217,7 @@ def finish(job: Job, status: str, reason: str | None = None, **marks: str | None
         actions.append(Job.last_error.set(reason))
     if status == "failed":
         actions.append(Job.history.set(_with_entry(job, status, reason or "", None)))
-    return _change(job, actions, Job.claim_token == job.claim_token)
+    return actions
 
 
 def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> bool:

@@ -10,13 +10,14 @@ for the sweep. (Transactional outbox: Richardson, "Microservices Patterns", 2018
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import UpdateError
 
-from chalicelib.kernel import aws, clock, store, telemetry
-from chalicelib.kernel.jobs import ledger, registry
+from chalicelib.kernel import aws, clock, telemetry, transactions
+from chalicelib.kernel.jobs import ledger, registry, unique
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.settings import settings
 
@@ -26,41 +27,80 @@ _SWEEP_PAGE = 200  #: rows read at a time
 SWEEP_RESERVE_SECONDS = 5  #: time that a sweep leaves unused, so that it ends by itself
 
 
-class Transaction(store.Transaction):
+class Expecting(Protocol):
+    """A batch whose members are added by this transaction."""
+
+    @property
+    def id(self) -> str: ...
+
+    def expect(self, job: Job) -> None: ...
+
+    def forgo(self, job: Job) -> None: ...
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How one job is queued, where that differs from its declaration."""
+
+    channel: str | None = None  #: of a notice
+    recipient: str | None = None  #: of a notice
+    queue: str | None = None
+    not_after: int | None = None  #: epoch seconds after which it ends as `expired`
+    batch: Expecting | None = None
+    units: int = 1  #: how much of its batch it is
+
+
+class Transaction(transactions.Transaction):
     """A transaction whose jobs are pushed once it is committed."""
 
     def __init__(self, tenant_id: str) -> None:
         super().__init__()
         self.tenant_id = tenant_id
+        self.batches: list[Expecting] = []
         self._jobs: list[Job] = []
 
-    def enqueue(
-        self,
-        name: str,
-        *,
-        channel: str | None = None,
-        recipient: str | None = None,
-        **args: Any,
-    ) -> Job:
-        """Saves the job `name` with the rest of the transaction and pushes it afterwards."""
-        declared = registry.find(name)
+    def enqueue(self, name: str, how: Delivery | None = None, /, **args: Any) -> Job:
+        """Saves the job `name` with the rest of the transaction and pushes it afterwards.
+
+        A unique job that is queued already drops out at the commit; the rest is saved.
+        """
+        declared, how = registry.find(name), how or Delivery()
         job = ledger.new(
             self.tenant_id,
             name,
             args,
-            queue=declared.queue,
+            queue=how.queue or declared.queue,
             tries=declared.tries,
-            channel=channel,
-            recipient=recipient,
+            channel=how.channel,
+            recipient=how.recipient,
+            batch_id=how.batch and how.batch.id,
+            units=how.units,
+            not_after=how.not_after,
         )
-        self.create(job)
+        otherwise = unique.Taken(job) if declared.unique_for_seconds else None
+        self.create(job, otherwise)
+        if otherwise is not None:
+            unique.lock(self, job, declared.unique_for_seconds, otherwise)
+        if how.batch is not None:
+            how.batch.expect(job)
         self._jobs.append(job)
         return job
 
     def commit(self) -> None:
         """Saves all, then pushes. A push that fails is left to the sweep: the work is saved."""
-        super().commit()
+        while True:
+            try:
+                super().commit()
+                break
+            except unique.Taken as taken:
+                self._leave_out(taken)
         push(self._jobs)
+
+    def _leave_out(self, taken: unique.Taken) -> None:
+        self.drop(taken)
+        self._jobs.remove(taken.job)
+        for joined in self.batches:
+            joined.forgo(taken.job)
 
 
 def message_of(job: Job) -> dict[str, str]:

@@ -24,6 +24,23 @@ Marks = dict[str, str | None]
 
 
 @dataclass(frozen=True)
+class LineError:
+    """What went wrong with one part of a job's work, such as a line of a file."""
+
+    line: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job may say of its work; most say nothing."""
+
+    marks: Marks = field(default_factory=dict)  #: attributes to keep on the job's row
+    failed_units: int = 0  #: of the job's units in its batch
+    errors: tuple[LineError, ...] = ()  #: told by the batch
+
+
+@dataclass(frozen=True)
 class Context:
     """What a running job knows of itself."""
 
@@ -44,9 +61,14 @@ class Declared:
     tries: int
     timeout_seconds: int
     retry: Backoff
-    run: Callable[..., Marks | None]  #: run(context, **args) -> attributes to keep on the row
+    run: Callable[..., Result | None]  #: run(context, **args)
     channels: tuple[str, ...] = ()  #: of a notice
     repeats_lost_attempts: bool = True  #: False: an attempt that ended without a word is the last
+    unique_for_seconds: int = 0  #: no second one with the same arguments waits or runs for so long
+    unique_until_start: bool = False  #: the next may be queued as soon as this one runs
+
+
+Run = Callable[..., Result | None]
 
 
 class UnknownJob(LookupError):
@@ -62,16 +84,30 @@ def job(
     tries: int = 5,
     timeout_seconds: int = 50,
     retry: Backoff | None = None,
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    unique_for_seconds: int = 0,
+    unique_until_start: bool = False,
+) -> Callable[[Run], Run]:
     """Declares a job: a function that may run more than once and must be safe to repeat.
 
     `tries` counts charged attempts. `timeout_seconds` must leave the lease some margin; an attempt
-    that takes longer is treated as lost and its job is run again.
+    that takes longer is treated as lost and its job is run again. `unique_for_seconds` makes a
+    second job with the same arguments drop out at enqueuing while the first waits or runs, for at
+    most so long; with `unique_until_start` only while it waits.
     """
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        name = name_of(function)
-        add(Declared(name, queue, tries, timeout_seconds, retry or Backoff(), function))
+    def register(function: Run) -> Run:
+        add(
+            Declared(
+                name_of(function),
+                queue,
+                tries,
+                timeout_seconds,
+                retry or Backoff(),
+                function,
+                unique_for_seconds=unique_for_seconds,
+                unique_until_start=unique_until_start,
+            )
+        )
         return function
 
     return register

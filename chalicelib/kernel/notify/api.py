@@ -1,13 +1,15 @@
 """Reading notifications: a notification is a job seen from its recipient."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+import msgspec
 
 from chalicelib.kernel import paging
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.http import Reply, Routes
 from chalicelib.kernel.jobs import ledger, lists
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.paging import PageQuery
+from chalicelib.kernel.paging import Filter, PageQuery
+from chalicelib.kernel.routes import Calls, Reply, Routes
 from chalicelib.kernel.tenancy import MANAGERS, Caller
 
 routes = Routes()
@@ -32,12 +34,33 @@ _IN_LEDGER = {seen: word for word, seen in _SEEN_AS.items()}
 class NotificationsQuery(PageQuery, frozen=True, kw_only=True):
     """Filters of the list of notifications."""
 
-    recipient: str | None = None
+    recipient: Filter | None = None
     status: Status | None = None
-    kind: str | None = None
+    kind: Filter | None = None
 
 
-@routes.get("/admin/v1/notifications", allow=MANAGERS)
+class NotificationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to one recipient on one channel."""
+
+    id: str
+    kind: str
+    channel: Literal["email", "sms"]
+    recipient: str
+    status: Status
+    attempts: int
+    provider_message_id: str | None
+    error: str | None
+    created_at: str
+    sent_at: str | None
+
+
+@routes.get(
+    "/admin/v1/notifications",
+    allow=MANAGERS,
+    answers=NotificationView,
+    listing=True,
+    calls=Calls(dynamodb=paging.MOST_CALLS),
+)
 def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
     """One row per message and channel, newest first."""
     status = query.status and _IN_LEDGER.get(query.status, query.status)
@@ -51,7 +74,13 @@ def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
     return Reply([view(job) for job in page.items], meta=page.meta)
 
 
-@routes.get("/admin/v1/notifications/{notification_id}", allow=MANAGERS)
+@routes.get(
+    "/admin/v1/notifications/{notification_id}",
+    allow=MANAGERS,
+    answers=NotificationView,
+    errors=(404,),
+    calls=Calls(dynamodb=1),
+)
 def get_notification(caller: Caller, notification_id: str) -> Reply:
     """One message."""
     job = ledger.get(caller.tenant_id, notification_id)
@@ -60,17 +89,17 @@ def get_notification(caller: Caller, notification_id: str) -> Reply:
     return Reply(view(job))
 
 
-def view(job: Job) -> dict[str, Any]:
+def view(job: Job) -> NotificationView:
     """A message as the API shows it: never `sent` for what is only queued."""
-    return {
-        "id": job.id,
-        "kind": job.type,
-        "channel": job.channel,
-        "recipient": job.recipient,
-        "status": _SEEN_AS.get(job.status, job.status),
-        "attempts": int(job.attempts),
-        "provider_message_id": job.provider_message_id,
-        "error": job.last_error,
-        "created_at": job.created_at,
-        "sent_at": job.finished_at if job.status == "done" else None,
-    }
+    return NotificationView(
+        id=job.id,
+        kind=job.type,
+        channel=cast("Any", job.channel),
+        recipient=str(job.recipient),
+        status=cast("Any", _SEEN_AS.get(job.status, job.status)),
+        attempts=int(job.attempts),
+        provider_message_id=job.provider_message_id,
+        error=job.last_error,
+        created_at=job.created_at,
+        sent_at=job.finished_at if job.status == "done" else None,
+    )

@@ -15,8 +15,8 @@ from typing import Any, Literal
 from chalicelib.kernel import tenancy
 from chalicelib.kernel.jobs import registry
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.jobs.registry import Context, Declared, Marks
+from chalicelib.kernel.jobs.outbox import Delivery, Transaction
+from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.jobs.retry import Backoff
 from chalicelib.kernel.notify import email, render, sms
 
@@ -37,7 +37,7 @@ class Notice:
     package: str  #: where `templates/` is
     build: Build
 
-    def __call__(self, context: Context, **args: Any) -> Marks:
+    def __call__(self, context: Context, **args: Any) -> Result:
         """Delivers one message on the job's channel; returns the provider's id to keep."""
         folder = self.name.partition(".")[2]
         values = self.build(context, **args)
@@ -49,7 +49,7 @@ class Notice:
             mail = render.email(self.package, folder, values)
             name = _sender_name(context.tenant_id)
             sent = email.send(mail, to=to, from_name=name, tags=tags)
-        return {"provider_message_id": sent}
+        return Result({"provider_message_id": sent})
 
 
 def notice(
@@ -83,11 +83,21 @@ def notice(
 
 
 def enqueue(
-    transaction: Transaction, name: str, to: Mapping[Channel, str | None], **args: Any
+    transaction: Transaction,
+    name: str,
+    to: Mapping[Channel, str | None],
+    *,
+    queue: str | None = None,
+    **args: Any,
 ) -> dict[Channel, Job]:
-    """Saves one message per channel that has an address in `to`, in the caller's transaction."""
+    """Saves one message per channel that has an address in `to`, in the caller's transaction.
+
+    `queue` is another than the notices' own for messages that nobody waits for.
+    """
     return {
-        channel: transaction.enqueue(name, channel=channel, recipient=address, **args)
+        channel: transaction.enqueue(
+            name, Delivery(channel=channel, recipient=address, queue=queue), **args
+        )
         for channel, address in to.items()
         if address
     }

@@ -77,6 +77,9 @@ def _meaning(service: str, answer: dict[str, Any]) -> Exception | None:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ):
         return Retry(f"{service}: {code}")
+    if code == "MessageRejected" and "not verified" in answer["Error"].get("Message", ""):
+        # An operator's matter: the sender, or in SES's sandbox the recipient, is not verified yet.
+        return Retry(f"{service}: the sender or its region is not verified")
     if code in REFUSED_CODES:
         return Refused(f"{service} refused the message: {code}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,16 +1,13 @@
 """A notice's templates turned into texts.
 
 A folder `templates/<notice>/` of the domain holds `subject.txt`, `body.txt`, `body.html` for
-e-mail and `sms.txt`. Values are text: they are never read as templates, and in HTML they are
-escaped. A name that a template uses and the notice does not give is an error, not a gap.
+e-mail and `sms.txt`.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from chalicelib.kernel.templates import environment
 
 EMAIL_PARTS = ("subject.txt", "body.txt", "body.html")
 SMS_PARTS = ("sms.txt",)
@@ -23,22 +20,8 @@ class Email:
     html: str
 
 
-@cache
-def _environment(package: str) -> "Environment":
-    # Late: only workers render, and jinja2 is a quarter of the cost of boto3.
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    return Environment(
-        loader=PackageLoader(package),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(("html",), default=False),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def _text(package: str, notice: str, part: str, values: dict[str, Any]) -> str:
-    return _environment(package).get_template(f"{notice}/{part}").render(values)
+    return environment(package).get_template(f"{notice}/{part}").render(values)
 
 
 def email(package: str, notice: str, values: dict[str, Any]) -> Email:

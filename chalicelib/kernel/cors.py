@@ -1,0 +1,47 @@
+"""Cross-origin calls from the browsers of the origins in settings (https://fetch.spec.whatwg.org).
+
+Several origins are allowed, and a gateway's own preflight knows only one; so each path answers
+OPTIONS by the app, and browsers remember the answer.
+"""
+
+from collections.abc import Mapping
+
+from chalicelib.kernel.settings import settings
+
+EXPOSED = "ETag, Link, Retry-After, Location, Idempotent-Replayed, X-Request-Id, Server-Timing"
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, "
+    "X-Tenant-Id"
+)
+_REMEMBER_SECONDS = 7200  #: the longest that browsers remember
+
+
+def allowed_origin(origin: str | None) -> str | None:
+    """The origin if it may call, else None."""
+    allowed = settings.listed("cors_origins")
+    return origin if origin and (origin in allowed or "*" in allowed) else None
+
+
+def headers_for(sent: Mapping[str, str]) -> dict[str, str]:
+    """What an answer carries for the Origin that was sent."""
+    if not settings.cors_origins:
+        return {}
+    origin = allowed_origin(sent.get("origin"))
+    if origin is None:
+        return {"Vary": "Origin"}
+    return {
+        "Vary": "Origin",
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": EXPOSED,
+    }
+
+
+def preflight_headers(sent: Mapping[str, str], methods: tuple[str, ...]) -> dict[str, str]:
+    """What the answer to a preflight carries besides."""
+    if allowed_origin(sent.get("origin")) is None:
+        return {}
+    return {
+        "Access-Control-Allow-Methods": ", ".join(methods),
+        "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+        "Access-Control-Max-Age": str(_REMEMBER_SECONDS),
+    }

@@ -1,0 +1,64 @@
+"""Unique jobs: while one waits or runs, a second with the same arguments is not queued.
+
+A lock row in the transaction that queues the job decides, so of two that come together one is
+saved. It is released when the job ends (or starts), and at the latest when its time is over: a
+crash between the two can only delay the next one.
+"""
+
+import hashlib
+from typing import Protocol
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DeleteError
+
+from chalicelib.kernel import clock
+from chalicelib.kernel.errors import AppError
+from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.transactions import Transaction
+
+
+class Lock(KernelRecord):
+    """Row of a lock: keys (tenant, "unique#" + digest of type and arguments)."""
+
+    job_id = UnicodeAttribute()
+    until = NumberAttribute()  #: epoch seconds
+
+
+class Taken(AppError):
+    """Such a job waits or runs already"""
+
+    STATUS = 409
+    PRIORITY = 2  #: whatever else failed matters more
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+
+class Declaration(Protocol):
+    """What this module needs to know of a declared job."""
+
+    @property
+    def unique_until_start(self) -> bool: ...
+
+
+def lock(tx: Transaction, job: Job, seconds: int, otherwise: Taken) -> None:
+    """Adds the job's lock to the transaction that queues it."""
+    digest = hashlib.sha256(f"{job.type}\n{job.args}".encode()).hexdigest()[:40]
+    job.unique_key = f"unique#{digest}"
+    now = clock.epoch_seconds()
+    row = Lock(job.tenant, job.unique_key, job_id=job.id, until=now + seconds)
+    row.expires_at = now + seconds
+    tx.save(row, Lock.sk.does_not_exist() | (Lock.until <= now), otherwise)
+
+
+def release(job: Job) -> None:
+    """Gives the lock back if it is still this job's."""
+    if not job.unique_key:
+        return
+    try:
+        Lock(job.tenant, job.unique_key).delete(condition=Lock.job_id == job.id)
+    except DeleteError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise

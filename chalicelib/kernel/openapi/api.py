@@ -1,0 +1,31 @@
+"""Serving the description: `/openapi.json` for programs, `/docs` for people."""
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from chalicelib.kernel import http, pages
+from chalicelib.kernel.openapi.document import document
+from chalicelib.kernel.routes import Reply, Request, Routes
+from chalicelib.kernel.version import VERSION
+
+routes = Routes()
+
+
+@cache
+def _described(server: str) -> dict[str, Any]:
+    return document((each for each in http.mounted if each.described), server, VERSION)
+
+
+@routes.get("/openapi.json", described=False)
+def read_openapi(request: Request) -> Reply:
+    """Read the OpenAPI document."""
+    return Reply(json=msgspec.json.encode(_described(request.base_url)))
+
+
+@routes.get("/docs", described=False)
+def read_docs(request: Request) -> Reply:
+    """Read the API's description as a page."""
+    described = _described(request.base_url)
+    return Reply(html=pages.render("chalicelib.kernel.openapi", "docs.html", {"api": described}))

@@ -1,0 +1,25 @@
+"""jinja2 environments, one per domain. Values are text: never read as templates, escaped in HTML.
+
+A name that a template uses and nobody gives is an error, not a gap.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@cache
+def environment(package: str) -> "Environment":
+    """The environment over `templates/` of this package."""
+    # Late: only workers and a page or two render, and jinja2 is a quarter of the cost of boto3.
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader(package),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(("html",), default=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,1 @@
+"""Tenants as the platform's admins keep them: create, list, change, suspend."""

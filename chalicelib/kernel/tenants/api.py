@@ -1,0 +1,152 @@
+"""Tenants over HTTP, for the platform's admins."""
+
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+
+from chalicelib.kernel.paging import PageQuery
+from chalicelib.kernel.routes import Calls, Reply, Request, Routes
+from chalicelib.kernel.tenancy import ADMIN, DEFAULTS, TenantRecord
+from chalicelib.kernel.tenants import service
+from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.validation import Name
+
+routes = Routes()
+
+TenantId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z",
+        description="1 to 40 lower-case letters, digits and hyphens, not beginning with one",
+    ),
+]
+Word = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z",
+        description="at most 100 characters, without control characters",
+    ),
+]
+Status = Literal["active", "suspended"]
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for a tenant's records unless they say otherwise."""
+
+    provider: Word = ""
+    region: Word = ""
+    time_zone: Word = ""
+    sender: Word = ""
+
+
+class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant to create; without an id it gets one."""
+
+    name: Name
+    id: TenantId | None = None
+    defaults: Defaults | None = None
+
+
+class DefaultsChange(msgspec.Struct, frozen=True, kw_only=True):
+    """New defaults; what is left out stays as it is."""
+
+    provider: Word | msgspec.UnsetType = msgspec.UNSET
+    region: Word | msgspec.UnsetType = msgspec.UNSET
+    time_zone: Word | msgspec.UnsetType = msgspec.UNSET
+    sender: Word | msgspec.UnsetType = msgspec.UNSET
+
+
+class TenantChange(msgspec.Struct, frozen=True, kw_only=True):
+    """New values of a tenant; what is left out stays as it is."""
+
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    status: Status | msgspec.UnsetType = msgspec.UNSET
+    defaults: DefaultsChange | msgspec.UnsetType = msgspec.UNSET
+
+
+class TenantView(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant."""
+
+    id: str
+    name: str
+    status: Status
+    defaults: Defaults
+
+
+@routes.post(
+    "/admin/v1/tenants",
+    allow=ADMIN,
+    tenant_free=True,
+    status=201,
+    answers=TenantView,
+    errors=(409,),
+    calls=Calls(dynamodb=1),
+)
+def create_tenant(body: NewTenant, request: Request) -> Reply:
+    """Create a tenant."""
+    tx = Transaction()
+    defaults = msgspec.structs.asdict(body.defaults or Defaults())
+    row = service.create(tx, body.id, body.name, defaults)
+    headers = {"Location": f"{request.base_url}/admin/v1/tenants/{row.sk}"}
+    return Reply(view(row), headers=headers, version=int(row.version), commit=tx)
+
+
+@routes.get(
+    "/admin/v1/tenants",
+    allow=ADMIN,
+    tenant_free=True,
+    answers=TenantView,
+    listing=True,
+    calls=Calls(dynamodb=1),
+)
+def list_tenants(query: PageQuery) -> Reply:
+    """List tenants by id."""
+    page = service.list_all(query)
+    return Reply([view(row) for row in page.items], meta=page.meta)
+
+
+@routes.get(
+    "/admin/v1/tenants/{tenant_id}",
+    allow=ADMIN,
+    tenant_free=True,
+    answers=TenantView,
+    errors=(404,),
+    calls=Calls(dynamodb=1),
+)
+def get_tenant(tenant_id: str) -> Reply:
+    """Read one tenant."""
+    row = service.get(tenant_id)
+    return Reply(view(row), version=int(row.version))
+
+
+@routes.patch(
+    "/admin/v1/tenants/{tenant_id}",
+    allow=ADMIN,
+    tenant_free=True,
+    answers=TenantView,
+    errors=(404, 409, 412),
+    calls=Calls(dynamodb=2),
+)
+def change_tenant(tenant_id: str, body: TenantChange, request: Request) -> Reply:
+    """Change a tenant. A suspended one is refused everywhere within a minute."""
+    tx = Transaction()
+    values = _given(body)
+    values |= _given(values.pop("defaults", None))
+    row = service.change(tx, tenant_id, values, request.if_match)
+    return Reply(view(row), version=int(row.version), commit=tx)
+
+
+def _given(values: Any) -> dict[str, Any]:
+    """The members of a struct that the client sent."""
+    if values is None:
+        return {}
+    members = msgspec.structs.asdict(values)
+    return {name: value for name, value in members.items() if value is not msgspec.UNSET}
+
+
+def view(row: TenantRecord) -> TenantView:
+    defaults = Defaults(**{name: getattr(row, name) for name in DEFAULTS})
+    return TenantView(
+        id=str(row.sk), name=row.name, status=cast("Status", row.status), defaults=defaults
+    )

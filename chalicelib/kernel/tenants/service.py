@@ -1,0 +1,57 @@
+"""Creating and changing tenants; what a request needs of one is read in `tenancy.py`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.kernel import clock, paging, tenancy
+from chalicelib.kernel.errors import Conflict, NotFound, PreconditionFailed
+from chalicelib.kernel.paging import Listing, Page, PageQuery
+from chalicelib.kernel.tenancy import DEFAULTS, DIRECTORY, TenantRecord
+from chalicelib.kernel.transactions import Transaction
+
+
+def create(
+    tx: Transaction, tenant_id: str | None, name: str, defaults: Mapping[str, Any]
+) -> TenantRecord:
+    """Adds a tenant to `tx`; the commit raises Conflict when the id is taken."""
+    row = tenancy.record(tenant_id or clock.new_id(), name, **defaults)
+    tx.create(row, Conflict(f"There is a tenant {row.sk} already"))
+    return row
+
+
+def get(tenant_id: str) -> TenantRecord:
+    """The tenant; raises NotFound."""
+    try:
+        return TenantRecord.get(DIRECTORY, tenant_id)
+    except TenantRecord.DoesNotExist:
+        raise NotFound("No tenant of this id") from None
+
+
+def list_all(query: PageQuery) -> Page[TenantRecord]:
+    """A page of tenants by id."""
+    return paging.read([Listing(TenantRecord, DIRECTORY)], query, DIRECTORY, "tenants")
+
+
+def change(
+    tx: Transaction, tenant_id: str, values: Mapping[str, Any], version: int | None
+) -> TenantRecord:
+    """Adds the change of a tenant to `tx` and returns the tenant as it will be.
+
+    Raises NotFound; PreconditionFailed when `version` is given and not the tenant's, also by the
+    commit. A suspension holds everywhere within `config_cache_seconds`.
+    """
+    row = get(tenant_id)
+    seen = int(row.version)
+    stale = PreconditionFailed("The tenant was changed meanwhile; read it again")
+    if version is not None and version != seen:
+        raise stale
+    given = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
+    row.version = seen + 1
+    actions = [TenantRecord.version.set(row.version)]
+    for name, value in given.items():
+        setattr(row, name, value)
+        actions.append(getattr(TenantRecord, name).set(value))
+    between = stale if version is not None else Conflict("Another change came between; try again")
+    tx.update(row, actions, TenantRecord.version == seen, between)
+    tenancy.forget(tenant_id)
+    return row

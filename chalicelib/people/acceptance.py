@@ -1,0 +1,64 @@
+"""Accepting an invitation: by API, and by the page behind the link, which works without script.
+
+A GET consumes nothing: mail scanners open links.
+"""
+
+from typing import Any
+
+from chalicelib.kernel import pages
+from chalicelib.kernel.errors import AppError
+from chalicelib.kernel.http import FORM
+from chalicelib.kernel.routes import Calls, Reply, Request, Routes
+from chalicelib.people import invitations, service
+from chalicelib.people.invitations import Acceptance
+from chalicelib.people.views import Acceptable, AcceptQuery, UserView, user_view
+
+routes = Routes()
+
+
+@routes.post(
+    "/v1/invitations/accept",
+    answers=UserView,
+    errors=(404, 410),
+    calls=Calls(dynamodb=2),
+)
+def accept_invitation(body: Acceptable) -> Reply:
+    """Accept an invitation by its token. It works once, also under two calls at the same time."""
+    token = invitations.read_token(body.token)
+    person = service.get(token.tenant_id, token.person_id)
+    return Reply(
+        user_view(person, status="active"),
+        message="Invitation accepted",
+        commit=Acceptance(token),
+    )
+
+
+@routes.get("/invitations/accept", errors=(404, 410), calls=Calls(dynamodb=1))
+def show_invitation(query: AcceptQuery) -> Reply:
+    """Show the page behind an invitation's link. It changes nothing."""
+    try:
+        invitation = invitations.look(invitations.read_token(query.token))
+    except AppError as error:
+        return _page(error.STATUS, error=error.detail)
+    return _page(200, invitation=invitation, token=query.token)
+
+
+@routes.post(
+    "/invitations/accept",
+    errors=(404, 410),
+    media=(FORM,),
+    calls=Calls(dynamodb=1),
+)
+def accept_on_page(body: Acceptable, request: Request) -> Reply:
+    """Accept an invitation from its page."""
+    del request
+    try:
+        Acceptance(invitations.read_token(body.token)).commit()
+    except AppError as error:
+        return _page(error.STATUS, error=error.detail)
+    return _page(200, accepted=True)
+
+
+def _page(status: int, **values: Any) -> Reply:
+    shown = {"invitation": None, "token": "", "error": "", "accepted": False, **values}
+    return Reply(html=pages.render("chalicelib.people", "accept.html", shown), status=status)

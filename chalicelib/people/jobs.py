@@ -1,0 +1,15 @@
+"""Background work on people."""
+
+from chalicelib.kernel.jobs.registry import Context, Result, job
+from chalicelib.people import imports
+
+
+@job(queue="bulk", tries=5, timeout_seconds=50)
+def import_rows(
+    context: Context, *, upload_id: str, chunk: int, created_by: str, base_url: str
+) -> Result:
+    """Create the users of one chunk of an upload. Safe to repeat: an address admits one user."""
+    taken = imports.create_chunk(
+        context.tenant_id, upload_id, chunk, created_by=created_by, base_url=base_url
+    )
+    return Result(failed_units=len(taken), errors=tuple(taken))
