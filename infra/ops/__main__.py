@@ -1,0 +1,47 @@
+"""The operator's commands, against the stage that the environment names.
+
+    STAGE=dev python -m infra.ops tenant create --id alder --name "Alder Books"
+
+They use the same code as the API and the same credentials as the aws command line;
+AWS_ENDPOINT_URL leads them to a local cloud.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.exceptions import PynamoDBException
+
+from chalicelib.kernel.errors import AppError
+from infra.ops import tenants
+
+Command = Callable[[argparse.Namespace], str]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.ops",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tenants.add_commands(parser.add_subparsers(required=True, metavar="WHAT"))
+    given = parser.parse_args(arguments)
+    command: Command = given.command
+    try:
+        print(command(given))
+    except AppError as error:
+        print(f"Refused: {error.detail}", file=sys.stderr)
+        for name, told in error.faults:
+            print(f"  {name}: {told}", file=sys.stderr)
+        return 1
+    except (BotoCoreError, ClientError, PynamoDBException) as error:
+        cause = error.__cause__ or error
+        print(f"AWS does not answer as it should: {cause}", file=sys.stderr)
+        print("Check the credentials, AWS_DEFAULT_REGION and STAGE.", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
