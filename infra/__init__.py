@@ -1,1 +1,1 @@
-"""Everything around the app that is not shipped to Lambda: deployment, operations, the local cloud."""
+"""What surrounds the app and is not shipped to Lambda: deployment, operations, the local cloud."""

@@ -11,11 +11,16 @@ from chalice.app import Chalice, Response
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.kernel import cors, http, telemetry
-from chalicelib.kernel.errors import AppError, MethodNotAllowed
+from chalicelib.kernel.errors import AppError, BadRequest, MethodNotAllowed, UnsupportedMediaType
 from chalicelib.kernel.problems import problem
 from chalicelib.kernel.telemetry import Meter
 
-_PROBLEMS: dict[int, type[AppError]] = {405: MethodNotAllowed}
+SLOW_REQUEST_MS = 500
+SLOW_CALL_MS = 100
+MANY_CALLS = 20
+_PROBLEMS: dict[int, type[AppError]] = {
+    error.STATUS: error for error in (BadRequest, MethodNotAllowed, UnsupportedMediaType)
+}
 
 
 def install(app: Chalice) -> None:
@@ -55,8 +60,11 @@ def _in_our_form(response: Response, request_id: str) -> Response:
 
 def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> None:
     claims = raw.context.get("authorizer") or {}
-    telemetry.log.info(
+    warnings = _warnings(raw, meter)
+    write = telemetry.log.warning if warnings else telemetry.log.info
+    write(
         "request",
+        warnings=warnings,
         method=raw.method,
         route=raw.path,
         status=status,
@@ -73,6 +81,20 @@ def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> 
             "request_ms": meter.elapsed_ms(),
             "aws_calls": len(meter.calls),
             "server_errors": int(status >= HTTPStatus.INTERNAL_SERVER_ERROR),
+            **{f"request_{warning.replace('-', '_')}": 1 for warning in warnings},
         },
         route=f"{raw.method} {raw.path}",
     )
+
+
+def _warnings(raw: ChaliceRequest, meter: Meter) -> list[str]:
+    """What is wrong with the request's times and calls, by fixed limits and its own declaration."""
+    route = next((r for r in http.mounted if (r.method, r.path) == (raw.method, raw.path)), None)
+    calls = len(meter.calls)
+    found = {
+        "slow": meter.elapsed_ms() > SLOW_REQUEST_MS,
+        "many-calls": calls > MANY_CALLS,
+        "slow-call": meter.slowest_ms > SLOW_CALL_MS,
+        "over-declared-calls": route is not None and route.described and calls > route.calls.total,
+    }
+    return [word for word, holds in found.items() if holds]

@@ -11,13 +11,15 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import msgspec
-from chalice.app import Chalice, Response
+from chalice.app import Chalice, MultiDict, Response
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.kernel import clock, cors, etags, idempotency, store, telemetry, tenancy, validation
 from chalicelib.kernel.errors import (
     AppError,
+    Fault,
     Forbidden,
+    Invalid,
     TooLarge,
     Unauthorized,
     Unavailable,
@@ -58,7 +60,8 @@ def mount(app: Chalice, authorizer: Any, *domains: Routes) -> None:
             content_types=["*/*"],  # checked here, so that a 415 is a problem like the others
         )(_handler(app, route))
     for path, answered in methods.items():
-        app.route(path, methods=["OPTIONS"])(_preflight(app, (*answered, "OPTIONS")))
+        preflight = _preflight(app, (*answered, "OPTIONS"))
+        app.route(path, methods=["OPTIONS"], content_types=["*/*"])(preflight)
 
 
 def _preflight(app: Chalice, methods: tuple[str, ...]) -> Callable[..., Response]:
@@ -94,8 +97,8 @@ def _handler(app: Chalice, route: Route) -> Callable[..., Response]:
 
 
 def request_of(raw: ChaliceRequest, route: Route) -> Request:
-    """Chalice's request in our form; raises TooLarge, and PreconditionFailed for an If-Match that
-    no version has.
+    """Chalice's request in our form; raises TooLarge, Invalid for a query parameter given twice,
+    and PreconditionFailed for a change's If-Match that no version has.
     """
     body = raw.raw_body if isinstance(raw.raw_body, bytes) else raw.raw_body.encode()
     if len(body) > route.max_body_bytes:
@@ -103,12 +106,22 @@ def request_of(raw: ChaliceRequest, route: Route) -> Request:
     return Request(
         id=request_id_of(raw),
         path=str(raw.context.get("path", raw.path)).removeprefix(_prefix(raw)),
-        query=dict(raw.query_params or {}),
+        query=_query_of(raw, route),
         headers=raw.headers,
         body=body,
         base_url=_base_url(raw),
-        if_match=etags.wanted_version(raw.headers.get("if-match")),
+        if_match=etags.wanted_version(raw.headers.get("if-match")) if route.changes else None,
     )
+
+
+def _query_of(raw: ChaliceRequest, route: Route) -> dict[str, str]:
+    sent = raw.query_params or MultiDict({})
+    if "query" in route.parameters:
+        repeated = [name for name in sent if len(sent.getlist(name)) > 1]
+        if repeated:
+            faults = tuple(Fault(name, "was given more than once") for name in repeated)
+            raise Invalid("Each query parameter is given once", faults=faults)
+    return dict(sent)
 
 
 def request_id_of(raw: ChaliceRequest) -> str:

@@ -4,7 +4,19 @@ msgspec stops at the first fault; so the fast path converts whole, and only a re
 through field by field.
 """
 
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from functools import cache
+from types import NoneType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -52,23 +64,44 @@ Phone = Annotated[
 def decode_body(raw: bytes, shape: type[T]) -> T:
     """The body as `shape`; BadRequest when it is not JSON, Invalid with all faults otherwise."""
     try:
-        return msgspec.json.decode(raw, type=shape)
-    except msgspec.ValidationError as error:
-        refused = error
+        return _decode(raw, shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest("The body is not readable JSON") from error
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply") from error
-    raise _invalid(msgspec.json.decode(raw), shape, strict=True) from refused
+
+
+def _decode(raw: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as refused:
+        # Read again without a shape, which may be the first to meet a number too large.
+        raise _invalid(msgspec.json.decode(raw), shape, strict=True) from refused
 
 
 def convert_query(values: dict[str, str], shape: type[T]) -> T:
     """Query parameters as `shape`; Invalid with all faults at once."""
+    given: type[T] = _never_null(shape)
     try:
-        return msgspec.convert(values, shape, strict=False)
-    except msgspec.ValidationError as error:
-        refused = error
-    raise _invalid(values, shape, strict=False) from refused
+        return msgspec.convert(values, given, strict=False)
+    except msgspec.ValidationError as refused:
+        raise _invalid(values, given, strict=False) from refused
+
+
+@cache
+def _never_null(shape: type[T]) -> type[T]:
+    """`shape` without None: in a query `null` is a word like any other; left out is left out."""
+    hints = get_type_hints(shape, include_extras=True)
+    optional: list[tuple[str, Any, Any]] = [
+        (field.name, Union[tuple(choices)], field.default)  # noqa: UP007  known at run time only
+        for field in msgspec.structs.fields(shape)
+        if NoneType in get_args(hints[field.name])
+        and (choices := [each for each in get_args(hints[field.name]) if each is not NoneType])
+    ]
+    narrowed = msgspec.defstruct(
+        shape.__name__, optional, bases=(shape,), frozen=True, kw_only=True
+    )
+    return cast("type[T]", narrowed)
 
 
 def _invalid(value: Any, shape: type[msgspec.Struct], *, strict: bool) -> Invalid:

@@ -71,20 +71,22 @@ def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invi
 def resend(tx: Transaction, person_id: str, base_url: str) -> Person:
     """Adds a new invitation to `tx`; the earlier token stops working with the commit.
 
-    Raises NotFound, Conflict once active or deactivated, TooManyRequests within a minute of the
-    last. The commit raises Conflict when another resend came between.
+    Raises NotFound. The commit raises Conflict once active or deactivated or when another resend
+    came between, TooManyRequests within a minute of the last: there a request that is repeated
+    under its key finds its answer first.
     """
     person = models.get_person(tx.tenant_id, person_id)
     if person is None:
         raise NotFound("No user of this id")
-    if person.status != "invited":
-        raise Conflict(f"The user is {person.status}; there is nothing to accept")
-    wait = int(person.invitation_sent_at) + rules.RESEND_SECONDS - clock.epoch_seconds()
-    if wait > 0:
-        raise TooManyRequests("An invitation was sent within the last minute", after_seconds=wait)
-    seen = person.invitation_version
+    now, seen = clock.epoch_seconds(), person.invitation_version
+    open_ = (
+        (Person.invitation_version == seen)
+        & (Person.status == "invited")
+        & (Person.invitation_sent_at <= now - rules.RESEND_SECONDS)
+    )
+    otherwise = _why_not_resent(person, now)
     person.invitation_version = int(seen) + 1
-    person.invitation_sent_at = clock.epoch_seconds()
+    person.invitation_sent_at = now
     person.invitation_expires_at = expiry()
     tx.update(
         person,
@@ -94,11 +96,21 @@ def resend(tx: Transaction, person_id: str, base_url: str) -> Person:
             Person.invitation_expires_at.set(person.invitation_expires_at),
             Person.version.set(Person.version + 1),
         ],
-        (Person.invitation_version == seen) & (Person.status == "invited"),
-        Conflict("Another change of this user came between; try again"),
+        open_,
+        otherwise,
     )
     queue(tx, person, email=True, sms=True, base_url=base_url)
     return person
+
+
+def _why_not_resent(person: Person, now: int) -> AppError:
+    """What a resend that fails means, by the user as seen before it."""
+    if person.status != "invited":
+        return Conflict(f"The user is {person.status}; there is nothing to accept")
+    wait = int(person.invitation_sent_at) + rules.RESEND_SECONDS - now
+    if wait > 0:
+        return TooManyRequests("An invitation was sent within the last minute", after_seconds=wait)
+    return Conflict("Another change of this user came between; try again")
 
 
 def token_of(person: Person) -> str:

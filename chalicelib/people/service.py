@@ -9,7 +9,13 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock, paging
-from chalicelib.kernel.errors import Conflict, Forbidden, NotFound, PreconditionFailed
+from chalicelib.kernel.errors import (
+    AppError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+)
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.tenancy import Caller, Role
@@ -94,24 +100,24 @@ class Change(TypedDict, total=False):
 def change(tx: Transaction, by: Caller, person_id: str, new: Change, version: int | None) -> Person:
     """Adds a user's change to `tx` and returns the user as they will be.
 
-    Raises NotFound, Forbidden by the rules of roles, PreconditionFailed when `version` is given
-    and not the user's. The commit raises PreconditionFailed or Conflict when another change came
-    between, so no change is lost silently.
+    Raises NotFound, Forbidden by the rules of roles. The commit raises PreconditionFailed when
+    `version` is given and not the user's, Conflict when another change came between, so no change
+    is lost silently.
     """
     person = get(tx.tenant_id, person_id)
     _check_roles(by, person, new)
-    stale = PreconditionFailed("The user was changed meanwhile; read it again")
-    if version is not None and int(person.version) != version:
-        raise stale
-    between = stale if version is not None else Conflict("Another change came between; try again")
-    seen = int(person.version)
-    actions = _apply(person, new)
-    tx.update(person, actions, Person.version == seen, between)
+    unchanged = Person.version == int(person.version)
+    otherwise: AppError = Conflict("Another change came between; try again")
+    if version is not None:
+        # Left to the commit, where a request that is repeated under its key finds its answer.
+        unchanged &= Person.version == version
+        otherwise = PreconditionFailed("The user was changed meanwhile; read it again")
+    tx.update(person, _apply(person, new), unchanged, otherwise)
     return person
 
 
 def _check_roles(by: Caller, person: Person, new: Change) -> None:
-    themselves = by.subject == person.subject or (by.email and by.email == person.email_key)
+    themselves = by.subject == person.subject or rules.email_key(by.email) == person.email_key
     if themselves and (new.get("role", person.role) != person.role or "status" in new):
         raise Forbidden("Nobody changes their own role or ends their own account")
     roles = (cast("Role", person.role), new.get("role", "staff"))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.kernel import clock, paging, tenancy
-from chalicelib.kernel.errors import Conflict, NotFound, PreconditionFailed
+from chalicelib.kernel.errors import AppError, Conflict, NotFound, PreconditionFailed
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.tenancy import DEFAULTS, DIRECTORY, TenantRecord
 from chalicelib.kernel.transactions import Transaction
@@ -37,21 +37,24 @@ def change(
 ) -> TenantRecord:
     """Adds the change of a tenant to `tx` and returns the tenant as it will be.
 
-    Raises NotFound; PreconditionFailed when `version` is given and not the tenant's, also by the
-    commit. A suspension holds everywhere within `config_cache_seconds`.
+    Raises NotFound. The commit raises PreconditionFailed when `version` is given and not the
+    tenant's, Conflict when another change came between. A suspension holds everywhere within
+    `config_cache_seconds`.
     """
     row = get(tenant_id)
     seen = int(row.version)
-    stale = PreconditionFailed("The tenant was changed meanwhile; read it again")
-    if version is not None and version != seen:
-        raise stale
+    unchanged = TenantRecord.version == seen
+    otherwise: AppError = Conflict("Another change came between; try again")
+    if version is not None:
+        # Left to the commit, where a request that is repeated under its key finds its answer.
+        unchanged &= TenantRecord.version == version
+        otherwise = PreconditionFailed("The tenant was changed meanwhile; read it again")
     given = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
     row.version = seen + 1
     actions = [TenantRecord.version.set(row.version)]
     for name, value in given.items():
         setattr(row, name, value)
         actions.append(getattr(TenantRecord, name).set(value))
-    between = stale if version is not None else Conflict("Another change came between; try again")
-    tx.update(row, actions, TenantRecord.version == seen, between)
+    tx.update(row, actions, unchanged, otherwise)
     tenancy.forget(tenant_id)
     return row

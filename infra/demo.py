@@ -1,0 +1,261 @@
+"""`make demo`: invites the people of a sample file through the API and shows what it took.
+
+Without arguments it starts a local cloud of its own and ends it afterwards. With `--url` and
+`--token` it talks to one that runs already, or to a deployment.
+"""
+
+import argparse
+import csv
+import json
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+SAMPLE = Path(__file__).with_name("demo_people.csv")
+CLIENTS = 8
+PATIENCE_SECONDS = 120  # for the last message to be sent
+LOOK_SECONDS = 0.2  # between two looks at what has been sent
+PENDING = ("queued", "sending")
+CREATED = 201
+
+
+@dataclass(frozen=True)
+class Row:
+    """One person of the file."""
+
+    line: int  #: in the file, whose header is line 1
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API said to one row."""
+
+    row: Row
+    status: int
+    body: dict[str, Any]
+    milliseconds: float
+
+    @property
+    def messages(self) -> int:
+        """How many were queued for this person."""
+        data = self.body.get("data", {})
+        return sum(bool(data.get(f"{channel}_invitation_queued")) for channel in ("email", "sms"))
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the row was refused, without the values that are its own."""
+        faults = self.body.get("errors") or [{"field": "", "detail": self.body.get("detail", "?")}]
+        email = self.row.values["email"]
+        texts = [f"{fault['field']} {fault['detail']}".strip() for fault in faults]
+        return [f"{self.status} {text.replace(email, '…') if email else text}" for text in texts]
+
+
+class Api:
+    """The API as a manager's program sees it; for use by many threads."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._http = urllib3.PoolManager(maxsize=CLIENTS, block=True, headers=headers)
+
+    def create_user(self, row: Row) -> Answer:
+        body = {name: value for name, value in row.values.items() if value or name != "phone"}
+        started = time.perf_counter()
+        answer = self._http.request(
+            "POST", f"{self._url}/admin/v1/users", body=json.dumps(body), retries=False
+        )
+        milliseconds = (time.perf_counter() - started) * 1000
+        return Answer(row, answer.status, _read(answer), milliseconds)
+
+    def notifications(self, since: str) -> Iterator[dict[str, Any]]:
+        """Those created at that time or later, newest first."""
+        cursor: str | None = ""
+        while cursor is not None:
+            query = f"per_page=100&cursor={cursor}" if cursor else "per_page=100"
+            answer = self._http.request("GET", f"{self._url}/admin/v1/notifications?{query}")
+            page = _read(answer)
+            if "data" not in page:
+                raise SystemExit(f"The notifications cannot be read: {page.get('detail')}")
+            yield from (each for each in page["data"] if each["created_at"] >= since)
+            older = page["data"] and page["data"][-1]["created_at"] < since
+            cursor = None if older else page["meta"]["next_cursor"]
+
+
+def _read(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    try:
+        content = json.loads(answer.data)
+    except ValueError:
+        return {"detail": f"no JSON: {answer.data[:60]!r}"}
+    return content if isinstance(content, dict) else {"detail": "no JSON object"}
+
+
+def main() -> int:
+    given = parse(sys.argv[1:])
+    console = Console()
+    try:
+        if given.url:
+            return invite_all(Api(given.url, given.token), given.file, console)
+        with local_api(console) as api:
+            return invite_all(api, given.file, console)
+    except urllib3.exceptions.HTTPError as error:
+        console.print(f"The API does not answer: {escape(str(error))}", style="red")
+        return 1
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m infra.demo", description=__doc__)
+    parser.add_argument("--file", type=Path, default=SAMPLE, help="CSV: name,email,phone,role")
+    parser.add_argument("--url", help="of an API that runs already")
+    parser.add_argument("--token", help="of one of its managers")
+    given = parser.parse_args(arguments)
+    if bool(given.url) != bool(given.token):
+        parser.error("--url and --token go together")
+    return given
+
+
+@contextmanager
+def local_api(console: Console) -> Iterator[Api]:
+    """The API of a local cloud that lives as long as the demo."""
+    with console.status("Starting a local cloud"):
+        from infra.local import log
+        from infra.local.cloud import LocalCloud, Options
+
+        cloud = LocalCloud(Options(aws_endpoint=False, log_lines=False))
+        cloud.start()
+        log.silence()
+    try:
+        manager = {"sub": "demo", "role": "manager", "tenant_id": "t1"}
+        yield Api(cloud.url, cloud.issuer.token(manager))
+    finally:
+        cloud.stop()
+
+
+def invite_all(api: Api, file: Path, console: Console) -> int:
+    """Sends the file, waits for the last message, shows the figures; 0 when all were sent."""
+    rows = read(file)
+    console.print(f"{len(rows)} people of {file.name}, {CLIENTS} clients at a time")
+    with _progress(console) as progress:
+        answers = _send(api, rows, progress)
+        sent = _wait(api, answers, progress)
+    accepted = [answer for answer in answers if answer.status == CREATED]
+    missing = sum(answer.messages for answer in accepted) - len(sent)
+    console.print(_refusals(answers, len(accepted)))
+    console.print(_outcomes(sent))
+    console.print(_times(answers, sent))
+    if missing:
+        console.print(f"{missing} messages were not sent in {PATIENCE_SECONDS} s", style="red")
+    return 1 if missing else 0
+
+
+def read(file: Path) -> list[Row]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        reader = csv.DictReader(lines)
+        return [Row(reader.line_num, values) for values in reader]
+
+
+def _progress(console: Console) -> Progress:
+    what = TextColumn("{task.description:<22}")
+    return Progress(what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
+
+
+def _send(api: Api, rows: list[Row], progress: Progress) -> list[Answer]:
+    bar = progress.add_task("Creating users", total=len(rows))
+    answers = []
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        for answer in as_completed([clients.submit(api.create_user, row) for row in rows]):
+            answers.append(answer.result())
+            progress.advance(bar)
+    return sorted(answers, key=lambda answer: answer.row.line)
+
+
+def _wait(api: Api, answers: list[Answer], progress: Progress) -> list[dict[str, Any]]:
+    """The finished messages, when all are, or patience is at its end."""
+    total = sum(answer.messages for answer in answers)
+    bar = progress.add_task("Sending invitations", total=total)
+    created = [each.body["data"]["user"]["created_at"] for each in answers if each.messages]
+    ends = time.monotonic() + PATIENCE_SECONDS
+    finished: list[dict[str, Any]] = []
+    while len(finished) < total and time.monotonic() < ends:
+        now = api.notifications(since=min(created))
+        finished = [each for each in now if each["status"] not in PENDING]
+        progress.update(bar, completed=len(finished))
+        if len(finished) < total:
+            time.sleep(LOOK_SECONDS)  # the API has nothing to wait on
+    return finished
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        # The first says what, all others are figures or lines.
+        table.add_column(column, justify="left" if column in (columns[0], "lines") else "right")
+    return table
+
+
+def _refusals(answers: list[Answer], accepted: int) -> Table:
+    table = _table(
+        f"{accepted} accepted, {len(answers) - accepted} refused", "why", "rows", "lines"
+    )
+    lines: dict[str, list[int]] = defaultdict(list)
+    for answer in answers:
+        if answer.status != CREATED:
+            for reason in answer.reasons:
+                lines[reason].append(answer.row.line)
+    for reason, found in sorted(lines.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        table.add_row(escape(reason), str(len(found)), ", ".join(map(str, found)))
+    return table
+
+
+def _outcomes(messages: list[dict[str, Any]]) -> Table:
+    table = _table("Messages", "channel", "status", "messages")
+    counts = Counter((each["channel"], each["status"]) for each in messages)
+    for (channel, status), count in sorted(counts.items()):
+        table.add_row(channel, status, str(count))
+    return table
+
+
+def _times(answers: list[Answer], messages: list[dict[str, Any]]) -> Table:
+    table = _table("Milliseconds", "", "min", "p50", "p95", "max")
+    accepting = [answer.milliseconds for answer in answers if answer.status == CREATED]
+    table.add_row("accepting, as the client sees it", *_figures(accepting))
+    table.add_row("from accepted to sent", *_figures(_waits(messages)))
+    return table
+
+
+def _waits(messages: Iterable[dict[str, Any]]) -> list[float]:
+    """Milliseconds from each job's creation to the provider's answer."""
+    return [
+        (_moment(each["sent_at"]) - _moment(each["created_at"])).total_seconds() * 1000
+        for each in messages
+        if each["sent_at"]
+    ]
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _figures(values: list[float]) -> list[str]:
+    """Least, median, 95th percentile, greatest: each of them a value that occurred."""
+    if not values:
+        return ["-"] * 4
+    ordered = sorted(values)
+    return [f"{ordered[round(share * (len(ordered) - 1))]:.0f}" for share in (0, 0.5, 0.95, 1)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The messages of one queue: waiting, delayed or in flight, each found in constant time.
+
+A message stands in `_ready` (first in, first out) or in `_later` (a heap by the time at which it
+becomes visible). Both keep stale entries, told by the message's `version`, until they come to the
+top: taking and deleting stay cheap however many messages there are. Callers hold the lock.
+"""
+
+import copy
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+WAITING, DELAYED, IN_FLIGHT, GONE = "waiting", "delayed", "in_flight", "gone"
+
+
+class Counts(NamedTuple):
+    waiting: int  #: visible to the next receive
+    in_flight: int  #: received, not yet deleted, still hidden
+    delayed: int  #: sent, not yet visible for the first time
+
+
+@dataclass(eq=False)
+class StoredMessage:
+    id: str
+    body: str
+    message_attributes: dict[str, Any]
+    system_attributes: dict[str, Any]
+    group_id: str | None
+    sent_timestamp: int  #: milliseconds; a move to a dead-letter queue keeps it
+    approximate_first_receive_timestamp: int | None = None  #: milliseconds
+    approximate_receive_count: int = 0
+    receipt_handle: str | None = None  #: of the newest receive, the only one that counts
+    received_at: float = 0.0  #: seconds; the 12 h of hiding count from here
+    state: str = GONE
+    version: int = 0  #: grows with each move; an entry with another version is stale
+    expires_at: float = field(default=0.0)  #: seconds
+
+
+class MessageStore:
+    def __init__(self) -> None:
+        self._messages: dict[str, StoredMessage] = {}
+        self._numbers = {WAITING: 0, DELAYED: 0, IN_FLIGHT: 0}
+        self._ready: deque[tuple[StoredMessage, int]] = deque()
+        self._later: list[tuple[float, int, StoredMessage, int]] = []
+        self._by_expiry: list[tuple[float, int, StoredMessage]] = []
+        self._serial = itertools.count()  # breaks ties in the heaps, messages have no order
+
+    def get(self, message_id: str) -> StoredMessage | None:
+        return self._messages.get(message_id)
+
+    def __iter__(self) -> Iterator[StoredMessage]:
+        return iter(list(self._messages.values()))
+
+    def counts(self) -> Counts:
+        numbers = self._numbers
+        return Counts(numbers[WAITING], numbers[IN_FLIGHT], numbers[DELAYED])
+
+    def add(self, message: StoredMessage, *, visible_at: float | None = None) -> None:
+        """Hidden until visible_at, or waiting at once."""
+        self._messages[message.id] = message
+        heapq.heappush(self._by_expiry, (message.expires_at, next(self._serial), message))
+        if visible_at is None:
+            self._wait(message)
+        else:
+            self._hide(message, DELAYED, visible_at)
+
+    def take(self) -> StoredMessage | None:
+        """The oldest waiting message. It stays the caller's to hold, release or remove."""
+        while self._ready:
+            message, version = self._ready.popleft()
+            if message.version == version:
+                return message
+        return None
+
+    def hold(self, message: StoredMessage, until: float) -> None:
+        self._hide(message, IN_FLIGHT, until)
+
+    def release(self, message: StoredMessage) -> None:
+        self._wait(message)
+
+    def remove(self, message: StoredMessage) -> None:
+        if self._messages.pop(message.id, None) is message:
+            self._move(message, GONE)
+
+    def clear(self) -> None:
+        self.__init__()  # type: ignore[misc]  # an empty store is a new store
+
+    def settle(self, now: float) -> None:
+        """Show what has become visible by now and drop what has outlived its retention."""
+        while self._later and self._later[0][0] <= now:
+            _, _, message, version = heapq.heappop(self._later)
+            if message.version == version:
+                self._wait(message)
+        while self._by_expiry and self._by_expiry[0][0] <= now:
+            self.remove(heapq.heappop(self._by_expiry)[2])
+
+    def next_visible_at(self) -> float | None:
+        """When the next hidden message shows, None when none does. May be early, never late."""
+        return self._later[0][0] if self._later else None
+
+    def retain(self, seconds: int) -> None:
+        """The queue's retention has changed: the messages in it follow."""
+        for message in self._messages.values():
+            message.expires_at = message.sent_timestamp / 1000 + seconds
+        self._order_by_expiry()
+
+    def _wait(self, message: StoredMessage) -> None:
+        self._move(message, WAITING)
+        self._ready.append((message, message.version))
+
+    def _hide(self, message: StoredMessage, state: str, until: float) -> None:
+        self._move(message, state)
+        heapq.heappush(self._later, (until, next(self._serial), message, message.version))
+
+    def _move(self, message: StoredMessage, state: str) -> None:
+        if message.state != GONE:
+            self._numbers[message.state] -= 1
+        if state != GONE:
+            self._numbers[state] += 1
+        message.state = state
+        message.version += 1
+        self._forget_stale()
+
+    def _forget_stale(self) -> None:
+        most = 2 * len(self._messages) + 100
+        if len(self._later) > most:
+            self._later = [entry for entry in self._later if entry[2].version == entry[3]]
+            heapq.heapify(self._later)
+        if len(self._ready) > most:
+            self._ready = deque(entry for entry in self._ready if entry[0].version == entry[1])
+        if len(self._by_expiry) > most:
+            self._order_by_expiry()
+
+    def _order_by_expiry(self) -> None:
+        self._by_expiry = [
+            (message.expires_at, next(self._serial), message) for message in self._messages.values()
+        ]
+        heapq.heapify(self._by_expiry)
+
+
+def receipt_copy(message: StoredMessage) -> StoredMessage:
+    """What a receiver is told, which later events must not change."""
+    return copy.copy(message)

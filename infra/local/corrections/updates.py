@@ -1,0 +1,103 @@
+"""Expressions parsed once, and walked without asking each node what it might be.
+
+moto parses an update expression twice for each request, copies its tree by pickle's protocol and
+tests every node against abstract classes ten times over. The rules stay moto's.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Any
+
+from moto.dynamodb.comparisons import ConditionExpressionParser
+from moto.dynamodb.parsing import ast_nodes, expressions
+
+# moto leaves these modules untyped.
+Expression: Any = vars(ast_nodes)["Expression"]
+Node: Any = vars(ast_nodes)["Node"]
+Traverser: Any = vars(ast_nodes)["DepthFirstTraverser"]
+UpdateExpressionFunction: Any = vars(ast_nodes)["UpdateExpressionFunction"]
+UpdateExpressionParser: Any = vars(expressions)["UpdateExpressionParser"]
+
+_moto_make: Callable[[str], Any] = UpdateExpressionParser.make
+_moto_lex: Callable[[Any], Any] = ConditionExpressionParser._lex_condition_expression
+
+
+def install() -> None:
+    replacements: list[tuple[Any, str, Any]] = [
+        (UpdateExpressionParser, "make", staticmethod(lru_cache(maxsize=1024)(_moto_make))),
+        (Traverser, "traverse_node_recursively", _traverse),
+        (Node, "__deepcopy__", _deepcopy),
+        (Node, "find_clauses", _find_clauses),
+        (ConditionExpressionParser, "_lex_condition_expression", _lex),
+    ]
+    for owner, name, replacement in replacements:
+        setattr(owner, name, replacement)
+
+
+@lru_cache(maxsize=1024)
+def _words(expression: str) -> tuple[Any, ...]:
+    return tuple(_moto_lex(ConditionExpressionParser(expression, None, None)))
+
+
+def _lex(parser: ConditionExpressionParser) -> deque[Any]:
+    return deque(_words(parser.condition_expression or ""))
+
+
+@cache
+def _is_node(kind: Any) -> bool:
+    return issubclass(kind, Node)
+
+
+@cache
+def _holds_clauses(kind: Any) -> bool:
+    return issubclass(kind, Expression | UpdateExpressionFunction)
+
+
+@cache
+def _processed_as(kind: Any, kinds: tuple[Any, ...]) -> Any:
+    return next((candidate for candidate in kinds if issubclass(kind, candidate)), None)
+
+
+def _kind(node: Any) -> Any:
+    return type(node)
+
+
+def _traverse(traverser: Any, node: Any, child_id: int = -1) -> Any:
+    if not _is_node(_kind(node)):
+        return node
+    parent = node.parent
+    for number, child in enumerate(node.children or ()):
+        traverser.pre_processing_of_child(node, number)
+        traverser.traverse_node_recursively(child, number)
+    processors = traverser._processing_map()
+    kind = _processed_as(_kind(node), tuple(processors))
+    if kind is not None:
+        node = processors[kind](node)
+        node.parent = parent
+        if parent:
+            parent.children[child_id] = node
+    return node
+
+
+def _find_clauses(node: Any, clause_types: list[type]) -> list[Any]:
+    clauses: list[Any] = []
+    for child in node.children or ():
+        if type(child) in clause_types:
+            clauses.append(child)
+        elif _holds_clauses(_kind(child)):
+            clauses.extend(child.find_clauses(clause_types))
+    return clauses
+
+
+def _deepcopy(node: Any, memo: dict[int, Any]) -> Any:
+    """A tree just parsed: nodes and plain values, nothing shared."""
+    twin = object.__new__(type(node))
+    twin.__dict__.update(node.__dict__)
+    twin.parent = None
+    if node.children is not None:
+        twin.children = [_deepcopy(c, memo) if _is_node(_kind(c)) else c for c in node.children]
+        for child in twin.children:
+            if _is_node(_kind(child)):
+                child.parent = twin
+    return twin

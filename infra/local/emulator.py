@@ -1,0 +1,68 @@
+"""AWS in this process: moto with our corrections, for the services that the app uses."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import moto
+from botocore.endpoint import Endpoint  # type: ignore[import-untyped, unused-ignore]
+from moto.core.models import botocore_stubber
+
+from infra.local import clock, corrections, faults
+
+ACCOUNT_ID = "123456789012"
+REGION = "eu-central-1"
+
+_lock = threading.Lock()
+_mock: Any = None
+
+
+def start() -> None:
+    """From here on no AWS call leaves the process. Again is harmless."""
+    global _mock  # noqa: PLW0603  # there is one in a process
+    with _lock:
+        if _mock is not None:
+            return
+        os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
+        os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
+        os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+        corrections.install()
+        _keep_inside()
+        faults.install()
+        _mock = moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
+        _mock.start()
+    clock.on_jump(corrections.wake_all)
+
+
+def _keep_inside() -> None:
+    """By itself moto reaches only sessions made after its import; this reaches all."""
+    to_network: Callable[..., Any] = Endpoint._send
+    if getattr(to_network, "kept_inside", False):
+        return
+
+    def send(endpoint: Any, request: Any) -> Any:
+        is_aws = ".amazonaws.com" in request.url.split("/", 3)[2]
+        answer = botocore_stubber("before-send", request) if is_aws else None
+        return to_network(endpoint, request) if answer is None else answer
+
+    send.kept_inside = True  # type: ignore[attr-defined]  # marks ours
+    Endpoint._send = send
+
+
+def stop() -> None:
+    """The resources are gone with it."""
+    global _mock  # noqa: PLW0603  # there is one in a process
+    with _lock:
+        if _mock is None:
+            return
+        clock.off_jump(corrections.wake_all)
+        _mock.stop()
+        _mock = None
+    corrections.wake_all()
+
+
+def reset_data() -> None:
+    """No items, no messages, nothing sent, no faults; tables, queues and identities stay."""
+    corrections.empty_all()
+    faults.clear()

@@ -1,0 +1,51 @@
+"""What the app finds in the environment when it is imported: a local cloud, and nothing else.
+
+The settings that decide whether the parts fit together are the local cloud's own. All others, such
+as LEASE_SECONDS or SMS_ENABLED, are taken from the shell that started it.
+"""
+
+import os
+
+from infra.local.issuer import AUDIENCE, ISSUER
+
+REGION = "eu-central-1"
+STAGE = "local"
+DEFAULT_SENDER = "no-reply@example.com"
+
+
+def shut_out_aws() -> None:
+    """Drops whatever the shell says about AWS: an account, an endpoint, a profile.
+
+    With it a call could leave this machine, or reach an account that costs money.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="local",
+        AWS_SECRET_ACCESS_KEY="local",  # noqa: S106  # no secret: nobody checks it
+        AWS_DEFAULT_REGION=REGION,
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+
+
+def describe(url: str, **settings: str) -> None:
+    """Puts the settings of the local cloud whose API is at `url` into the environment."""
+    own = {
+        "STAGE": STAGE,
+        "PUBLIC_URL": url,
+        "ISSUER": ISSUER,
+        "AUDIENCE": AUDIENCE,
+        "JWKS_URL": f"{url}/_local/jwks.json",
+        "QUEUE_URL_BASE": "",
+        "POWERTOOLS_METRICS_DISABLED": "true",
+        "POWERTOOLS_METRICS_NAMESPACE": "Backburner",
+    }
+    os.environ.update({**own, **settings})
+    os.environ.setdefault("SIGNING_KEYS", "local-signing-key")
+    os.environ.setdefault("SMS_ENABLED", "true")
+
+
+def sender() -> str:
+    return os.environ.get("SENDER_EMAIL", DEFAULT_SENDER)

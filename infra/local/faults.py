@@ -1,0 +1,172 @@
+"""Bad days on demand: AWS calls that are refused, throttled, slow, or whose answer is lost.
+
+Injected where botocore turns a request into a response, below the SDK's retries, so that the SDK
+and the code above it behave as they would against the real service. Without faults a call costs
+two dictionary look-ups more.
+"""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal, get_args
+
+import botocore.session  # type: ignore[import-untyped, unused-ignore]
+from botocore.endpoint import Endpoint  # type: ignore[import-untyped, unused-ignore]
+from botocore.exceptions import ReadTimeoutError  # type: ignore[import-untyped, unused-ignore]
+
+from infra.local import fault_answers
+
+Service = Literal["dynamodb", "sqs", "ses", "sns", "states"]
+Kind = Literal["refuse", "throttle", "lose_answer", "delay"]
+
+_BOTO_NAMES: dict[Service, tuple[str, ...]] = {
+    "dynamodb": ("dynamodb",),
+    "sqs": ("sqs",),
+    "ses": ("sesv2", "ses"),
+    "sns": ("sns",),
+    "states": ("stepfunctions",),
+}
+_OUR_NAMES = {boto: ours for ours, names in _BOTO_NAMES.items() for boto in names}
+
+
+@dataclass(frozen=True)
+class Fault:
+    service: Service
+    operation: str = "*"  #: the API's name, as SendMessageBatch, or "*" for all
+    kind: Kind = "refuse"
+    times: int | None = 1  #: tries it still applies to; None or 0 until cleared
+    seconds: float = 1.0  #: of `delay`, real time
+    code: str | None = None  #: of `refuse`, in place of ServiceUnavailable
+    status: int | None = None  #: of `refuse` with a code, 400 if left out
+
+    def matches(self, service: str, operation: str) -> bool:
+        return self.service == service and self.operation in ("*", operation)
+
+
+MAX_DELAY_SECONDS = 60
+ERROR_STATUSES = range(400, 600)
+
+_lock = threading.Lock()
+_faults: list[Fault] = []
+_through: Counter[str] = Counter()
+_faulted: Counter[str] = Counter()
+
+
+def add(fault: Fault) -> None:
+    """From the next try on. ValueError says what is wrong with the fault."""
+    _check(fault)
+    with _lock:
+        _faults.append(fault)
+
+
+def clear() -> None:
+    """No faults and no counts."""
+    with _lock:
+        _faults.clear()
+        _through.clear()
+        _faulted.clear()
+
+
+def active() -> list[Fault]:
+    """What still applies, each with the tries it has left."""
+    with _lock:
+        return list(_faults)
+
+
+def counts() -> dict[str, dict[str, int]]:
+    """Tries since the last clear, by `service.operation`: those untouched and those faulted."""
+    with _lock:
+        names = sorted(_through.keys() | _faulted.keys())
+        return {n: {"through": _through[n], "faulted": _faulted[n]} for n in names}
+
+
+def install() -> None:
+    """Once a process; again is harmless."""
+    moto = Endpoint._do_get_response
+    if getattr(moto, "with_faults", False):
+        return
+
+    def do_get_response(endpoint: Any, request: Any, operation_model: Any, context: Any) -> Any:
+        service = _OUR_NAMES.get(operation_model.service_model.service_name)
+        if service is None or getattr(endpoint, "without_faults", False):
+            return moto(endpoint, request, operation_model, context)
+        fault = _next_fault(service, operation_model.name)
+        if fault is None:
+            return moto(endpoint, request, operation_model, context)
+        if fault.kind in ("refuse", "throttle"):
+            return _answer(fault, endpoint, operation_model)
+        if fault.kind == "delay":
+            time.sleep(fault.seconds)
+            return moto(endpoint, request, operation_model, context)
+        moto(endpoint, request, operation_model, context)
+        return None, ReadTimeoutError(endpoint_url=request.url)
+
+    do_get_response.with_faults = True  # type: ignore[attr-defined]  # marks ours
+    Endpoint._do_get_response = do_get_response
+
+
+def _next_fault(service: str, operation: str) -> Fault | None:
+    name = f"{service}.{operation}"
+    with _lock:
+        fault = next((f for f in _faults if f.matches(service, operation)), None)
+        if fault is None:
+            _through[name] += 1
+            return None
+        _faulted[name] += 1
+        if fault.times:
+            place = _faults.index(fault)
+            if fault.times == 1:
+                del _faults[place]
+            else:
+                _faults[place] = replace(fault, times=fault.times - 1)
+        return fault
+
+
+def _answer(fault: Fault, endpoint: Any, operation_model: Any) -> Any:
+    if fault.kind == "throttle":
+        error = fault_answers.throttling(operation_model.service_model.service_name)
+    elif fault.code:
+        error = fault_answers.Error(fault.code, fault.status or 400, "Refused on demand")
+    else:
+        error = fault_answers.UNAVAILABLE
+    return fault_answers.respond(error, endpoint, operation_model)
+
+
+def _check(fault: Fault) -> None:
+    if fault.service not in _BOTO_NAMES:
+        raise ValueError(f"service must be one of {', '.join(_BOTO_NAMES)}, not {fault.service!r}")
+    if fault.kind not in get_args(Kind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, not {fault.kind!r}")
+    if fault.operation != "*" and fault.operation not in _operations(fault.service):
+        raise ValueError(f"{fault.service} has no operation {fault.operation!r}")
+    if not _is_whole(fault.times) or (fault.times or 0) < 0:
+        raise ValueError(f"times must be a whole number from 0, or null, not {fault.times!r}")
+    is_number = isinstance(fault.seconds, int | float) and not isinstance(fault.seconds, bool)
+    if not is_number or not 0 <= fault.seconds <= MAX_DELAY_SECONDS:
+        limit = MAX_DELAY_SECONDS
+        raise ValueError(f"seconds must be a number from 0 to {limit}, not {fault.seconds!r}")
+    _check_error(fault)
+
+
+def _check_error(fault: Fault) -> None:
+    if fault.kind != "refuse" and (fault.code or fault.status):
+        raise ValueError("code and status go with the kind refuse only")
+    if fault.code is not None and (not isinstance(fault.code, str) or not fault.code):
+        raise ValueError(f"code must be the name of an error, not {fault.code!r}")
+    if fault.status is not None and not fault.code:
+        raise ValueError("status needs a code")
+    if not _is_whole(fault.status) or (fault.status or 400) not in ERROR_STATUSES:
+        raise ValueError(f"status must be from 400 to 599, not {fault.status!r}")
+
+
+def _is_whole(number: object) -> bool:
+    return number is None or (isinstance(number, int) and not isinstance(number, bool))
+
+
+@cache
+def _operations(service: Service) -> frozenset[str]:
+    session = botocore.session.get_session()
+    models = [session.get_service_model(name) for name in _BOTO_NAMES[service]]
+    return frozenset(name for model in models for name in model.operation_names)

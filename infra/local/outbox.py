@@ -1,0 +1,50 @@
+"""What left the house: every e-mail and SMS that SES and SNS accepted, as it was on the wire."""
+
+import threading
+from dataclasses import dataclass
+from typing import Literal
+
+Channel = Literal["email", "sms"]
+
+
+@dataclass(frozen=True)
+class Sent:
+    channel: Channel
+    to: str  #: one address or number; a message to two people is two entries
+    subject: str  #: empty for an SMS
+    text: str
+    html: str  #: empty when the mail has none
+    at: str  #: ISO 8601, UTC
+    tenant_id: str | None  #: the tag `tenant`
+    job_id: str | None  #: the tag `job`
+    message_id: str  #: the provider's
+    sender: str  #: as given, with the display name; empty for an SMS
+
+
+_lock = threading.Lock()
+_sent: list[Sent] = []
+
+
+def sent(
+    tenant_id: str | None = None, channel: Channel | None = None, to: str | None = None
+) -> list[Sent]:
+    """Oldest first; each filter that is given must match."""
+    with _lock:
+        everything = list(_sent)
+    return [
+        message
+        for message in everything
+        if (tenant_id is None or message.tenant_id == tenant_id)
+        and (channel is None or message.channel == channel)
+        and (to is None or message.to == to)
+    ]
+
+
+def record(message: Sent) -> None:
+    with _lock:
+        _sent.append(message)
+
+
+def clear() -> None:
+    with _lock:
+        _sent.clear()

@@ -1,0 +1,156 @@
+"""What the template may hold: one builder for each type of resource.
+
+A new type is one function here: it takes the properties it knows (one that nobody took is an
+error) and answers with what `!Ref` and `!GetAtt` shall give.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Value: TypeAlias = Any  # whatever a template can hold
+Client: TypeAlias = Callable[[str], Any]  # a service's name to a botocore client for it
+
+
+class TemplateError(Exception):
+    """The template asks for something that cannot be built; begins with the logical id."""
+
+
+@dataclass(frozen=True)
+class Made:
+    physical_id: str  #: what !Ref gives
+    attributes: Mapping[str, str] = field(default_factory=dict)  #: what !GetAtt gives
+
+
+class Properties:
+    """The resolved properties of one resource; remembers which of them a builder took."""
+
+    def __init__(self, values: dict[str, Value]) -> None:
+        self._left = dict(values)
+
+    def need(self, name: str) -> Value:
+        if name not in self._left:
+            raise TemplateError(f"lacks the property {name}")
+        return self._left.pop(name)
+
+    def take(self, name: str) -> Value:
+        return self._left.pop(name, None)
+
+    def some(self, *names: str) -> dict[str, Value]:
+        """Those of the names that the template gives, for a call which names them alike."""
+        return {name: self._left.pop(name) for name in names if name in self._left}
+
+    def refuse_the_rest(self) -> None:
+        if self._left:
+            raise TemplateError(f"unknown property {', '.join(sorted(self._left))}")
+
+
+Builder = Callable[[Client, Properties], Made]
+BUILDERS: dict[str, Builder] = {}
+
+
+def builds(kind: str) -> Callable[[Builder], Builder]:
+    def register(builder: Builder) -> Builder:
+        BUILDERS[kind] = builder
+        return builder
+
+    return register
+
+
+def _text(value: Value) -> str:
+    """As SQS and SNS want their attributes: text, and JSON where the template has a structure."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@builds("AWS::DynamoDB::Table")
+def table(client: Client, properties: Properties) -> Made:
+    dynamodb = client("dynamodb")
+    name = properties.need("TableName")
+    recovery = properties.take("PointInTimeRecoverySpecification")
+    expiry = properties.take("TimeToLiveSpecification")
+    arguments = properties.some(
+        "AttributeDefinitions",
+        "KeySchema",
+        "BillingMode",
+        "GlobalSecondaryIndexes",
+        "DeletionProtectionEnabled",
+    )
+    answer = dynamodb.create_table(TableName=name, **arguments)
+    if recovery:
+        dynamodb.update_continuous_backups(
+            TableName=name, PointInTimeRecoverySpecification=recovery
+        )
+    if expiry:
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
+    return Made(name, {"Arn": answer["TableDescription"]["TableArn"]})
+
+
+@builds("AWS::SQS::Queue")
+def queue(client: Client, properties: Properties) -> Made:
+    sqs = client("sqs")
+    name = properties.need("QueueName")
+    attributes = properties.some(
+        "VisibilityTimeout",
+        "MessageRetentionPeriod",
+        "DelaySeconds",
+        "MaximumMessageSize",
+        "ReceiveMessageWaitTimeSeconds",
+        "SqsManagedSseEnabled",
+        "RedrivePolicy",
+        "RedriveAllowPolicy",
+    )
+    url = sqs.create_queue(
+        QueueName=name,
+        Attributes={key: _text(value) for key, value in attributes.items()},
+    )["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return Made(url, {"Arn": arn["Attributes"]["QueueArn"], "QueueName": name, "QueueUrl": url})
+
+
+@builds("AWS::SQS::QueuePolicy")
+def queue_policy(client: Client, properties: Properties) -> Made:
+    policy = _text(properties.need("PolicyDocument"))
+    queues = properties.need("Queues")
+    for url in queues:
+        client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return Made(f"policy of {len(queues)} queues")
+
+
+@builds("AWS::SNS::Topic")
+def topic(client: Client, properties: Properties) -> Made:
+    name = properties.need("TopicName")
+    attributes = {key: _text(value) for key, value in properties.some("DisplayName").items()}
+    arn = client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
+    return Made(arn, {"TopicArn": arn, "TopicName": name})
+
+
+@builds("AWS::SNS::Subscription")
+def subscription(client: Client, properties: Properties) -> Made:
+    answer = client("sns").subscribe(
+        TopicArn=properties.need("TopicArn"),
+        Protocol=properties.need("Protocol"),
+        ReturnSubscriptionArn=True,
+        **properties.some("Endpoint"),
+    )
+    return Made(answer["SubscriptionArn"])
+
+
+@builds("AWS::SES::ConfigurationSet")
+def configuration_set(client: Client, properties: Properties) -> Made:
+    name = properties.need("Name")
+    client("sesv2").create_configuration_set(
+        ConfigurationSetName=name,
+        **properties.some(
+            "ReputationOptions", "SuppressionOptions", "SendingOptions", "DeliveryOptions"
+        ),
+    )
+    return Made(name)
+
+
+@builds("AWS::SES::EmailIdentity")
+def email_identity(client: Client, properties: Properties) -> Made:
+    name = properties.need("EmailIdentity")
+    settings = properties.take("ConfigurationSetAttributes") or {}
+    client("sesv2").create_email_identity(EmailIdentity=name, **settings)
+    return Made(name)

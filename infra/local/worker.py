@@ -1,0 +1,91 @@
+"""A worker in a process of its own, against a local cloud that was started without one.
+
+    python -m infra.local --no-worker           prints the command that starts a worker
+    python -m infra.local.worker ENDPOINT API   works the queues until it is ended
+
+It can be killed at any moment: the local cloud lives on, and what the worker had claimed is taken
+over by the next one when its lease has ended and its messages are visible again. Its clock is the
+real one, and faults do not reach it: both live in the local cloud's process.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from chalice.app import Chalice
+
+from infra.local import environment, log
+from infra.local.ending import Ending
+from infra.local.mapping import mappings_of
+from infra.local.poller import Poller
+
+_CONCURRENCY = 2  # invocations of each function at once: over HTTP more are no faster
+
+
+def main() -> int:
+    ending = Ending()
+    arguments = parse(sys.argv[1:])
+    settings = {"LEASE_SECONDS": str(arguments.lease_seconds)} if arguments.lease_seconds else {}
+    environment.shut_out_aws()
+    os.environ["AWS_ENDPOINT_URL"] = arguments.endpoint
+    environment.describe(arguments.api, **settings)
+    app = importlib.import_module("app").app
+    log.install()
+    # On Lambda each invocation has connections of its own; here several share a pool.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    return work(app, ending)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local.worker",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("endpoint", help="AWS endpoint of the local cloud")
+    parser.add_argument("api", help="address of its API, for links and keys")
+    parser.add_argument("--lease-seconds", type=int, help="of a claimed job (90)")
+    return parser.parse_args(arguments)
+
+
+def work(app: Chalice, ending: Ending) -> int:
+    """Works all queues until told to end, then finishes what it has begun."""
+    # Only now: the settings are read at import.
+    from chalicelib.kernel.settings import settings
+
+    def told(function_name: str, error: BaseException) -> None:
+        if isinstance(error, EndpointConnectionError):
+            ending.tell("The local cloud does not answer any more.")
+        elif not isinstance(error, ConnectionClosedError):  # the next poll says whether it is gone
+            log.failure(function_name, error)
+
+    config = Config(max_pool_connections=10, retries={"total_max_attempts": 1})
+    sqs = botocore.session.Session().create_client("sqs", config=config)
+    try:
+        mappings = mappings_of(
+            app,
+            sqs,
+            report_batch_item_failures=settings.partial_batch,
+            default_concurrency=_CONCURRENCY,
+            on_error=told,
+        )
+    except EndpointConnectionError as error:
+        print(f"There is no local cloud: {error}", file=sys.stderr)
+        return 1
+    poller = Poller(mappings, sqs)
+    poller.start()
+    print("Working. Ctrl-C ends.", flush=True)
+    reason = ending.wait()
+    poller.stop()
+    if reason:
+        print(reason, file=sys.stderr)
+    return 1 if reason else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The shortest way through the deployed project: in by HTTP, out by mail."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from .conftest import STAGE, Deployment
+from .ministack import queued, sent_mails, wait_for
+from .package import Package
+
+#: Imports every module that ships, with the package alone on the path.
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import app, chalicelib
+for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
+    importlib.import_module(module.name)
+"""
+ANN = {"name": "Ann", "email": "ann@example.com", "role": "staff"}
+
+
+def test_the_package_brings_everything_that_it_imports(packed: Package, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packed.zip) as archive:
+        archive.extractall(tmp_path)
+    alone = [sys.executable, "-I", "-S", "-c", IMPORT_ALL, str(tmp_path)]
+    done = subprocess.run(alone, check=False, env={}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_invited_person_gets_one_mail(deployed: Deployment, tenant: str) -> None:
+    answer = deployed.call("POST", "/admin/v1/users", ANN, token=deployed.issuer.token())
+    assert answer.status == 201, answer.data
+    assert answer.json()["data"]["email_invitation_queued"] is True
+    link = answer.headers["Location"]
+    assert deployed.call("GET", link, token=deployed.issuer.token()).json()["data"]["name"] == "Ann"
+
+    wait_for("mail to Ann", lambda: sent_mails(deployed.ministack), 30)
+    wait_for("end of the job", lambda: _statuses(deployed) == ["sent"], 10)
+    [mail] = sent_mails(deployed.ministack)
+    assert mail.to == ["ann@example.com"]
+    assert f"{deployed.api_url}/invitations/accept?token=" in mail.text
+    assert queued(deployed.ministack, f"backburner-{STAGE}-notify-dead") == []
+
+
+def test_without_a_valid_token_nobody_gets_in(deployed: Deployment) -> None:
+    for token in (None, deployed.issuer.token(exp=1)):  # the gateway's own 401, the authorizer's
+        assert deployed.call("POST", "/admin/v1/users", ANN, token=token).status == 401
+
+
+def _statuses(deployed: Deployment) -> list[str]:
+    """How the tenant's notifications stand, asked through the API."""
+    answer = deployed.call("GET", "/admin/v1/notifications", token=deployed.issuer.token())
+    return [notification["status"] for notification in answer.json()["data"]]

@@ -1,0 +1,82 @@
+"""The sample events, replayed twice: no error, the same outcome, nothing done a second time."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local import outbox
+from infra.local.cloud import LocalCloud
+from tests.functional.client import Caller
+
+EVENTS = Path(__file__).parents[2] / "events"
+FILES = sorted(EVENTS.glob("*/*.json"))
+
+
+class Context:
+    """What Lambda hands to a function beside the event."""
+
+    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+#: How a job of each type comes to be. A new type of job in the sample events needs a line here.
+CAUSES: dict[str, Callable[[Caller], object]] = {
+    "people.invitation": lambda manager: manager.create_user(),
+    "people.import_rows": lambda manager: manager.send(
+        "POST",
+        "/admin/v1/users/import",
+        headers={"Content-Type": "text/csv"},
+        data="name,email,phone,role\nBob,bob@example.com,,staff\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_a_sample_event_replayed_twice_has_the_same_outcome_and_is_done_once(
+    cloud: LocalCloud, manager: Caller, file: Path
+) -> None:
+    event = json.loads(file.read_text())
+    named = _put_real_jobs_into(event, manager)
+    function = cloud.app.handler_map[file.parent.name]
+
+    first = _outcome(function, event)
+    sent, jobs = outbox.sent(), manager.jobs()
+    assert _outcome(function, event) == first
+    assert outbox.sent() == sent
+    assert manager.jobs() == jobs
+    assert {manager.job(job_id)["status"] for job_id in named} <= {"done"}
+
+
+def _outcome(function: Callable[[Any, Context], object], event: dict[str, Any]) -> object:
+    """What the function answers, or that it asks for some messages to come back."""
+    from chalicelib.kernel.jobs.worker import BatchIncomplete
+
+    try:
+        return function(event, Context())
+    except BatchIncomplete as incomplete:
+        return str(incomplete)
+
+
+def _put_real_jobs_into(event: dict[str, Any], manager: Caller) -> list[str]:
+    """The ids of jobs that were made for the event's messages, where they are of this release."""
+    made = []
+    for record in event.get("Records", []):
+        message = _message(record["body"])
+        if message.get("v") == 1:
+            CAUSES[message["type"]](manager)
+            message["job"] = manager.jobs(type=message["type"])[0]["id"]
+            made.append(message["job"])
+            record["body"] = json.dumps(message)
+    return made
+
+
+def _message(body: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(body))
+    except ValueError:
+        return {}

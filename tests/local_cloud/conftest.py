@@ -1,0 +1,73 @@
+"""An AWS account of its own for each test, so that none sees what another one left behind."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from botocore.session import Session
+
+from infra.local import emulator
+from tests.local_cloud.world import RECEIVES, VISIBILITY_SECONDS, World
+
+NewAccount = Callable[[str], Session]
+_numbers = itertools.count(700_000_000_001)
+
+
+@pytest.fixture(scope="session")
+def new_account() -> Iterator[NewAccount]:
+    """A session whose clients work in the empty account of that number."""
+    emulator.start()
+    root = _session()
+    sts = root.create_client("sts")
+
+    def enter(account: str) -> Session:
+        answer = sts.assume_role(
+            RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test"
+        )
+        given = answer["Credentials"]
+        session = _session()
+        # What one has read of the services' descriptions serves them all.
+        session.register_component("data_loader", root.get_component("data_loader"))
+        session.set_credentials(
+            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+        )
+        return session
+
+    yield enter
+    emulator.stop()
+
+
+def _session() -> Session:
+    session = Session()
+    session.set_config_variable("region", emulator.REGION)
+    return session
+
+
+@pytest.fixture
+def account() -> str:
+    return str(next(_numbers))
+
+
+@pytest.fixture
+def session(new_account: NewAccount, account: str) -> Session:
+    return new_account(account)
+
+
+@pytest.fixture
+def world(session: Session, account: str) -> Iterator[World]:
+    sqs = session.create_client("sqs")
+    dead_url = sqs.create_queue(QueueName="parcels-dead")["QueueUrl"]
+    policy = {
+        "deadLetterTargetArn": f"arn:aws:sqs:eu-central-1:{account}:parcels-dead",
+        "maxReceiveCount": RECEIVES,
+    }
+    attributes = {
+        "VisibilityTimeout": str(VISIBILITY_SECONDS),
+        "RedrivePolicy": json.dumps(policy),
+    }
+    url = sqs.create_queue(QueueName="parcels", Attributes=attributes)["QueueUrl"]
+    with time_machine.travel(datetime(2030, 1, 1, tzinfo=UTC), tick=True) as clock:
+        yield World(sqs, clock, account, url, dead_url)

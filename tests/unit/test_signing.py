@@ -1,0 +1,84 @@
+"""Signed values: they open only as they were sealed, and keys rotate."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.kernel import signing
+
+
+@pytest.fixture(autouse=True)
+def _one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_keys(monkeypatch, "first-key")
+
+
+def use_keys(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setattr(signing, "settings", replace(signing.settings, signing_keys=keys))
+
+
+@given(st.binary(max_size=200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_was_sealed_opens_and_is_safe_in_an_address(payload: bytes) -> None:
+    text = signing.seal("link", payload)
+
+    assert signing.open_seal("link", text) == payload
+    assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@given(st.integers(min_value=0), st.integers(min_value=1, max_value=63))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_one_changed_letter_closes_it(place: int, shift: int) -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    text = signing.seal("link", b"a payload of 32 bytes, so no pad")
+    at = place % len(text)
+    changed = letters[(letters.index(text[at]) + shift) % 64]
+
+    assert signing.open_seal("link", text[:at] + changed + text[at + 1 :]) is None
+
+
+@pytest.mark.parametrize("text", ["", "a", "abc", "ä" * 30, "!" * 40, "A" * 22, "A" * 400, "=" * 4])
+def test_what_was_not_sealed_here_does_not_open(text: str) -> None:
+    assert signing.open_seal("link", text) is None
+
+
+def test_a_part_of_it_does_not_open() -> None:
+    text = signing.seal("link", b"payload")
+
+    assert not any(signing.open_seal("link", text[:end]) for end in range(len(text)))
+
+
+def test_one_purpose_does_not_open_another() -> None:
+    assert signing.open_seal("cursor", signing.seal("link", b"payload")) is None
+
+
+def test_purpose_and_payload_do_not_run_into_each_other() -> None:
+    assert signing.open_seal("lin", signing.seal("link", b"payload")) is None
+    assert signing.seal("a", b"b\0c") != signing.seal("a\0b", b"c")
+
+
+def test_during_a_rotation_the_first_key_signs_and_all_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = signing.seal("link", b"payload")
+
+    use_keys(monkeypatch, "second-key, first-key")
+    new = signing.seal("link", b"payload")
+    assert new != old
+    assert signing.open_seal("link", old) == signing.open_seal("link", new) == b"payload"
+
+    use_keys(monkeypatch, "second-key")
+    assert signing.open_seal("link", old) is None
+    assert signing.open_seal("link", new) == b"payload"
+
+
+def test_without_a_key_nothing_is_signed_and_nothing_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = signing.seal("link", b"payload")
+    use_keys(monkeypatch, " , ")
+
+    with pytest.raises(RuntimeError, match="SIGNING_KEYS"):
+        signing.seal("link", b"payload")
+    assert signing.open_seal("link", text) is None
