@@ -6,10 +6,12 @@ one of the issuer's keys under an allowed algorithm, the right issuer and audien
 time (RFC 7519, RFC 8725).
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
+from http.client import HTTPException
 from typing import Any
 
 from chalice.app import AuthResponse
@@ -18,51 +20,104 @@ from chalicelib.kernel import store, telemetry
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import ROLES, Caller
 
-#: An unknown key id asks the issuer for its keys again, at most this often.
+#: The issuer is asked for its keys at most this often, whatever key ids tokens name.
 REFETCH_SECONDS = 10
+RETRY_SECONDS = 1  #: the same while no keys are known at all
 KEEP_SECONDS = 3600
+FETCH_SECONDS = 5  #: the issuer has this long to answer
 
 
 class TokenRefused(Exception):
     """The token is missing, malformed, forged, expired, or from elsewhere."""
 
 
+class IssuerUnavailable(Exception):
+    """The issuer's keys cannot be read and none are known: no token can be judged."""
+
+
 class Keys:
-    """The issuer's published keys (JWKS), kept for an hour, read again for an unknown key id."""
+    """The issuer's published keys (JWKS), kept for an hour, read again for an unknown key id.
+
+    When they cannot be read again, those known stay in use.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
         self._keys: dict[str | None, Any] = {}
-        self._read_at = float("-inf")
+        self._asked_at = float("-inf")  #: monotonic, of the last try
+        self._read_at = float("-inf")  #: and of the last one that went well
 
     def find(self, key_id: str | None) -> Any:
-        """The key, or TokenRefused; a flood of unknown ids costs one fetch in REFETCH_SECONDS."""
-        with self._lock:
-            age_seconds = time.monotonic() - self._read_at
-            unknown = key_id not in self._keys
-            if age_seconds > (REFETCH_SECONDS if unknown else KEEP_SECONDS):
-                self._keys = _fetch(self._url)
-                self._read_at = time.monotonic()
-            if key_id not in self._keys:
-                raise TokenRefused("unknown key")
-            return self._keys[key_id]
+        """The key, or TokenRefused; a flood of unknown ids costs one fetch in REFETCH_SECONDS.
+
+        Raises IssuerUnavailable when there is nothing to judge by.
+        """
+        if self._is_due(key_id):
+            with self._lock:
+                if self._is_due(key_id):
+                    self._read()
+        if not self._keys:
+            raise IssuerUnavailable(self._url)
+        found = self._keys.get(key_id)
+        if found is None and key_id is None and len(self._keys) == 1:
+            (found,) = self._keys.values()  # one key needs no name (OpenID Connect Core, 10.1)
+        if found is None:
+            raise TokenRefused("unknown key")
+        return found
+
+    def _is_due(self, key_id: str | None) -> bool:
+        now = time.monotonic()
+        if not self._keys:
+            return now - self._asked_at > RETRY_SECONDS
+        wanted = key_id not in self._keys or now - self._read_at > KEEP_SECONDS
+        return wanted and now - self._asked_at > REFETCH_SECONDS
+
+    def _read(self) -> None:
+        try:
+            self._keys = _fetch(self._url)
+            self._read_at = time.monotonic()
+        except (OSError, ValueError, HTTPException) as error:
+            telemetry.log.warning("keys not read", error=type(error).__name__, why=str(error))
+        finally:
+            self._asked_at = time.monotonic()
 
 
 def _fetch(url: str) -> dict[str | None, Any]:
     from urllib.request import urlopen
 
+    with urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310  `_keys` checked the scheme
+        return usable_keys(answer.read())
+
+
+def usable_keys(document: bytes) -> dict[str | None, Any]:
+    """The keys of a JWKS document (RFC 7517) that sign tokens, by id; None: the one without.
+
+    Others may stand beside them: for encryption, of types that are not known here, malformed.
+    Raises ValueError when none is left.
+    """
     import jwt
 
-    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-        raise TokenRefused("JWKS_URL is not set to an https address")
-    with urlopen(url, timeout=5) as answer:  # noqa: S310  the scheme was checked above
-        published = jwt.PyJWKSet.from_json(answer.read().decode())
-    return {key.key_id: key for key in published.keys}
+    try:
+        published = jwt.PyJWKSet.from_dict(json.loads(document)).keys
+    except (jwt.PyJWTError, AttributeError) as error:
+        raise ValueError(f"no usable key: {error}") from error
+    keys = {
+        key.key_id: key
+        for key in published
+        if key.public_key_use in (None, "sig")
+        and key.key_type != "oct"  # a secret that is published is none
+        and isinstance(key.key_id, str | None)
+    }
+    if not keys:
+        raise ValueError("no key for signatures")
+    return keys
 
 
 @cache
 def _keys(url: str) -> Keys:
+    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        raise TokenRefused("JWKS_URL is not set to an https address")
     return Keys(url)
 
 
@@ -92,17 +147,25 @@ def _claims(token: str) -> dict[str, Any]:
         )
     except jwt.InvalidTokenError as error:
         raise TokenRefused(type(error).__name__) from error
-    named = claims.get(settings.audience_claim)
-    if settings.audience not in (named if isinstance(named, list) else [named]):
+    if not settings.audience or settings.audience not in _listed(claims, settings.audience_claim):
         raise TokenRefused("wrong audience")
     return dict(claims)
 
 
+def _listed(claims: dict[str, Any], name: str) -> list[Any]:
+    """A claim that issuers write as one value or as a list of several."""
+    value = claims.get(name)
+    return value if isinstance(value, list) else [value]
+
+
 def _caller(claims: dict[str, Any]) -> Caller:
-    role = claims.get(settings.role_claim)
-    if role not in ROLES:
+    """The caller that the claims name; of several roles, as groups give them, the strongest."""
+    given = _listed(claims, settings.role_claim)
+    role = next((role for role in ROLES if role in given), None)
+    if role is None:
         raise TokenRefused("no role")
-    email = claims.get("email") if claims.get("email_verified") is True else ""
+    # Some issuers write their booleans as words.
+    email = claims.get("email") if claims.get("email_verified") in (True, "true") else ""
     return Caller(
         subject=str(claims["sub"]),
         role=role,

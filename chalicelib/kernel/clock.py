@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID_LENGTH = 26
 
 
 def now() -> datetime:
@@ -33,7 +34,14 @@ def new_id() -> str:
 
     The layout is that of a ULID (https://github.com/ulid/spec), in lower case.
     """
-    return encode_id(time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10)), 26)
+    return encode_id(time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10)), _ID_LENGTH)
+
+
+def is_id(text: str) -> bool:
+    """True for what `new_id` may have made. Anything else names no record, and could be longer
+    than a key may be.
+    """
+    return len(text) == _ID_LENGTH and all(letter in _ALPHABET for letter in text)
 
 
 def encode_id(number: int, length: int) -> str:

@@ -20,6 +20,7 @@ from chalicelib.kernel.errors import (
     Fault,
     Forbidden,
     Invalid,
+    NotFound,
     TooLarge,
     Unauthorized,
     Unavailable,
@@ -32,6 +33,7 @@ from chalicelib.kernel.tenancy import Caller
 
 FORM = "application/x-www-form-urlencoded"
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+_POSSIBLE_ID = re.compile(r"[!-~]{1,100}\Z")  # DynamoDB refuses keys that are much longer
 _PAGE_HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
@@ -170,6 +172,8 @@ def _answer(
 def _arguments(
     route: Route, request: Request, caller: Caller | None, captured: Mapping[str, str]
 ) -> dict[str, Any]:
+    if not all(_POSSIBLE_ID.match(each) for each in captured.values()):
+        raise NotFound
     given: dict[str, Any] = {**captured, "caller": caller, "request": request}
     if "query" in route.parameters:
         given["query"] = validation.convert_query(dict(request.query), route.parameters["query"])

@@ -16,6 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict, Unpack, get_type_hints
 
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.store import Keyed
 from chalicelib.kernel.tenancy import Role
 
@@ -25,7 +28,7 @@ MAX_BODY_BYTES = 64 * 1024
 class Commit(Protocol):
     """What must be saved before the answer is sent, such as an `outbox.Transaction`."""
 
-    def create(self, record: Keyed, otherwise: Exception | None = None) -> None: ...
+    def save(self, record: Keyed, condition: Condition, otherwise: AppError) -> None: ...
 
     def commit(self) -> None: ...
 
@@ -56,7 +59,7 @@ class Reply:
     version: int | None = None  #: of the record shown: its ETag
     html: str | None = None  #: a page instead of data
     json: bytes | None = None  #: a JSON document instead of data
-    commit: Any = None  #: a Commit
+    commit: Commit | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Route:
     tenant_free: bool = False  #: True on the platform's own routes, which name no tenant
     max_body_bytes: int = MAX_BODY_BYTES
     media: tuple[str, ...] = ("application/json",)  #: types of body it takes
+    samples: Mapping[str, str] = field(default_factory=dict)  #: a body of each type that is a file
     described: bool = True  #: False: not in the OpenAPI document
 
     @property
@@ -116,6 +120,7 @@ class Options(TypedDict, total=False):
     tenant_free: bool
     max_body_bytes: int
     media: tuple[str, ...]
+    samples: Mapping[str, str]
     described: bool
 
 

@@ -22,6 +22,7 @@ ADMIN: tuple[Role, ...] = ("admin",)
 MANAGERS: tuple[Role, ...] = ("admin", "manager")
 EVERYONE: tuple[Role, ...] = ROLES
 
+_LONGEST_ID = 64
 DIRECTORY = "#tenants"  #: partition of the tenants' own records; no tenant id begins with '#'
 
 
@@ -109,6 +110,11 @@ def record(tenant_id: str, name: str, **values: Any) -> TenantRecord:
     return TenantRecord(DIRECTORY, tenant_id, name=name, **values)
 
 
+def is_tenant_id(text: str) -> bool:
+    """True for what may name a tenant: partitions of the platform's own begin with '#'."""
+    return 0 < len(text) <= _LONGEST_ID and not text.startswith("#")
+
+
 def admitted(caller: Caller, named: str | None) -> Caller:
     """The caller with the tenant whose records are meant.
 
@@ -120,7 +126,7 @@ def admitted(caller: Caller, named: str | None) -> Caller:
         if caller.role == "admin":
             raise BadRequest("Name the tenant in the X-Tenant-Id header")
         raise Forbidden("This token names no tenant")
-    tenant = find(tenant_id) if not tenant_id.startswith("#") else None
+    tenant = find(tenant_id) if is_tenant_id(tenant_id) else None
     if tenant is None or tenant.status != "active":
         raise Forbidden("This tenant is unknown or suspended")
     return Caller(caller.subject, caller.role, tenant.id, caller.email)

@@ -23,14 +23,14 @@ import msgspec
 from chalicelib.kernel.errors import BadRequest, Fault, Invalid
 
 T = TypeVar("T", bound=msgspec.Struct)
-_NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]*"
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
 
 Name = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
         max_length=200,
-        pattern=rf"^(?=.*\S){_NO_CONTROLS}\Z",
+        pattern=rf"^[^\S{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*\Z",
         description="1 to 200 characters, not all blank, without control characters",
     ),
 ]
@@ -38,7 +38,7 @@ Text = Annotated[
     str,
     msgspec.Meta(
         max_length=2000,
-        pattern=rf"^{_NO_CONTROLS}\Z",
+        pattern=rf"^[^{_CONTROLS}]*\Z",
         description="at most 2,000 characters, without control characters",
     ),
 ]
@@ -50,6 +50,7 @@ Email = Annotated[
         max_length=254,
         pattern=rf"^(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}\Z",
         description="an e-mail address such as ann@example.com, in ASCII, at most 254 characters",
+        extra_json_schema={"format": "email"},
     ),
 ]
 Phone = Annotated[
@@ -93,10 +94,9 @@ def _never_null(shape: type[T]) -> type[T]:
     """`shape` without None: in a query `null` is a word like any other; left out is left out."""
     hints = get_type_hints(shape, include_extras=True)
     optional: list[tuple[str, Any, Any]] = [
-        (field.name, Union[tuple(choices)], field.default)  # noqa: UP007  known at run time only
+        (field.name, Union[tuple(choices - {NoneType})], field.default)  # noqa: UP007  at run time
         for field in msgspec.structs.fields(shape)
-        if NoneType in get_args(hints[field.name])
-        and (choices := [each for each in get_args(hints[field.name]) if each is not NoneType])
+        if NoneType in (choices := set(get_args(hints[field.name])))
     ]
     narrowed = msgspec.defstruct(
         shape.__name__, optional, bases=(shape,), frozen=True, kw_only=True

@@ -3,6 +3,7 @@
 A GET consumes nothing: mail scanners open links.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.kernel import pages
@@ -39,7 +40,7 @@ def show_invitation(query: AcceptQuery) -> Reply:
     try:
         invitation = invitations.look(invitations.read_token(query.token))
     except AppError as error:
-        return _page(error.STATUS, error=error.detail)
+        return _refusal(error)
     return _page(200, invitation=invitation, token=query.token)
 
 
@@ -55,8 +56,12 @@ def accept_on_page(body: Acceptable, request: Request) -> Reply:
     try:
         Acceptance(invitations.read_token(body.token)).commit()
     except AppError as error:
-        return _page(error.STATUS, error=error.detail)
+        return _refusal(error)
     return _page(200, accepted=True)
+
+
+def _refusal(error: AppError) -> Reply:
+    return replace(_page(error.STATUS, error=error.detail), headers=error.headers)
 
 
 def _page(status: int, **values: Any) -> Reply:

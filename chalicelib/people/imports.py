@@ -49,6 +49,8 @@ def start(tx: Transaction, by: Caller, body: bytes, *, as_csv: bool, base_url: s
             created_by=by.subject,
             base_url=base_url,
         )
+    if not parsed.good:
+        batch.end()
     return batch
 
 

@@ -11,6 +11,7 @@ routes = Routes()
 
 CSV = "text/csv"
 JSON_LINES = ("application/jsonl", "application/x-ndjson", "application/json-lines")
+SAMPLES = {CSV: "name,email,phone,role\nAnn Example,ann@example.com,+4915112345678,staff\n"}
 MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -26,6 +27,7 @@ class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True):
     status=202,
     answers=ImportAccepted,
     media=(CSV, *JSON_LINES),
+    samples=SAMPLES,
     max_body_bytes=MAX_BYTES,
     calls=Calls(dynamodb=1, sqs=4),
 )

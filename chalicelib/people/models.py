@@ -15,6 +15,7 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
+from chalicelib.kernel import clock
 from chalicelib.kernel.paging import Listing
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import Keyed
@@ -114,7 +115,7 @@ def person(tenant_id: str, person_id: str, **values: Any) -> Person:
 
 
 def get_person(tenant_id: str, person_id: str) -> Person | None:
-    return _get(Person, tenant_id, _PERSON + person_id)
+    return _get(Person, tenant_id, _PERSON + person_id) if clock.is_id(person_id) else None
 
 
 def email_guard(tenant_id: str, email_key: str, person_id: str = "") -> EmailGuard:

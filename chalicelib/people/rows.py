@@ -105,7 +105,8 @@ def _named(header: list[str], cells: Iterable[str]) -> dict[str, str]:
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
-    for line, each in enumerate(text.splitlines(), start=1):
+    # Not splitlines: U+2028 and others that it takes for line breaks may stand in a JSON string.
+    for line, each in enumerate(text.split("\n"), start=1):
         if each.strip():
             try:
                 yield line, msgspec.json.decode(each)

@@ -18,6 +18,7 @@ from .package import PROJECT, Package, deploy, package
 
 STAGE = "dev"  #: of .chalice/config.json: what ships to a stage, not a stage of our own
 AUDIENCE = "backburner"
+ORIGIN = "https://app.example.com"  #: may call from a browser
 TENANT = "t1"
 RUNNING = pytest.StashKey[Ministack]()
 
@@ -114,6 +115,7 @@ def deployed(packed: Package, ministack: Ministack, issuer: Issuer) -> Deploymen
         "AUDIENCE": AUDIENCE,
         "JWKS_URL": f"{issuer.url}/jwks",
         "SIGNING_KEYS": "only-for-this-deployment",
+        "CORS_ORIGINS": ORIGIN,
     }
     api_url = deploy(ministack, packed, STAGE, environment)
     return Deployment(api_url, ministack, issuer)

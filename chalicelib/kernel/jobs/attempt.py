@@ -6,7 +6,7 @@ from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.kernel import aws, clock, telemetry
+from chalicelib.kernel import aws, clock, store, telemetry
 from chalicelib.kernel.errors import AppError, Retry, Skip, Unconfirmed
 from chalicelib.kernel.jobs import batches, ledger, outbox, registry, retry, unique
 from chalicelib.kernel.jobs.ledger import Claim, Job
@@ -112,6 +112,8 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
             return _fail(job, f"{error}; this is sent at most once")
         return _again(declared, job, "unconfirmed", str(error))
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
+        if store.is_transient(error):
+            return _hold(declared, job, Retry(f"the store is down: {type(error).__name__}"))
         telemetry.log.exception("job raised", type=job.type, job=job.id)
         return _again(declared, job, "error", f"{type(error).__name__}: {error}"[:500])
     return _end(job, "done", None, result)

@@ -97,6 +97,11 @@ class Joining:
         """The job dropped out, as a unique one that was queued already."""
         self._recount(-self.units.pop(job.id, 0))
 
+    def end(self) -> None:
+        """The new batch gets no members: it has ended with the units that it was made with."""
+        self.batch.status = _outcome(self.batch)
+        self.batch.finished_at = self.batch.created_at
+
     def _recount(self, units: int) -> None:
         self.batch.total = int(self.batch.total) + units
 
@@ -158,6 +163,8 @@ def join(tx: Transaction, batch_id: str) -> Joining:
 
 
 def get(tenant_id: str, batch_id: str, *, consistent: bool = False) -> Batch | None:
+    if not clock.is_id(batch_id):
+        return None
     try:
         return Batch.get(tenant_id, _BATCH + batch_id, consistent_read=consistent)
     except Batch.DoesNotExist:

@@ -124,6 +124,8 @@ def _shard(job_id: str) -> str:
 
 
 def get(tenant_id: str, job_id: str, *, consistent: bool = False) -> Job | None:
+    if not clock.is_id(job_id):
+        return None
     try:
         return Job.get(tenant_id, PREFIX + job_id, consistent_read=consistent)
     except Job.DoesNotExist:

@@ -5,7 +5,7 @@ from docstrings, rules from the structs' own metadata.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,13 +18,29 @@ from chalicelib.kernel.routes import Route
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
-_ALWAYS = (400, 405, 500, 503)
+_ALWAYS = (400, 405, 413, 500, 503)
 _JSON = "application/json"
 _PAGE = "text/html"
+_PRINTABLE = "^[!-~]([ -~]*[!-~])?$"  # blanks around a header's value are not part of it
+
+
+def _told(description: str) -> Json:
+    return {"schema": {"type": "string"}, "description": description}
+
 
 _HEADERS: Json = {
-    "X-Request-Id": {"schema": {"type": "string"}, "description": "Names this request in the logs"},
-    "Server-Timing": {"schema": {"type": "string"}, "description": "Times and numbers of calls"},
+    "X-Request-Id": _told("Names this request in the logs"),
+    "Server-Timing": _told("Times and numbers of calls"),
+}
+_LOCATION = {"Location": _told("Address of what was created, or of its progress")}
+_RETRY_AFTER = {"Retry-After": _told("Seconds until it is worth trying again")}
+_ALSO: Mapping[int, Json] = {
+    201: _LOCATION,
+    202: _LOCATION,
+    401: {"WWW-Authenticate": _told("Bearer")},
+    405: {"Allow": _told("Methods that this path answers")},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
 }
 
 
@@ -95,21 +111,22 @@ def _operation(route: Route, schemas: Json) -> Json:
 
 def _parameters(route: Route, schemas: Json) -> list[Json]:
     found = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": _text(1, 100)}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     query = route.parameters.get("query")
     if query is not None:
         found += _query_parameters(schemas[query.__name__])
     if route.allow and not route.tenant_free:
-        found.append(_header("X-Tenant-Id", "The tenant that is meant, from an admin", 40))
+        told = "The tenant that is meant, by id; read from an admin's request only"
+        found.append(_header("X-Tenant-Id", told))
     if route.changes:
         told = "Repeating a request with the same key gives the same answer and one effect"
-        found.append(_header("Idempotency-Key", told, 255))
+        found.append(_header("Idempotency-Key", told, pattern=_PRINTABLE, **_text(1, 255)))
     if route.method in ("PATCH", "DELETE"):
-        found.append(_header("If-Match", "Change only the version with this ETag", 100))
-    if route.method == "GET" and route.answers is not None and not route.listing:
-        found.append(_header("If-None-Match", "Answer 304 if this is still the ETag", 200))
+        found.append(_header("If-Match", "Change only the version with this ETag"))
+    if _reads_one(route):
+        found.append(_header("If-None-Match", "Answer 304 if this is still the ETag"))
     return found
 
 
@@ -132,15 +149,24 @@ def _not_null(schema: Json) -> Json:
     return {name: value for name, value in portable.items() if value is not None}
 
 
-def _header(name: str, description: str, most: int) -> Json:
-    schema = {"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[!-~]+$"}
+def _header(name: str, description: str, **rules: Any) -> Json:
+    """A header that may be left out. ETags are opaque, so none is ill-formed: it does not match."""
+    schema = {"type": "string", **rules}
     return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+def _text(least: int, most: int) -> Json:
+    return {"type": "string", "minLength": least, "maxLength": most}
+
+
+def _reads_one(route: Route) -> bool:
+    return route.method == "GET" and route.answers is not None and not route.listing
 
 
 def _request_body(route: Route, schemas: Json) -> Json:
     shape = route.parameters["body"]
     if shape is bytes:
-        content: Json = {media: {"schema": {"type": "string"}} for media in route.media}
+        content: Json = {media: _file(route.samples.get(media)) for media in route.media}
     else:
         schema = {"$ref": _REF.format(name=shape.__name__)}
         example = example_of(schemas[shape.__name__], schemas)
@@ -148,9 +174,14 @@ def _request_body(route: Route, schemas: Json) -> Json:
     return {"required": True, "content": content}
 
 
+def _file(sample: str | None) -> Json:
+    shown: Json = {"schema": {"type": "string", "minLength": 1}}
+    return shown if sample is None else {**shown, "example": sample}
+
+
 def _responses(route: Route) -> Json:
     answers: Json = {str(route.status): _success(route)}
-    if route.method == "GET" and route.answers is not None and not route.listing:
+    if _reads_one(route):
         answers["304"] = {"description": "Not modified", "headers": _HEADERS}
     for status in sorted(_errors(route)):
         if str(status) not in answers:
@@ -160,19 +191,21 @@ def _responses(route: Route) -> Json:
 
 def _errors(route: Route) -> set[int]:
     found = {*_ALWAYS, *route.errors}
+    if "{" in route.path:
+        found.add(404)
     if route.allow:
         found |= {401, 403}
     if "query" in route.parameters or route.changes:
         found.add(422)
     if "body" in route.parameters:
-        found |= {413, 415}
+        found.add(415)
     if route.changes:
         found |= {409, 412}
     return found
 
 
 def _success(route: Route) -> Json:
-    told = {"description": HTTPStatus(route.status).phrase, "headers": _HEADERS}
+    told = {"description": HTTPStatus(route.status).phrase, "headers": _success_headers(route)}
     if route.answers is None:
         return {**told, "content": {_PAGE: {"schema": {"type": "string"}}}}
     shown = {"$ref": _REF.format(name=route.answers.__name__)}
@@ -197,8 +230,20 @@ def _success(route: Route) -> Json:
     return {**told, "content": {_JSON: {"schema": schema}}}
 
 
+def _success_headers(route: Route) -> Json:
+    found = {**_HEADERS, **_ALSO.get(route.status, {})}
+    if route.changes:
+        found["Idempotent-Replayed"] = _told("true: this answer was given before, under this key")
+    if route.listing:
+        found["Link"] = _told("Address of the next page")
+    elif route.answers is not None:
+        found["ETag"] = _told("Version of the record, for If-Match and If-None-Match")
+    return found
+
+
 def _error(status: int, *, page: bool) -> Json:
     content: Json = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
     if page:
         content[_PAGE] = {"schema": {"type": "string"}}
-    return {"description": HTTPStatus(status).phrase, "headers": _HEADERS, "content": content}
+    headers = {**_HEADERS, **_ALSO.get(status, {})}
+    return {"description": HTTPStatus(status).phrase, "headers": headers, "content": content}

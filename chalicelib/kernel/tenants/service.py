@@ -21,6 +21,8 @@ def create(
 
 def get(tenant_id: str) -> TenantRecord:
     """The tenant; raises NotFound."""
+    if not tenancy.is_tenant_id(tenant_id):
+        raise NotFound("No tenant of this id")
     try:
         return TenantRecord.get(DIRECTORY, tenant_id)
     except TenantRecord.DoesNotExist:
