@@ -1,19 +1,21 @@
 # Everything a newcomer needs: `make run` and `make test`. Python 3.11 or newer is enough.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check e2e clean
+.PHONY: help run demo test check openapi e2e peers test-peers fuzz clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt requirements-dev.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo "Setting up $(VENV), once; this takes a minute"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 run: $(READY)  ## Run everything on this machine (PORT=8000)
@@ -32,9 +34,21 @@ check: $(READY)  ## Lint, types, architecture
 	@$(VENV)/bin/cfn-lint infra/template.yaml
 	@$(PY) -m pytest tests/contract
 
+openapi: $(READY)  ## Acknowledge how the API changed, in docs/openapi.json
+	@$(PY) -m infra.openapi
+
 e2e: $(READY)  ## Package the project and run its zip on an emulator of AWS
 	@$(PY) -m tests.e2e.ministack install
 	@$(PY) -m pytest tests/e2e
+
+peers: $(READY)  ## Install the third-party servers and tools that tests run beside us
+	@$(PY) -m tests.peers.install
+
+test-peers: peers  ## Sign in at a real OpenID Connect provider, with all that can be wrong
+	@$(PY) -m pytest tests/peers --ignore tests/peers/fuzz
+
+fuzz: peers  ## Schemathesis over the API's own description, with all its checks
+	@$(PY) -m pytest tests/peers/fuzz
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) .peers build .pytest_cache .mypy_cache .ruff_cache

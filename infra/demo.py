@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 120  # for the last message to be sent
 LOOK_SECONDS = 0.2  # between two looks at what has been sent
 PENDING = ("queued", "sending")
 CREATED = 201
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,11 @@ def main() -> int:
         if given.url:
             return invite_all(Api(given.url, given.token), given.file, console)
         with local_api(console) as api:
-            return invite_all(api, given.file, console)
+            code = invite_all(api, given.file, console)
+        console.print("Clients, API, queues and AWS shared one process here.", style="dim")
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except urllib3.exceptions.HTTPError as error:
         console.print(f"The API does not answer: {escape(str(error))}", style="red")
         return 1

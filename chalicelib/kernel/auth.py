@@ -121,12 +121,12 @@ def _keys(url: str) -> Keys:
     return Keys(url)
 
 
-def caller_of(authorization: str) -> Caller:
-    """Who sent this Authorization header. Raises TokenRefused for anything but a valid token."""
+def claims_of(authorization: str) -> dict[str, Any]:
+    """What this Authorization header says. Raises TokenRefused for anything but a valid token."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenRefused("not a bearer token")
-    return _caller(_claims(token.strip()))
+    return _claims(token.strip())
 
 
 def _claims(token: str) -> dict[str, Any]:
@@ -158,8 +158,11 @@ def _listed(claims: dict[str, Any], name: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _caller(claims: dict[str, Any]) -> Caller:
-    """The caller that the claims name; of several roles, as groups give them, the strongest."""
+def caller_of(claims: dict[str, Any]) -> Caller:
+    """The caller that the claims name; of several roles, as groups give them, the strongest.
+
+    Raises TokenRefused when they give none.
+    """
     given = _listed(claims, settings.role_claim)
     role = next((role for role in ROLES if role in given), None)
     if role is None:
@@ -174,9 +177,13 @@ def _caller(claims: dict[str, Any]) -> Caller:
     )
 
 
-def context_of(caller: Caller) -> dict[str, str]:
-    """What the authorizer hands to the API function with each request."""
+def context_of(caller: Caller, expires_at: int) -> dict[str, str]:
+    """What the authorizer hands to the API function with each request.
+
+    With the token's end: the gateway repeats this answer for minutes, also beyond it.
+    """
     return {
+        "exp": str(expires_at),
         "sub": caller.subject,
         "role": caller.role,
         "tenant_id": caller.tenant_id,
@@ -192,14 +199,15 @@ def authorize(authorization: str, may_enter: Callable[[Caller], bool]) -> AuthRe
     asked once the token is known to be good; when it cannot be asked, the token alone decides.
     """
     try:
-        caller = caller_of(authorization)
+        claims = claims_of(authorization)
+        caller = caller_of(claims)
     except TokenRefused as refused:
         telemetry.log.info("token refused", why=str(refused))
         raise Exception("Unauthorized") from refused  # noqa: TRY002  the text is the contract
     return AuthResponse(
         routes=["*"] if _entry(caller, may_enter) else [],
         principal_id=caller.subject,
-        context=context_of(caller),
+        context=context_of(caller, int(claims["exp"])),
     )
 
 

@@ -37,7 +37,7 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Query parameters of every list."""
 
     per_page: PerPage = 50
-    cursor: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)] | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 
-from infra.local import authorizers, clock, emulator, environment, log, template
+from infra.local import authorizers, clock, emulator, environment, faults, log, template
 from infra.local.control import Control
 from infra.local.corrections import sqs
 from infra.local.gateway import Server
@@ -93,6 +93,7 @@ class LocalCloud:
             log.install()
         self._make_tenants()
         self._read_event_sources()
+        faults.clear()  # nor counts of the calls up to here
         self._work()
         self._serve(server)
 

@@ -1,7 +1,8 @@
 """The `/_local` routes: tokens, sent messages, the clock, faults, the state of the queues.
 
     POST   /_local/token    {role, tenant_id, sub, ...more claims, expires_in_seconds?}
-    GET    /_local/outbox   ?tenant_id= &channel= &to=   what SES and SNS accepted, oldest first
+    GET    /_local/outbox   ?tenant_id= &channel= &to=   what SES and SNS accepted, oldest first;
+                            &after=   without the first ones
     GET    /_local/         the same as a page for people
     POST   /_local/clock    {advance_seconds}   moves time; each schedule that fell due runs once
     POST   /_local/faults   {service, operation, kind, times, seconds?}   DELETE ends all
@@ -26,6 +27,7 @@ from infra.local.state import State
 
 _PAGE = Path(__file__).with_name("pages") / "outbox.html"
 _ROLES = ("admin", "manager", "staff", "customer")
+_FAULT_WORDS = {"service", "operation", "kind"}
 _LONGEST_JUMP_SECONDS = 10 * 366 * 86_400  # a date beyond the year 9999 is none
 Body: TypeAlias = dict[str, Any]
 Query: TypeAlias = dict[str, str]
@@ -101,7 +103,11 @@ class Control:
 
     def _outbox(self, _: Body, query: Query) -> Answer:
         wanted: Any = {name: query.get(name) for name in ("tenant_id", "channel", "to")}
-        return gateway.json_answer([asdict(message) for message in outbox.sent(**wanted)])
+        after = query.get("after", "0")
+        if not after.isdecimal():
+            raise BadControl("after must be a number")
+        found = outbox.sent(**wanted)[int(after) :]
+        return gateway.json_answer([asdict(message) for message in found])
 
     def _move_clock(self, body: Body, _: Query) -> Answer:
         seconds = _number(body.get("advance_seconds"))

@@ -9,6 +9,7 @@ real one, and faults do not reach it: both live in the local cloud's process.
 """
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -38,7 +39,9 @@ def main() -> int:
     log.install()
     # On Lambda each invocation has connections of its own; here several share a pool.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    return work(app, ending)
+    code = work(app, ending)
+    gc.freeze()  # or the interpreter looks through all for garbage once more
+    return code
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -47,12 +47,18 @@ def assert_refused(cloud: LocalCloud, answer: Answer, status: int) -> None:
         b'{"name": "Ann"',
         b"{'name': 'Ann'}",
         b'{"name": "Ann",}',
+        b'{"name": 7, "email"',
+        b"[1",
+        b"[" * 30_000,
+        b'{"name":' * 7_000,
+        b'{"name": "\\ud800", "email": "ann@example.com", "role": "staff"}',
         b'{"name": "\xff\xfe"}',
         b"\x00\x01\x02",
         b'{"name": NaN}',
         b"<xml/>",
         b"name=Ann&email=ann@example.com",
     ],
+    ids=lambda body: repr(body[:24]),
 )
 def test_unreadable_json_is_a_400(cloud: LocalCloud, manager: Caller, body: bytes) -> None:
     assert_refused(cloud, send(manager, body), 400)

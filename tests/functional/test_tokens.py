@@ -41,6 +41,12 @@ def test_a_good_token_is_taken(client: Client) -> None:
     assert list_users(client, f"bearer {client.make_token(CLAIMS)}").status_code == 200
 
 
+def test_of_several_roles_the_strongest_counts(client: Client) -> None:
+    token = client.make_token({**CLAIMS, "role": ["customer", "unheard-of", "manager"]})
+
+    assert list_users(client, f"Bearer {token}").status_code == 200
+
+
 def test_an_audience_may_be_one_of_several(client: Client) -> None:
     token = client.make_token({**CLAIMS, "aud": ["another", AUDIENCE]})
 
@@ -83,7 +89,8 @@ def test_no_token_or_garbage_is_refused(client: Client, authorization: str | Non
         {"role": "root"},
         {"role": ""},
         {"role": None},
-        {"role": ["manager"]},
+        {"role": ["root"]},
+        {"role": []},
         {"sub": None},
     ],
     ids=str,

@@ -1,4 +1,7 @@
-"""An AWS account of its own for each test, so that none sees what another one left behind."""
+"""Fixtures of two kinds: parts of the local cloud in this process, and whole programs.
+
+For the parts, each test has an AWS account of its own, so that none sees what another left behind.
+"""
 
 import itertools
 import json
@@ -10,6 +13,7 @@ import time_machine
 from botocore.session import Session
 
 from infra.local import emulator
+from tests.local_cloud.programs import Cloud, Program, cloud_of, run
 from tests.local_cloud.world import RECEIVES, VISIBILITY_SECONDS, World
 
 NewAccount = Callable[[str], Session]
@@ -71,3 +75,32 @@ def world(session: Session, account: str) -> Iterator[World]:
     url = sqs.create_queue(QueueName="parcels", Attributes=attributes)["QueueUrl"]
     with time_machine.travel(datetime(2030, 1, 1, tzinfo=UTC), tick=True) as clock:
         yield World(sqs, clock, account, url, dead_url)
+    for each in sqs.list_queues().get("QueueUrls", []):  # the state is asked by name alone
+        sqs.delete_queue(QueueUrl=each)
+
+
+Run = Callable[..., Program]
+
+
+@pytest.fixture
+def start() -> Iterator[Run]:
+    """Starts a module of the project as a program; none outlives the test."""
+    started: list[Program] = []
+
+    def start_it(module: str, *arguments: str, **environment: str) -> Program:
+        started.append(run(module, *arguments, **environment))
+        return started[-1]
+
+    yield start_it
+    for program in started:
+        program.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_cloud() -> Iterator[Cloud]:
+    """One `make run` for all tests that neither stop it nor count what is in it."""
+    program = run("infra.local", "--port", "0")
+    try:
+        yield cloud_of(program)
+    finally:
+        program.kill()

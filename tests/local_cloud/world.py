@@ -1,6 +1,6 @@
 """A small world for the mapping: two queues, an app, a clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,3 +70,7 @@ class World:
     def dead(self) -> list[str]:
         answer = self.sqs.receive_message(QueueUrl=self.dead_url, MaxNumberOfMessages=10)
         return sorted(message["Body"] for message in answer.get("Messages", []))
+
+
+def failing(identifiers: Sequence[object]) -> dict[str, object]:
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in identifiers]}

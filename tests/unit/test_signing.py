@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.kernel import signing
+from chalicelib.kernel.errors import Unavailable
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,6 @@ def test_without_a_key_nothing_is_signed_and_nothing_opens(
     text = signing.seal("link", b"payload")
     use_keys(monkeypatch, " , ")
 
-    with pytest.raises(RuntimeError, match="SIGNING_KEYS"):
+    with pytest.raises(Unavailable, match="SIGNING_KEYS"):
         signing.seal("link", b"payload")
     assert signing.open_seal("link", text) is None

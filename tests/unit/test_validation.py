@@ -181,7 +181,21 @@ def test_a_phone_number_may_not_be(phone: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"nothing", b"{'name': 1}", b'{"name": "\xff"}', b"\x00"]
+    "body",
+    [
+        b"",
+        b"{",
+        b"nothing",
+        b"{'name': 1}",
+        b'{"name": "\xff"}',
+        b"\x00",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[1",  # no object, and then it breaks off
+        b'{"name": 7, "email"',  # a wrong type, and then it breaks off
+        b'{"name": 7, "email": "\xff"}',
+    ],
+    ids=lambda body: repr(body[:24]),
 )
 def test_what_is_not_json_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(BadRequest):

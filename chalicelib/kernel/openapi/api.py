@@ -1,6 +1,6 @@
 """Serving the description: `/openapi.json` for programs, `/docs` for people."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from chalicelib.kernel.version import VERSION
 routes = Routes()
 
 
-@cache
+@lru_cache(maxsize=8)  # the address may be whatever Host header a request brings
 def _described(server: str) -> dict[str, Any]:
     return document((each for each in http.mounted if each.described), server, VERSION)
 

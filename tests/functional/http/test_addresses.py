@@ -26,7 +26,7 @@ def be_public_at(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(http, "settings", replace(http.settings, public_url=address))
 
 
-def call(  # noqa: PLR0913  an event has so many parts
+def call(
     cloud: LocalCloud,
     method: str,
     resource: str,

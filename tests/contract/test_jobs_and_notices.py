@@ -1,0 +1,186 @@
+"""Jobs, notices, templates and sample events name each other, and every name leads somewhere."""
+
+import ast
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalice.app import ScheduledEventConfig, SQSEventConfig
+
+from chalicelib.kernel.jobs import registry
+from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.kernel.jobs.registry import Declared
+from chalicelib.kernel.notify import render, sms
+from chalicelib.kernel.notify.notices import enqueue as enqueue_notice
+from chalicelib.kernel.settings import settings
+from tests.contract.source import ROOT, import_everything, modules
+
+import_everything()
+
+EVENTS = ROOT / "events"
+#: Parameters of `enqueue` itself, which are no arguments of the job.
+OF_ENQUEUE = {
+    *inspect.signature(enqueue_notice).parameters,
+    *inspect.signature(Transaction.enqueue).parameters,
+}
+PARTS = {"email": render.EMAIL_PARTS, "sms": render.SMS_PARTS}
+
+#: What each notice gives its templates. A new notice needs a line here.
+VALUES: dict[str, dict[str, Any]] = {
+    "people.invitation": {
+        "name": "Ann <b>Example</b> {{7*7}}",
+        "tenant_name": "Alder Books & Sons",
+        "link": f"https://backburner.example/api/invitations/accept?token={'x' * 90}",
+        "days": 7,
+    }
+}
+
+
+def declared() -> list[Declared]:
+    """Every job and notice of chalicelib."""
+    packages = {module.domain for module in modules("chalicelib")}
+    everything = registry._declared.values()
+    return [each for each in everything if each.name.partition(".")[0] in packages]
+
+
+def notices() -> list[Declared]:
+    return [each for each in declared() if each.channels]
+
+
+def named(item: Any) -> str:
+    return item.name if isinstance(item, Declared) else str(item)
+
+
+def enqueued() -> Iterator[tuple[str, str, ast.Call]]:
+    """(module, job's name, call) of every `enqueue` with a name written out."""
+    for module in modules("chalicelib"):
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("enqueue"):
+                for argument in node.args:
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                        yield module.name, argument.value, node
+
+
+def test_there_is_something_to_check() -> None:
+    assert {"people.invitation"} <= {each.name for each in declared()}
+    assert {"people.invitation"} <= {name for _, name, _ in enqueued()}
+
+
+def test_every_enqueued_name_is_declared_and_gets_the_arguments_it_takes() -> None:
+    for module, name, call in enqueued():
+        job = registry.find(name)
+        function = getattr(job.run, "build", job.run)
+        takes = [
+            each
+            for each in inspect.signature(function).parameters.values()
+            if each.kind is each.KEYWORD_ONLY
+        ]
+        given = {keyword.arg for keyword in call.keywords} - OF_ENQUEUE
+        assert given == {each.name for each in takes if each.default is each.empty} | (
+            given & {each.name for each in takes}
+        ), f"{module} enqueues {name} with {given}"
+
+
+@pytest.mark.parametrize("job", declared(), ids=named)
+def test_every_job_is_found_by_its_name_and_ends_within_its_lease(job: Declared) -> None:
+    assert registry.find(job.name) is job
+    assert job.queue in registry.QUEUES
+    assert job.tries >= 1
+    assert 0 < job.timeout_seconds <= 60 <= settings.lease_seconds
+
+
+@pytest.mark.parametrize("notice", notices(), ids=named)
+def test_every_notice_has_the_templates_of_its_channels_and_no_others(notice: Declared) -> None:
+    domain, _, name = notice.name.partition(".")
+    folder = ROOT / "chalicelib" / domain / "templates" / name
+    wanted = {part for channel in notice.channels for part in PARTS[channel]}
+
+    assert {path.name for path in folder.iterdir()} == wanted
+
+
+@pytest.mark.parametrize("notice", [registry.find(name) for name in VALUES], ids=named)
+def test_templates_render_values_as_text(notice: Declared) -> None:
+    domain, _, name = notice.name.partition(".")
+    package, values = f"chalicelib.{domain}", VALUES[notice.name]
+
+    if "email" in notice.channels:
+        mail = render.email(package, name, values)
+        assert mail.subject
+        assert "\n" not in mail.subject
+        assert "<b>" not in mail.html
+        assert "49" not in mail.text.replace("x", "")
+    if "sms" in notice.channels:
+        text = render.sms(package, name, values)
+        assert sms.segments(text).count <= settings.sms_max_segments
+
+
+def functions() -> dict[str, type]:
+    """The app's functions that events start, and the kind of their event."""
+    import app
+
+    kinds = (SQSEventConfig, ScheduledEventConfig)
+    return {each.name: type(each) for each in app.app.event_sources if isinstance(each, kinds)}
+
+
+def samples() -> list[Path]:
+    return sorted(EVENTS.glob("*/*.json"))
+
+
+def sample_name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("function", sorted(functions()))
+def test_every_function_that_events_start_has_a_sample_event(function: str) -> None:
+    assert list((EVENTS / function).glob("*.json"))
+
+
+def test_no_sample_event_is_of_a_function_that_is_gone() -> None:
+    assert {path.parent.name for path in samples()} <= set(functions())
+
+
+@pytest.mark.parametrize("job", declared(), ids=named)
+def test_every_job_has_a_sample_event_in_its_queues_folder(job: Declared) -> None:
+    event = json.loads((EVENTS / job.queue / f"{job.name}.json").read_text())
+    message = json.loads(event["Records"][0]["body"])
+
+    assert message["type"] == job.name
+    assert set(message) == {"v", "type", "tenant", "job"}
+
+
+@pytest.mark.parametrize("path", samples(), ids=sample_name)
+def test_a_sample_event_has_the_shape_that_lambda_gives(path: Path) -> None:
+    event = json.loads(path.read_text())
+    if functions()[path.parent.name] is ScheduledEventConfig:
+        assert set(event) == {
+            "version",
+            "id",
+            "detail-type",
+            "source",
+            "account",
+            "time",
+            "region",
+            "resources",
+            "detail",
+        }
+        return
+    assert set(event) - {"job"} == {"Records"}  # job: what the test makes for it
+    for record in event["Records"]:
+        assert set(record) == {
+            "messageId",
+            "receiptHandle",
+            "body",
+            "attributes",
+            "messageAttributes",
+            "md5OfBody",
+            "eventSource",
+            "eventSourceARN",
+            "awsRegion",
+        }
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
+        assert record["eventSourceARN"].endswith(f"-{path.parent.name}")
+        assert {"ApproximateReceiveCount", "SentTimestamp"} <= set(record["attributes"])

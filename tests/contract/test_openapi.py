@@ -1,0 +1,244 @@
+"""The API's description: valid, whole, and changed only knowingly."""
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from infra.openapi import SNAPSHOT, breaking, current
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def described() -> Json:
+    return current()
+
+
+def test_the_description_is_valid_openapi(described: Json) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
+
+
+def test_it_describes_every_mounted_route_and_nothing_else(described: Json) -> None:
+    from chalicelib.kernel import http
+
+    assert {
+        (method.upper(), path) for path, each in described["paths"].items() for method in each
+    } == {(route.method, route.path) for route in http.mounted if route.described}
+    assert {route.path for route in http.mounted if not route.described} == {
+        "/openapi.json",
+        "/docs",
+    }
+
+
+def test_every_operation_has_a_name_a_summary_and_its_roles(described: Json) -> None:
+    from chalicelib.kernel import http
+
+    operations = [each for path in described["paths"].values() for each in path.values()]
+    names = [each["operationId"] for each in operations]
+    assert len(set(names)) == len(names)
+    assert all(each["summary"] for each in operations)
+    for route in http.mounted:
+        if route.described:
+            operation = described["paths"][route.path][route.method.lower()]
+            assert operation.get("x-roles", []) == list(route.allow)
+            assert ("security" in operation) is bool(route.allow)
+
+
+def test_every_json_body_has_an_example_that_its_schema_takes(described: Json) -> None:
+    import jsonschema
+
+    for path in described["paths"].values():
+        for operation in path.values():
+            for media, content in operation.get("requestBody", {}).get("content", {}).items():
+                if "json" in media and isinstance(content.get("example"), dict):
+                    schema = {**content["schema"], "components": described["components"]}
+                    jsonschema.validate(content["example"], schema)
+
+
+def test_it_is_the_one_that_the_repository_keeps(described: Json) -> None:
+    kept = json.loads(SNAPSHOT.read_text())
+    if described == kept:
+        return
+    broken = breaking(kept, described)
+    effect = (
+        "These changes break clients:\n  " + "\n  ".join(broken)
+        if broken
+        else "Nothing that a client could rely on is lost: it is an addition."
+    )
+    pytest.fail(
+        f"The API differs from docs/openapi.json; `make openapi` acknowledges it.\n{effect}"
+    )
+
+
+OLD: Json = {
+    "paths": {
+        "/users": {
+            "post": {
+                "parameters": [
+                    {"name": "dry", "in": "query", "schema": {"type": "boolean"}},
+                    {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
+                ],
+                "requestBody": {
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/New"}}
+                    }
+                },
+                "responses": {
+                    "201": {
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "properties": {
+                                        "data": {
+                                            "type": "array",
+                                            "items": {"$ref": "#/components/schemas/User"},
+                                        },
+                                        "message": {"type": "string"},
+                                    },
+                                    "required": ["data"],
+                                }
+                            }
+                        }
+                    },
+                    "409": {},
+                },
+            },
+            "get": {"responses": {"200": {}}},
+        },
+        "/jobs": {"get": {"responses": {"200": {}}}},
+    },
+    "components": {
+        "schemas": {
+            "New": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"},
+                    "role": {"enum": ["staff", "manager"]},
+                    "phone": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                },
+                "required": ["name"],
+            },
+            "User": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "phone": {"type": ["string", "null"]},
+                    "boss": {"anyOf": [{"$ref": "#/components/schemas/User"}, {"type": "null"}]},
+                },
+                "required": ["id"],
+            },
+        }
+    },
+}
+
+
+def post(document: Json) -> Json:
+    found: Json = document["paths"]["/users"]["post"]
+    return found
+
+
+def schema(document: Json, name: str) -> Json:
+    found: Json = document["components"]["schemas"][name]
+    return found
+
+
+def answer(document: Json) -> Json:
+    found: Json = post(document)["responses"]["201"]["content"]["application/json"]["schema"]
+    return found
+
+
+Edit = Callable[[Json], Any]
+BREAKING: dict[str, Edit] = {
+    "GET /jobs: is gone": lambda new: new["paths"].pop("/jobs"),
+    "GET /users: is gone": lambda new: new["paths"]["/users"].pop("get"),
+    "POST /users: no longer answers 201": lambda new: post(new)["responses"].update(
+        {"200": post(new)["responses"].pop("201")}
+    ),
+    "the answer's application/json.data[].id is gone": lambda new: schema(new, "User")[
+        "properties"
+    ].pop("id"),
+    "the answer's application/json.message is gone": lambda new: answer(new)["properties"].pop(
+        "message"
+    ),
+    "the answer's application/json.data[].id may be missing": lambda new: schema(new, "User")[
+        "required"
+    ].remove("id"),
+    "the answer's application/json.data[].id may be integer": lambda new: schema(new, "User")[
+        "properties"
+    ].update(id={"type": "integer"}),
+    "the answer's application/json.data[].id may be null": lambda new: schema(new, "User")[
+        "properties"
+    ].update(id={"type": ["string", "null"]}),
+    "application/json.role is required": lambda new: schema(new, "New")["required"].append("role"),
+    "application/json.team is required": lambda new: (
+        schema(new, "New")["properties"].update(team={"type": "string"}),
+        schema(new, "New")["required"].append("team"),
+    ),
+    "application/json.role is no longer taken as manager": lambda new: schema(new, "New")[
+        "properties"
+    ].update(role={"enum": ["staff"]}),
+    "application/json.name is no longer taken as any value": lambda new: schema(new, "New")[
+        "properties"
+    ].update(name={"type": "string", "enum": ["Ann"]}),
+    "application/json.phone is no longer taken as null": lambda new: schema(new, "New")[
+        "properties"
+    ].update(phone={"type": "string"}),
+    "application/json.phone is no longer taken": lambda new: schema(new, "New")["properties"].pop(
+        "phone"
+    ),
+    "query dry is no longer taken": lambda new: post(new)["parameters"].pop(0),
+    "query dry is required": lambda new: post(new)["parameters"][0].update(required=True),
+    "application/json is no longer taken": lambda new: post(new)["requestBody"].update(
+        content={"text/csv": {"schema": {"type": "string"}}}
+    ),
+}
+ADDING: dict[str, Edit] = {
+    "nothing": lambda new: None,
+    "a path": lambda new: new["paths"].update({"/more": {"get": {"responses": {"200": {}}}}}),
+    "a method": lambda new: new["paths"]["/jobs"].update({"post": {"responses": {"202": {}}}}),
+    "an optional parameter": lambda new: post(new)["parameters"].append(
+        {"name": "more", "in": "query", "schema": {"type": "string"}}
+    ),
+    "an optional member of the request": lambda new: schema(new, "New")["properties"].update(
+        team={"type": "string"}
+    ),
+    "a member of the answer": lambda new: schema(new, "User")["properties"].update(
+        team={"type": "string"}
+    ),
+    "a member that is now always in the answer": lambda new: schema(new, "User")["required"].append(
+        "phone"
+    ),
+    "a value of a request": lambda new: schema(new, "New")["properties"]["role"]["enum"].append(
+        "customer"
+    ),
+    "a member that need not be sent any more": lambda new: schema(new, "New")["required"].remove(
+        "name"
+    ),
+    "a media type": lambda new: post(new)["requestBody"]["content"].update(
+        {"text/csv": {"schema": {"type": "string"}}}
+    ),
+    "an error": lambda new: post(new)["responses"].update({"429": {}}),
+    "a description": lambda new: post(new).update(summary="Create a user"),
+}
+
+
+@pytest.mark.parametrize("told", BREAKING)
+def test_a_change_that_breaks_clients_is_named(told: str) -> None:
+    new = copy.deepcopy(OLD)
+    BREAKING[told](new)
+
+    found = breaking(OLD, new)
+    assert any(told in each for each in found), found
+
+
+@pytest.mark.parametrize("what", ADDING)
+def test_an_addition_breaks_nobody(what: str) -> None:
+    new = copy.deepcopy(OLD)
+    ADDING[what](new)
+
+    assert breaking(OLD, new) == []

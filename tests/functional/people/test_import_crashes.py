@@ -1,0 +1,225 @@
+"""An import whose workers die, whose messages come twice, whose store stumbles: right counts."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from infra.local import faults, outbox
+from infra.local.cloud import LocalCloud
+from infra.local.faults import Fault
+from tests.functional import aws
+from tests.functional.client import Caller
+from tests.functional.http.store_calls import killed_at
+
+AFTER_A_CRASH_SECONDS = 400  # leases and the messages' visibility are over
+MOST_SECONDS = 240
+IN_FLIGHT = 10  #: messages of one delivery
+BAD_EVERY = 50  #: each so many rows one is unreadable, one came before, one exists in the tenant
+
+
+def file_of(rows: int) -> tuple[str, dict[int, str]]:
+    """A file, and the word that must be told of each of its bad lines."""
+    lines, bad = ["name,email,phone,role"], {}
+    for number in range(rows):
+        email, kind = f"u{number}@example.com", number % BAD_EVERY
+        if kind == 7:
+            email, bad[number + 2] = f"u{number} at example.com", "email"
+        elif kind == 17:
+            email, bad[number + 2] = f"U{number - 1}@Example.com", "before"
+        elif kind == 27:
+            email, bad[number + 2] = f"Taken{number}@example.com", "exists"
+        lines.append(f"User {number},{email},,staff")
+    return "\n".join(lines) + "\n", bad
+
+
+class Watch:
+    """One import's batch, read again and again: it must never go back."""
+
+    def __init__(self, caller: Caller, batch_id: str) -> None:
+        self._caller, self._path = caller, f"/v1/batches/{batch_id}"
+        self._last: tuple[int, int, int] = (0, 0, 0)
+
+    def look(self) -> dict[str, Any]:
+        batch: dict[str, Any] = self._caller.get(self._path).json()["data"]
+        now = (batch["done"], batch["failed"], batch["percent"])
+        assert all(new >= old for new, old in zip(now, self._last, strict=True)), (self._last, now)
+        assert batch["done"] <= batch["total"]
+        assert (batch["percent"] == 100) is (batch["done"] == batch["total"])
+        assert batch["eta_seconds"] >= 0
+        self._last = now
+        return batch
+
+
+def start(manager: Caller, file: str) -> Watch:
+    headers = {"Content-Type": "text/csv"}
+    answer = manager.send("POST", "/admin/v1/users/import", headers=headers, data=file)
+    assert answer.status_code == 202, answer.text
+    return Watch(manager, answer.json()["data"]["batch_id"])
+
+
+def work(cloud: LocalCloud, watch: Watch) -> None:
+    """Works the import's queue delivery by delivery until it is done, or nothing is left there."""
+    (bulk,) = [each for each in cloud.mappings if each.queue_name.endswith("-bulk")]
+    while watch.look()["status"] in ("pending", "running") and bulk.poll_once(cloud._sqs):
+        pass
+
+
+@pytest.mark.parametrize(
+    "rows", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.local])]
+)
+def test_an_import_whose_worker_is_killed_twice_ends_with_right_counts_and_every_bad_row_told(
+    cloud: LocalCloud, manager: Caller, rows: int
+) -> None:
+    started = time.monotonic()
+    taken = range(27, rows, BAD_EVERY)
+    for number in taken:
+        manager.create_user(email=f"taken{number}@example.com", send_email=False)
+    file, bad = file_of(rows)
+    watch = start(manager, file)
+
+    for calls in (6, 9):
+        with killed_at("TransactWriteItems", calls) as process:
+            work(cloud, watch)
+        assert process.dead
+        assert watch.look()["status"] in ("pending", "running")
+        cloud.advance(AFTER_A_CRASH_SECONDS)
+    work(cloud, watch)
+    seconds = time.monotonic() - started
+    cloud.run_until_idle()
+
+    batch = watch.look()
+    assert (batch["total"], batch["done"], batch["failed"]) == (rows, rows, len(bad))
+    assert (batch["status"], batch["eta_seconds"]) == ("done", 0)
+    assert [error["line"] for error in batch["errors"]] == sorted(bad)
+    for error in batch["errors"]:
+        assert bad[error["line"]] in error["detail"], error
+    people = [sk for sk in aws.rows("people") if sk.startswith("person#")]
+    assert len(people) == rows - len(bad) + len(taken)
+    sent = Counter(each.to for each in outbox.sent())
+    assert len(sent) == rows - len(bad)
+    # An invitation is sent at least once: what was between SES and its mark at a crash, again.
+    assert sent.total() - len(sent) <= 2 * IN_FLIGHT
+    assert seconds < MOST_SECONDS
+
+
+@pytest.mark.parametrize("when", ["before-call", "after-call"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_wherever_a_worker_dies_its_own_rows_are_no_duplicates_afterwards(
+    cloud: LocalCloud, manager: Caller, nth: int, when: Any
+) -> None:
+    watch = start(manager, file_with(25))
+    with killed_at("TransactWriteItems", nth, when):
+        cloud.run_until_idle()
+    cloud.advance(AFTER_A_CRASH_SECONDS)
+    cloud.run_until_idle()
+
+    batch = watch.look()
+    assert (batch["status"], batch["done"], batch["errors"]) == ("done", 25, [])
+    assert batch["finished_at"]
+    assert len(manager.users()) == len(outbox.sent()) == 25
+
+
+def file_with(rows: int) -> str:
+    return "name,email,role\n" + "".join(f"N,u{n}@example.com,staff\n" for n in range(rows))
+
+
+def messages(cloud: LocalCloud) -> list[str]:
+    """The bodies of the bulk queue's messages, put back where they were."""
+    bodies = aws.take_messages("bulk")
+    for body in bodies:
+        aws.put_message("bulk", body)
+    return bodies
+
+
+def test_a_message_that_comes_three_times_counts_once(cloud: LocalCloud, manager: Caller) -> None:
+    watch = start(manager, file_with(60))
+    for body in messages(cloud):
+        aws.put_message("bulk", body)
+        aws.put_message("bulk", body)
+    work(cloud, watch)
+    cloud.run_until_idle()
+
+    batch = watch.look()
+    assert (batch["total"], batch["done"], batch["failed"]) == (60, 60, 0)
+    assert (batch["status"], batch["errors"]) == ("done", [])
+    assert len(manager.users()) == len(outbox.sent()) == 60
+
+
+def test_two_imports_of_one_file_at_once_share_its_rows_between_them(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    first, second = start(manager, file_with(60)), start(manager, file_with(60))
+    work(cloud, first)
+    cloud.run_until_idle()
+
+    batches = (first.look(), second.look())
+    assert sum(batch["failed"] for batch in batches) == 60
+    assert sum(len(batch["errors"]) for batch in batches) == 60
+    assert len(manager.users()) == len(outbox.sent()) == 60
+
+
+def later(cloud: LocalCloud) -> None:
+    for _ in range(6):
+        cloud.advance(AFTER_A_CRASH_SECONDS)
+        cloud.run_until_idle()
+
+
+BUSY = "TransactionConflictException"  # which the SDK does not repeat by itself
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        {"kind": "refuse", "times": None},
+        {"kind": "throttle", "times": None},
+        {"kind": "lose_answer", "times": None},
+        {"kind": "refuse", "times": 1, "code": BUSY},
+        {"kind": "refuse", "times": 3, "code": BUSY},
+    ],
+    ids=str,
+)
+def test_an_import_waits_for_a_store_that_is_down_and_loses_no_row(
+    cloud: LocalCloud, manager: Caller, outage: dict[str, Any]
+) -> None:
+    watch = start(manager, file_with(30))
+    faults.add(Fault("dynamodb", "TransactWriteItems", **outage))
+    cloud.run_until_idle()
+    faults.clear()
+    later(cloud)
+
+    batch = watch.look()
+    assert (batch["status"], batch["total"], batch["done"]) == ("done", 30, 30)
+    assert (batch["failed"], batch["errors"]) == (0, [])
+    assert len(manager.users()) == len(outbox.sent()) == 30
+
+
+def test_uploads_batch_and_jobs_carry_the_time_at_which_dynamodb_deletes_them(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    start(manager, file_with(3) + "bad,row,here\n")
+    cloud.run_until_idle()
+
+    now = time.time()
+    (upload,) = [row for sk, row in aws.rows("people").items() if sk.startswith("upload#")]
+    assert 0 < int(upload["expires_at"]["N"]) - now <= 7 * 86_400 + 5
+    kernel = aws.rows("kernel")
+    assert {sk.partition("#")[0] for sk in kernel} == {"batch", "batch-errors", "job"}
+    for sk, row in kernel.items():
+        assert abs(int(row["expires_at"]["N"]) - now - 30 * 86_400) < 60, sk
+
+
+def test_an_upload_that_is_gone_fails_its_rows_and_says_so(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    watch = start(manager, file_with(30))
+    (first, *_) = sorted(sk for sk in aws.rows("people") if sk.startswith("upload#"))
+    aws.delete_row("people", first)
+    cloud.run_until_idle()
+
+    batch = watch.look()
+    assert (batch["status"], batch["done"], batch["failed"]) == ("done", 30, 25)
+    (error,) = batch["errors"]
+    assert "upload the file again" in error["detail"]
+    assert manager.job(error["job_id"])["status"] == "failed"

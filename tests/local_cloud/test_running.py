@@ -1,0 +1,94 @@
+"""`make run`, as a newcomer meets it."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.local_cloud.conftest import Run
+from tests.local_cloud.programs import PATIENCE, Cloud, cloud_of
+
+pytestmark = pytest.mark.local
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine")
+def test_the_first_command_works_when_pasted_and_mail_and_sms_arrive(start: Run) -> None:
+    cloud = cloud_of(start("infra.local", "--port", "0"))
+    pasted = subprocess.run(  # the command is our own greeting's
+        ["bash", "-c", cloud.curl], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert "201 Created" in pasted.stdout
+    assert '"email_invitation_queued":true' in pasted.stdout
+    cloud.until_idle()
+    assert {message["channel"] for message in cloud.outbox()} == {"email", "sms"}
+    assert re.search(r"\d\d:\d\d:\d\d  201 POST +/admin/v1/users  [\d.]+ ms  2 AWS calls\n",
+                     cloud.program.output)  # fmt: skip
+    for channel in ("email", "sms"):
+        cloud.program.until_printed(
+            rf"\d\d:\d\d:\d\d  job people\.invitation \({channel}\)  done  attempt 1  [\d.]+ ms\n"
+        )
+
+
+def test_two_run_side_by_side_and_know_nothing_of_each_other(
+    start: Run, shared_cloud: Cloud
+) -> None:
+    other = cloud_of(start("infra.local", "--port", "0"))
+    assert len({other.url, other.endpoint_url, shared_cloud.url, shared_cloud.endpoint_url}) == 4
+    for cloud in (shared_cloud, other):
+        assert cloud.create_user("both@example.com").status_code == 201
+        cloud.until_idle()
+    assert other.recipients() == {"both@example.com"}
+    other.program.end()
+    assert shared_cloud.create_user("later@example.com").status_code == 201
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_at_once_and_cleanly_when_told_to(start: Run, number: int) -> None:
+    cloud = cloud_of(start("infra.local", "--port", "0"))
+    with socket.create_connection(_address(cloud.url)):  # an idle browser's, say
+        before = time.monotonic()
+        assert cloud.program.end(number) == 0
+    assert time.monotonic() - before < 3
+    assert cloud.program.output.endswith("\nstopping\n")
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(_address(cloud.url))
+
+
+def _address(url: str) -> tuple[str, int]:
+    host, _, port = url.removeprefix("http://").partition(":")
+    return host, int(port)
+
+
+def test_a_taken_port_is_one_clear_sentence(start: Run, shared_cloud: Cloud) -> None:
+    port = _address(shared_cloud.url)[1]
+    program = start("infra.local", "--port", str(port))
+    assert program.wait() == 1
+    assert program.output == (
+        f"Port {port} is taken. Choose another, such as make run PORT={port + 1}, "
+        "or 0 for any free one.\n"
+    )
+
+
+def test_what_the_shell_says_about_aws_and_about_other_stages_does_not_reach_it(
+    start: Run,
+) -> None:
+    cloud = cloud_of(
+        start(
+            "infra.local",
+            "--port=0",
+            AWS_PROFILE="mine",
+            AWS_ENDPOINT_URL="http://127.0.0.1:9",
+            AWS_DEFAULT_REGION="us-west-2",
+            STAGE="prod",
+            ISSUER="https://elsewhere.example",
+            SENDER_EMAIL="shop@example.com",
+        )
+    )
+    assert cloud.create_user("ann@example.com").status_code == 201
+    cloud.until_idle()
+    assert "<shop@example.com>" in cloud.outbox()[0]["sender"]
