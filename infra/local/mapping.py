@@ -103,12 +103,18 @@ class Mapping:
         It waits up to wait_seconds for a first message and up to fill_seconds for a full batch.
         """
         with self.polls:
-            if messages := self._receive(sqs, wait_seconds, fill_seconds):
-                with self.deliveries:
-                    self._delete(sqs, self._deliver(messages))
+            messages = self.receive(sqs, wait_seconds, fill_seconds)
+            self.deliver(sqs, messages)
             return len(messages)
 
-    def _receive(self, sqs: Client, wait_seconds: int, fill_seconds: int) -> list[Message]:
+    def deliver(self, sqs: Client, messages: list[Message]) -> None:
+        """Calls the function, if there are any messages, and deletes those it has done with."""
+        if messages:
+            with self.deliveries:
+                self._delete(sqs, self._done(messages))
+
+    def receive(self, sqs: Client, wait_seconds: int, fill_seconds: int) -> list[Message]:
+        """A batch, waiting as long as `poll_once` says."""
         messages = self._take(sqs, self.batch_size, wait_seconds)
         until = time.monotonic() + fill_seconds
         while messages and self.batching_window_seconds and len(messages) < self.batch_size:
@@ -129,7 +135,7 @@ class Mapping:
         )
         return list(answer.get("Messages", []))
 
-    def _deliver(self, messages: list[Message]) -> list[Message]:
+    def _done(self, messages: list[Message]) -> list[Message]:
         """The messages that the function has done with."""
         try:
             answer = self._invoke({"Records": [self._record(each) for each in messages]})

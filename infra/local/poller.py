@@ -56,6 +56,7 @@ class Poller:
         self._sqs = sqs
         self._wait_for_message = wait_for_message
         self._stopping = threading.Event()
+        self._turns = {mapping.queue_name: threading.Lock() for mapping in mappings}
         self._threads = [
             threading.Thread(
                 target=self._run, args=[mapping], daemon=True, name=f"{mapping.queue_name}-{number}"
@@ -92,8 +93,14 @@ class Poller:
         if self._wait_for_message is None:
             if not mapping.poll_once(self._sqs, IDLE_SECONDS, fill_seconds):
                 self._stopping.wait(PAUSE_SECONDS)
-        elif (
-            self._wait_for_message([mapping.queue_name], IDLE_SECONDS)
-            and not self._stopping.is_set()
-        ):
-            mapping.poll_once(self._sqs, 0, fill_seconds)
+            return
+        names = [mapping.queue_name]
+        if not self._wait_for_message(names, IDLE_SECONDS) or self._stopping.is_set():
+            return
+        with mapping.polls:
+            # One message wakes all threads of its queue; one receives it, the others see in time
+            # that nothing is left, since a receive in vain costs more than many a job.
+            with self._turns[mapping.queue_name]:
+                is_left = self._wait_for_message(names, 0)
+                messages = mapping.receive(self._sqs, 0, fill_seconds) if is_left else []
+            mapping.deliver(self._sqs, messages)
