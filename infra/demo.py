@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 SAMPLE = Path(__file__).with_name("demo_people.csv")
-CLIENTS = 8
+CLIENTS = 2  #: more would only wait for each other: API and workers share one process here
 PATIENCE_SECONDS = 120  # for the last message to be sent
 LOOK_SECONDS = 0.2  # between two looks at what has been sent
 PENDING = ("queued", "sending")
