@@ -25,7 +25,7 @@ demo: $(READY)  ## Invite the 200 sample people and show what it took
 	@$(PY) -m infra.demo
 
 test: $(READY)  ## Run the tests
-	@$(PY) -m pytest -n 2 tests/unit tests/contract tests/emulator tests/local_cloud tests/functional
+	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/emulator tests/local_cloud tests/functional
 
 check: $(READY)  ## Lint, types, architecture
 	@$(VENV)/bin/ruff check .

@@ -9,6 +9,8 @@ INVITATION_DAYS = 7
 INVITATION_SECONDS = INVITATION_DAYS * 86_400
 RESEND_SECONDS = 60  #: between two invitations of one user
 
+_LONGEST_KEY_BYTES = 1000
+
 Status = Literal["invited", "active", "deactivated"]
 
 
@@ -28,8 +30,11 @@ def email_key(email: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """What a search by name compares: case and outer blanks do not matter."""
-    return name.strip().casefold()
+    """What a search by name compares: case and outer blanks do not matter.
+
+    Folding can make a name three times as long; cut to what a key of an index may hold.
+    """
+    return name.strip().casefold().encode()[:_LONGEST_KEY_BYTES].decode(errors="ignore")
 
 
 def may_give(giver: Role, given: Role) -> bool:

@@ -1,33 +1,15 @@
-"""One local cloud for all functional tests of a process, emptied before each test.
+"""The local cloud of tests/conftest.py, emptied before each test.
 
 No thread works its queues: a test says `cloud.run_until_idle()` and `cloud.advance(seconds)`.
 """
 
-import os
 from collections.abc import Iterator
-from dataclasses import fields
 
 import pytest
 
 from infra.local import clock, faults
-from infra.local.cloud import LocalCloud, Options, running
+from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller, Client
-
-
-@pytest.fixture(scope="session")
-def started() -> Iterator[LocalCloud]:
-    with running(Options(work=False, aws_endpoint=False, log_lines=False)) as cloud:
-        _read_settings_again()
-        yield cloud
-
-
-def _read_settings_again() -> None:
-    """Settings are read at import; test modules were imported before the cloud had an address."""
-    from chalicelib.kernel import settings as module
-
-    now = module.read(os.environ)
-    for field in fields(now):
-        object.__setattr__(module.settings, field.name, getattr(now, field.name))
 
 
 @pytest.fixture
