@@ -113,7 +113,9 @@ class Invalid(AppError):
     STATUS = 422
 
 
-class _Later(AppError):
+class Later(AppError):
+    """Not now"""
+
     def __init__(self, detail: str = "", *, after_seconds: int = 1) -> None:
         super().__init__(detail)
         self.after_seconds = after_seconds
@@ -123,13 +125,13 @@ class _Later(AppError):
         return {"Retry-After": str(self.after_seconds)}
 
 
-class TooManyRequests(_Later):
+class TooManyRequests(Later):
     """Too many requests"""
 
     STATUS = 429
 
 
-class Unavailable(_Later):
+class Unavailable(Later):
     """The service cannot answer now; try again"""
 
     STATUS = 503

@@ -111,6 +111,8 @@ class Transaction:
                 time.sleep(random.uniform(0.01, 0.05) * attempt)
 
     def _write(self) -> None:
+        if not self._actions:  # DynamoDB refuses an empty one, and there is nothing to lose
+            return
         write = TransactWrite(connection=connection())
         for action in self._actions:
             options: dict[str, Any] = {"condition": action.condition}

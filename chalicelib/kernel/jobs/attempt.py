@@ -7,7 +7,7 @@ from typing import Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, store, telemetry
-from chalicelib.kernel.errors import AppError, Retry, Skip, Unconfirmed
+from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Unconfirmed
 from chalicelib.kernel.jobs import batches, ledger, outbox, registry, retry, unique
 from chalicelib.kernel.jobs.ledger import Claim, Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
@@ -105,6 +105,8 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
         return _end(job, "skipped", str(skip))
     except Retry as later:
         return _hold(declared, job, later)
+    except Later as error:
+        return _hold(declared, job, Retry(error.detail))
     except AppError as error:
         return _fail(job, error.detail)
     except Unconfirmed as error:

@@ -58,11 +58,13 @@ class Transaction(transactions.Transaction):
         self.tenant_id = tenant_id
         self.batches: list[Expecting] = []
         self._jobs: list[Job] = []
+        self._only_ones: dict[str, Job] = {}  #: unique jobs of this transaction by their key
 
     def enqueue(self, name: str, how: Delivery | None = None, /, **args: Any) -> Job:
         """Saves the job `name` with the rest of the transaction and pushes it afterwards.
 
-        A unique job that is queued already drops out at the commit; the rest is saved.
+        A unique job that is queued already drops out at the commit; the rest is saved. A second
+        one in this very transaction is the first.
         """
         declared, how = registry.find(name), how or Delivery()
         job = ledger.new(
@@ -77,6 +79,10 @@ class Transaction(transactions.Transaction):
             units=how.units,
             not_after=how.not_after,
         )
+        if declared.unique_for_seconds:
+            first = self._only_ones.setdefault(unique.key_of(job), job)
+            if first is not job:
+                return first
         otherwise = unique.Taken(job) if declared.unique_for_seconds else None
         self.create(job, otherwise)
         if otherwise is not None:

@@ -43,10 +43,15 @@ class Declaration(Protocol):
     def unique_until_start(self) -> bool: ...
 
 
+def key_of(job: Job) -> str:
+    """The key that all jobs of this type with these arguments share."""
+    digest = hashlib.sha256(f"{job.type}\n{job.args}".encode()).hexdigest()[:40]
+    return f"unique#{digest}"
+
+
 def lock(tx: Transaction, job: Job, seconds: int, otherwise: Taken) -> None:
     """Adds the job's lock to the transaction that queues it."""
-    digest = hashlib.sha256(f"{job.type}\n{job.args}".encode()).hexdigest()[:40]
-    job.unique_key = f"unique#{digest}"
+    job.unique_key = key_of(job)
     now = clock.epoch_seconds()
     row = Lock(job.tenant, job.unique_key, job_id=job.id, until=now + seconds)
     row.expires_at = now + seconds
