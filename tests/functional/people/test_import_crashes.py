@@ -11,7 +11,7 @@ from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
 from tests.functional.client import Caller
-from tests.functional.http.store_calls import killed_at
+from tests.functional.http.store_calls import Process, killed_at
 
 AFTER_A_CRASH_SECONDS = 400  # leases and the messages' visibility are over
 MOST_SECONDS = 240
@@ -59,11 +59,14 @@ def start(manager: Caller, file: str) -> Watch:
     return Watch(manager, answer.json()["data"]["batch_id"])
 
 
-def work(cloud: LocalCloud, watch: Watch) -> None:
-    """Works the import's queue delivery by delivery until it is done, or nothing is left there."""
+def work(cloud: LocalCloud, watch: Watch, process: Process | None = None) -> None:
+    """Works the import's queue delivery by delivery until it is done, or nothing is left there,
+    or the process that works it is dead.
+    """
     (bulk,) = [each for each in cloud.mappings if each.queue_name.endswith("-bulk")]
     while watch.look()["status"] in ("pending", "running") and bulk.poll_once(cloud._sqs):
-        pass
+        if process is not None and process.dead:
+            return
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_an_import_whose_worker_is_killed_twice_ends_with_right_counts_and_every
 
     for calls in (6, 9):
         with killed_at("TransactWriteItems", calls) as process:
-            work(cloud, watch)
+            work(cloud, watch, process)
         assert process.dead
         assert watch.look()["status"] in ("pending", "running")
         cloud.advance(AFTER_A_CRASH_SECONDS)
