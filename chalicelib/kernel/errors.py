@@ -155,5 +155,9 @@ class Skip(Exception):
     """No longer wanted: the job ends as `skipped`, and the argument is its reason."""
 
 
+class Suppressed(Exception):
+    """Not to this recipient: its address bounced or complained. The argument says which."""
+
+
 class Unconfirmed(Exception):
     """An outside service may or may not have done what it was asked: its answer was lost."""

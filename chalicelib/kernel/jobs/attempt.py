@@ -7,7 +7,7 @@ from typing import Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, telemetry
-from chalicelib.kernel.errors import AppError, Retry, Skip, Unconfirmed
+from chalicelib.kernel.errors import AppError, Retry, Skip, Suppressed, Unconfirmed
 from chalicelib.kernel.jobs import batches, ledger, outbox, registry, retry, unique
 from chalicelib.kernel.jobs.ledger import Claim, Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
@@ -82,10 +82,11 @@ def _run_claimed(declared: Declared, claim: Claim, deadline: float) -> Outcome:
 def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
     """Ends a job that must not run, or not again; None for one that shall."""
     job = claim.job
+    if job.delivery:
+        return _end(job, "done", None)  # the provider's event says that it was sent
     if claim.took_over:
         ledger.note_lost_attempt(job)
-        if not declared.repeats_lost_attempts:
-            return _fail(job, "an attempt ended without a result; this is sent at most once")
+        return _after_lost(declared, job, "an attempt ended without a result")
     if job.attempts > job.max_attempts:
         return _fail(job, "all attempts ended without a result")
     if job.not_after is not None and clock.epoch_seconds() > job.not_after:
@@ -93,6 +94,21 @@ def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
     if batches.is_cancelled(job):
         return _end(job, "cancelled", "its batch was cancelled")
     return None
+
+
+def _after_lost(declared: Declared, job: Job, detail: str) -> Outcome | None:
+    """What follows when nobody knows whether the work was done; None: it is done again.
+
+    With `confirm` the job waits once for the provider's event, and is done again without one.
+    """
+    if declared.lost_attempt == "give_up":
+        return _fail(job, f"{detail}; this is sent at most once")
+    if declared.lost_attempt == "repeat" or job.awaiting_event:
+        return None
+    seconds = settings.confirm_seconds
+    if not ledger.await_event(job, f"{detail}; waiting for the provider's event", seconds):
+        return Outcome.drop("late")
+    return Outcome.keep("unconfirmed", seconds)
 
 
 def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
@@ -107,10 +123,12 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
         return _hold(declared, job, later)
     except AppError as error:
         return _fail(job, error.detail)
+    except Suppressed as error:
+        return _end(job, "suppressed", f"this address is suppressed: it {error}")
     except Unconfirmed as error:
-        if not declared.repeats_lost_attempts:
-            return _fail(job, f"{error}; this is sent at most once")
-        return _again(declared, job, "unconfirmed", str(error))
+        return _after_lost(declared, job, str(error)) or _again(
+            declared, job, "unconfirmed", str(error)
+        )
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
         telemetry.log.exception("job raised", type=job.type, job=job.id)
         return _again(declared, job, "error", f"{type(error).__name__}: {error}"[:500])

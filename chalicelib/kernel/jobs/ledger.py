@@ -16,7 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import (
+    BooleanAttribute,
+    ListAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -29,7 +34,9 @@ from chalicelib.kernel.transactions import Transaction
 
 PREFIX = "job#"
 _HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
-ENDED = frozenset({"done", "failed", "skipped", "cancelled", "expired"})
+ENDED = frozenset({"done", "failed", "skipped", "suppressed", "cancelled", "expired"})
+#: What a provider's events say of a message, each word final against those before it.
+DELIVERIES = ("sent", "delivered", "bounced", "complained")
 SECONDS_IN_A_DAY = 86_400
 
 
@@ -51,6 +58,8 @@ class Job(KernelRecord):
     recipient = UnicodeAttribute(null=True)
     recipient_key = UnicodeAttribute(null=True)
     provider_message_id = UnicodeAttribute(null=True)
+    delivery = UnicodeAttribute(null=True)  #: what the provider's events say: DELIVERIES
+    awaiting_event = BooleanAttribute(null=True)  #: it may have been sent; an event would tell
     batch_id = UnicodeAttribute(null=True)
     units = NumberAttribute(default=1)  #: how much of its batch this job is
     unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
@@ -220,7 +229,15 @@ def _ending(
     return actions
 
 
-def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> bool:
+def wait(
+    job: Job,
+    outcome: str,
+    detail: str,
+    wait_seconds: int,
+    *,
+    charged: bool,
+    awaiting_event: bool = False,
+) -> bool:
     """Puts a claimed job back to wait; an uncharged wait gives its attempt back.
 
     False when the claim was lost to another worker, then nothing changed.
@@ -234,10 +251,32 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
         Job.last_error.set(detail),
         Job.history.set(_with_entry(job, outcome, detail, wait_seconds)),
         *(attribute.remove() for attribute in (Job.claim_token, Job.lease_until)),
+        Job.awaiting_event.set(True) if awaiting_event else Job.awaiting_event.remove(),
     ]
     if not charged:
         actions += [Job.attempts.set(Job.attempts - 1), Job.holds.set(Job.holds + 1)]
     return _change(job, actions, Job.claim_token == job.claim_token)
+
+
+def await_event(job: Job, detail: str, wait_seconds: int) -> bool:
+    """Puts a job that may have been carried out back to wait for the provider's word on it."""
+    return wait(job, "unconfirmed", detail, wait_seconds, charged=True, awaiting_event=True)
+
+
+def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
+    """Keeps what a provider's event says; forward only, whatever the order events come in.
+
+    False for an event that is older than what is known, or of a job that is not ours.
+    """
+    before = DELIVERIES[: DELIVERIES.index(delivery)]
+    older = Job.delivery.does_not_exist()
+    if before:
+        older |= Job.delivery.is_in(*before)
+    actions: list[Action] = [
+        Job.delivery.set(delivery),
+        Job.provider_message_id.set(message_id),
+    ]
+    return _change(Job(tenant_id, PREFIX + job_id), actions, Job.sk.exists() & older)
 
 
 def note_lost_attempt(job: Job) -> None:

@@ -20,6 +20,8 @@ from chalicelib.kernel.jobs.retry import Backoff
 
 Queue = Literal["notify", "work", "bulk"]
 QUEUES: tuple[Queue, ...] = ("notify", "work", "bulk")
+#: repeat: run again; give_up: it was the last; confirm: wait for the provider's own event first.
+LostAttempt = Literal["repeat", "give_up", "confirm"]
 Marks = dict[str, str | None]
 
 
@@ -63,7 +65,7 @@ class Declared:
     retry: Backoff
     run: Callable[..., Result | None]  #: run(context, **args)
     channels: tuple[str, ...] = ()  #: of a notice
-    repeats_lost_attempts: bool = True  #: False: an attempt that ended without a word is the last
+    lost_attempt: LostAttempt = "repeat"  #: what follows an attempt that ended without a word
     unique_for_seconds: int = 0  #: no second one with the same arguments waits or runs for so long
     unique_until_start: bool = False  #: the next may be queued as soon as this one runs
 
