@@ -1,12 +1,14 @@
 # Everything a newcomer needs: `make run` and `make test`. Python 3.11 or newer is enough.
 PYTHON ?= python3.11
 PORT ?= 8000
+RATE ?= 0.2
+PROCESSES ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check e2e clean
+.PHONY: help run demo test check simulate e2e killers clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,9 +34,20 @@ check: $(READY)  ## Lint, types, architecture
 	@$(VENV)/bin/cfn-lint infra/template.yaml
 	@$(PY) -m pytest tests/contract
 
+simulate: $(READY)  ## Try to break the promises: the tests of the simulation, or SEEDS=500
+ifdef SEEDS
+	@$(PY) -m tests.simulation --seeds $(SEEDS) --rate $(RATE) --processes $(PROCESSES)
+else
+	@$(PY) -m pytest -n $(PROCESSES) -m simulate tests/simulation
+endif
+
 e2e: $(READY)  ## Package the project and run its zip on an emulator of AWS
 	@$(PY) -m tests.e2e.ministack install
 	@$(PY) -m pytest tests/e2e
+
+killers: $(READY)  ## Kill workers at random moments and see that nothing is lost
+	@$(PY) -m tests.e2e.ministack install
+	@$(PY) -m pytest -m killers tests/killers
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) .peers build .pytest_cache .mypy_cache .ruff_cache

@@ -7,7 +7,14 @@ from typing import Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, telemetry
-from chalicelib.kernel.errors import AppError, Retry, Skip, Suppressed, Unconfirmed
+from chalicelib.kernel.errors import (
+    AppError,
+    Retry,
+    Skip,
+    Suppressed,
+    Unavailable,
+    Unconfirmed,
+)
 from chalicelib.kernel.jobs import batches, ledger, outbox, registry, retry, unique
 from chalicelib.kernel.jobs.ledger import Claim, Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
@@ -86,7 +93,9 @@ def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
         return _end(job, "done", None)  # the provider's event says that it was sent
     if claim.took_over:
         ledger.note_lost_attempt(job)
-        return _after_lost(declared, job, "an attempt ended without a result")
+        lost = "an attempt ended without a result"  # and was charged when it began
+        if outcome := _after_lost(declared, job, lost, charged=False):
+            return outcome
     if job.attempts > job.max_attempts:
         return _fail(job, "all attempts ended without a result")
     if job.not_after is not None and clock.epoch_seconds() > job.not_after:
@@ -96,19 +105,21 @@ def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
     return None
 
 
-def _after_lost(declared: Declared, job: Job, detail: str) -> Outcome | None:
+def _after_lost(declared: Declared, job: Job, detail: str, *, charged: bool) -> Outcome | None:
     """What follows when nobody knows whether the work was done; None: it is done again.
 
-    With `confirm` the job waits once for the provider's event, and is done again without one.
+    With `confirm` the job waits for the provider's event after each such attempt, and is done
+    again when none came.
     """
     if declared.lost_attempt == "give_up":
         return _fail(job, f"{detail}; this is sent at most once")
-    if declared.lost_attempt == "repeat" or job.awaiting_event:
+    if declared.lost_attempt == "repeat":
         return None
-    seconds = settings.confirm_seconds
-    if not ledger.await_event(job, f"{detail}; waiting for the provider's event", seconds):
+    word, seconds = "unconfirmed" if charged else "held", settings.confirm_seconds
+    waiting = f"{detail}; waiting for the provider's event"
+    if not ledger.wait(job, word, waiting, seconds, charged=charged):
         return Outcome.drop("late")
-    return Outcome.keep("unconfirmed", seconds)
+    return Outcome.keep(word, seconds)
 
 
 def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
@@ -121,12 +132,14 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
         return _end(job, "skipped", str(skip))
     except Retry as later:
         return _hold(declared, job, later)
+    except Unavailable as error:  # the store, by whichever way the job came to it
+        return _hold(declared, job, Retry(error.detail))
     except AppError as error:
         return _fail(job, error.detail)
     except Suppressed as error:
         return _end(job, "suppressed", f"this address is suppressed: it {error}")
     except Unconfirmed as error:
-        return _after_lost(declared, job, str(error)) or _again(
+        return _after_lost(declared, job, str(error), charged=True) or _again(
             declared, job, "unconfirmed", str(error)
         )
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pynamodb.attributes import (
-    BooleanAttribute,
     ListAttribute,
     NumberAttribute,
     UnicodeAttribute,
@@ -29,7 +28,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, condition_failed
 from chalicelib.kernel.transactions import Transaction
 
 PREFIX = "job#"
@@ -59,7 +58,7 @@ class Job(KernelRecord):
     recipient_key = UnicodeAttribute(null=True)
     provider_message_id = UnicodeAttribute(null=True)
     delivery = UnicodeAttribute(null=True)  #: what the provider's events say: DELIVERIES
-    awaiting_event = BooleanAttribute(null=True)  #: it may have been sent; an event would tell
+    counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's limit counted it
     batch_id = UnicodeAttribute(null=True)
     units = NumberAttribute(default=1)  #: how much of its batch this job is
     unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
@@ -157,7 +156,8 @@ def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
         return seen
     if _change(seen, _claiming(token, now), Job.claim_token == seen.claim_token):
         return Claim(seen, took_over=True)
-    return get(tenant_id, job_id, consistent=True)
+    seen = get(tenant_id, job_id, consistent=True)
+    return Claim(seen, took_over=True) if seen and seen.claim_token == token else seen
 
 
 def _claiming(token: str, now: int) -> list[Action]:
@@ -236,7 +236,6 @@ def wait(
     wait_seconds: int,
     *,
     charged: bool,
-    awaiting_event: bool = False,
 ) -> bool:
     """Puts a claimed job back to wait; an uncharged wait gives its attempt back.
 
@@ -251,16 +250,12 @@ def wait(
         Job.last_error.set(detail),
         Job.history.set(_with_entry(job, outcome, detail, wait_seconds)),
         *(attribute.remove() for attribute in (Job.claim_token, Job.lease_until)),
-        Job.awaiting_event.set(True) if awaiting_event else Job.awaiting_event.remove(),
     ]
+    if job.counted_on:
+        actions.append(Job.counted_on.set(job.counted_on))
     if not charged:
         actions += [Job.attempts.set(Job.attempts - 1), Job.holds.set(Job.holds + 1)]
     return _change(job, actions, Job.claim_token == job.claim_token)
-
-
-def await_event(job: Job, detail: str, wait_seconds: int) -> bool:
-    """Puts a job that may have been carried out back to wait for the provider's word on it."""
-    return wait(job, "unconfirmed", detail, wait_seconds, charged=True, awaiting_event=True)
 
 
 def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
@@ -302,7 +297,7 @@ def _change(job: Job, actions: list[Action], condition: Condition) -> bool:
     try:
         job.update(actions=actions, condition=condition)
     except UpdateError as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if condition_failed(error):
             return False
         raise
     return True

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.retry import Backoff
 
@@ -52,6 +53,15 @@ class Context:
 
     def remaining_seconds(self) -> float:
         return self.deadline - time.monotonic()
+
+    def check_time(self) -> None:
+        """Raises Retry when the attempt's time is over: for what must not be done by two.
+
+        Lambda freezes what runs on after an answer and thaws it minutes later, when the lease is
+        over and another worker may have done the work.
+        """
+        if self.remaining_seconds() <= 0:
+            raise Retry("its time was over before it could be done", charged=True)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ _DELIVERY_OF = {
     "Bounce": "bounced",
     "Complaint": "complained",
 }
+_NAME = re.compile(r"[\x21-\x7e]{1,320}")  # as long as an address can be
 
 
 @dataclass(frozen=True)
@@ -40,28 +42,41 @@ class NotOurs(ValueError):
 
 
 def read(body: str) -> MailEvent:
-    """The event in a message; raises NotOurs for anything else. A notification of SNS is unwrapped.
-
-    A soft bounce is no bounce: SES tries again, and gives up with a hard one or none.
-    """
+    """The event in a message; raises NotOurs for anything else. One of SNS is unwrapped."""
     try:
         event = json.loads(body)
         if event.get("Type") == "Notification":
             event = json.loads(event["Message"])
         kind, mail = event["eventType"], event["mail"]
-        tenant_id, job_id = mail["tags"]["tenant"][0], mail["tags"]["job"][0]
+        tenant_id, job_id = (_name(mail["tags"][tag][0]) for tag in ("tenant", "job"))
         detail = event.get(kind.lower(), {})
-        delivery = _DELIVERY_OF[kind]
-        if kind == "Bounce" and detail.get("bounceType") != "Permanent":
-            raise NotOurs("soft bounce")
-        return MailEvent(delivery, tenant_id, job_id, mail["messageId"], _addresses(kind, detail))
+        message_id = _name(mail["messageId"])
+        return MailEvent(
+            _delivery(kind, detail), tenant_id, job_id, message_id, _addresses(kind, detail)
+        )
+    except NotOurs:
+        raise
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise NotOurs(type(error).__name__) from error
 
 
+def _delivery(kind: str, detail: dict[str, Any]) -> str:
+    """A soft bounce is no bounce: SES tries again, and gives up with a hard one or none."""
+    if kind == "Bounce" and detail.get("bounceType") != "Permanent":
+        raise NotOurs("soft bounce")
+    return _DELIVERY_OF[kind]
+
+
 def _addresses(kind: str, detail: dict[str, Any]) -> tuple[str, ...]:
     named = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients"}.get(kind, "")
-    return tuple(str(each["emailAddress"]) for each in detail.get(named, []))
+    return tuple(_name(each["emailAddress"]) for each in detail.get(named, []))
+
+
+def _name(value: object) -> str:
+    """A value that can be part of a key; raises NotOurs for what the store would refuse."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise NotOurs("not a name")
+    return value
 
 
 def handle(record: dict[str, Any], deadline: float) -> Outcome:
@@ -73,7 +88,7 @@ def handle(record: dict[str, Any], deadline: float) -> Outcome:
         telemetry.log.info("event ignored", why=str(error))
         return Outcome.drop("ignored")
     ledger.note_delivery(event.tenant_id, event.job_id, event.delivery, event.message_id)
-    if ledger.get(event.tenant_id, event.job_id) is not None:
+    if ledger.get(event.tenant_id, event.job_id, consistent=True) is not None:
         for address in event.addresses:
             limits.suppress(event.tenant_id, "email", address, event.delivery)
     return Outcome.drop(event.delivery)

@@ -7,28 +7,32 @@
 - SMS: an allow-list of country prefixes, and a cap a day per tenant
 """
 
+import random
+from datetime import timedelta
 from typing import Any
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
-from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import Retry, Skip, Suppressed
 from chalicelib.kernel.paging import Listing
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, condition_failed
 
-_KEEP_SECONDS = 3 * 86_400
-_MS = 1000
+_KEEP_DAYS = 6  #: half of them until a row expires, half for DynamoDB to delete it
+_US = 1_000_000  #: microseconds in a second
+_FIRST_SPREAD_SECONDS = 15
+_LONGEST_SPREAD_SECONDS = 120
 _EMAIL = "to#email#"
 
 
 class Rate(KernelRecord):
     """Row of a rate: keys (tenant, "rate#" + channel)."""
 
-    free_at_ms = NumberAttribute(default=0)  #: when the bucket is full again
+    free_at_us = NumberAttribute(default=0)  #: when the bucket is full again, since 1970
 
 
 class Recipient(KernelRecord):
@@ -42,55 +46,72 @@ class Spending(KernelRecord):
     """Row of a tenant's SMS: keys (tenant, "sms-count"); counts by day."""
 
 
-def take_turn(tenant_id: str, channel: str) -> None:
-    """Takes a place in the tenant's rate; raises Retry, uncharged, when the bucket is empty."""
+def take_turn(tenant_id: str, channel: str, *, holds: int = 0) -> None:
+    """Takes a place in the tenant's rate; raises Retry, uncharged, when the bucket is empty.
+
+    `holds` counts the job's waits so far. Jobs that wait for one bucket are spread over a time
+    that doubles with them up to two minutes: the bucket does not run dry and few come in vain.
+    """
     is_sms, burst = channel == "sms", settings.rate_burst
     per_second = settings.tenant_sms_per_second if is_sms else settings.tenant_email_per_second
     if not per_second:
         return
-    step_ms, now_ms = max(1, _MS // per_second), int(clock.now().timestamp() * _MS)
+    step_us, now_us = -(-_US // per_second), int(clock.now().timestamp() * _US)
     row = Rate(tenant_id, f"rate#{channel}")
-    busy = Rate.free_at_ms + step_ms
-    full_ms = now_ms + burst * step_ms
-    if _changed(row, [Rate.free_at_ms.set(busy)], Rate.free_at_ms.between(now_ms, full_ms)):
+    idle = Rate.free_at_us.does_not_exist() | (Rate.free_at_us < now_us)
+    if _changed(row, [Rate.free_at_us.set(now_us + step_us)], idle):
         return
-    idle = Rate.free_at_ms.does_not_exist() | (Rate.free_at_ms < now_ms)
-    if not _changed(row, [Rate.free_at_ms.set(now_ms + step_ms)], idle):
-        raise Retry(f"the tenant's rate of {per_second} {channel} a second is used up")
+    room = Rate.free_at_us.between(now_us, now_us + max(0, burst - 1) * step_us)
+    if not _changed(row, [Rate.free_at_us.set(Rate.free_at_us + step_us)], room):
+        reason = f"the tenant's rate of {per_second} {channel} a second is used up"
+        raise Retry(reason, after_seconds=_spread(holds))
 
 
-def admit_recipient(tenant_id: str, channel: str, address: str, *, counted: bool) -> None:
+def _spread(holds: int) -> int:
+    most = min(_FIRST_SPREAD_SECONDS * 2 ** min(holds, 10), _LONGEST_SPREAD_SECONDS)
+    return random.randint(1, most)
+
+
+def admit_recipient(tenant_id: str, channel: str, address: str, *, unasked: str | None) -> None:
     """Returns when this recipient may be written to.
 
-    `counted` adds one to the day's unasked messages; an attempt that repeats one is not counted.
+    `unasked` names a message of ours, which is counted once a day however often it is tried.
     Raises Suppressed for an address that bounced or complained, Skip beyond the daily limit.
     """
     row = _recipient(tenant_id, channel, address)
-    most = settings.recipient_daily_messages if counted else 0
-    if not most:
+    most = settings.recipient_daily_messages
+    if not most or unasked is None:
         _refuse_suppressed(row)
         return
-    count = Path(_day_attribute())
-    actions = [count.set((count | 0) + 1), Recipient.expires_at.set(_expiry())]
-    free = Recipient.suppressed.does_not_exist() & (count.does_not_exist() | (count < most))
-    if not _changed(row, actions, free):
+    day = Path(_day_attribute())
+    actions = [day.add({"SS": [unasked]}), Recipient.expires_at.set(_expiry()), *_forget_days()]
+    few = size(day) < most  # type: ignore[no-untyped-call]
+    counted = day.contains(unasked) | day.does_not_exist() | few
+    if not _changed(row, actions, Recipient.suppressed.does_not_exist() & counted):
         _refuse_suppressed(row)
         raise Skip(f"recipient-daily-limit: {most} a day")
 
 
-def admit_sms(tenant_id: str, number: str, *, counted: bool) -> None:
-    """Raises Skip for a country that is not allowed or a tenant whose day is spent."""
+def admit_country(number: str) -> None:
+    """Raises Skip for a number whose country gets no SMS."""
     prefixes = settings.listed("sms_prefixes")
     if prefixes and not number.startswith(prefixes):
         raise Skip("country-not-allowed")
+
+
+def count_sms(tenant_id: str) -> None:
+    """Adds one to the tenant's SMS of the day; raises Skip when they are spent.
+
+    A number and not, as for a recipient, a set of messages: those may be thousands.
+    """
     most = settings.sms_daily_per_tenant
-    if not most or not counted:
+    if not most:
         return
     count = Path(_day_attribute())
-    actions = [count.set((count | 0) + 1), Spending.expires_at.set(_expiry())]
-    if not _changed(
-        Spending(tenant_id, "sms-count"), actions, count.does_not_exist() | (count < most)
-    ):
+    one_more = count.set((count | 0) + 1)
+    actions = [one_more, Spending.expires_at.set(_expiry()), *_forget_days()]
+    free = count.does_not_exist() | (count < most)
+    if not _changed(Spending(tenant_id, "sms-count"), actions, free):
         raise Skip(f"sms-daily-limit: {most} a day for this tenant")
 
 
@@ -120,13 +141,18 @@ def suppressed_addresses(tenant_id: str) -> Listing[Recipient]:
     return Listing(Recipient, tenant_id, within, only=Recipient.suppressed.exists())
 
 
+def today() -> str:
+    """The day, in UTC, that a message sent now is counted on."""
+    return f"{clock.now():%Y%m%d}"
+
+
 def address_of(row: Recipient) -> str:
     return str(row.sk).removeprefix(_EMAIL)
 
 
 def _refuse_suppressed(row: Recipient) -> None:
     try:
-        found = Recipient.get(row.tenant, row.sk)
+        found = Recipient.get(row.tenant, row.sk, consistent_read=True)
     except Recipient.DoesNotExist:
         return
     if found.suppressed:
@@ -137,20 +163,25 @@ def _recipient(tenant_id: str, channel: str, address: str) -> Recipient:
     return Recipient(tenant_id, f"to#{channel}#{address.lower()}")
 
 
-def _day_attribute() -> str:
+def _day_attribute(days_ago: int = 0) -> str:
     """Counts stand under the day's own name, so that a new day begins at nothing."""
-    return f"n{clock.now():%Y%m%d}"
+    return f"n{clock.now() - timedelta(days=days_ago):%Y%m%d}"
+
+
+def _forget_days() -> list[Any]:
+    """A row in use would grow with each day; one that is not is deleted within as many days."""
+    return [Path(_day_attribute(ago)).remove() for ago in range(1, _KEEP_DAYS + 1)]
 
 
 def _expiry() -> int:
-    return clock.epoch_seconds() + _KEEP_SECONDS
+    return clock.epoch_seconds() + _KEEP_DAYS * 86_400 // 2
 
 
 def _changed(row: KernelRecord, actions: list[Any], condition: Condition) -> bool:
     try:
         row.update(actions, condition=condition)
     except UpdateError as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if condition_failed(error):
             return False
         raise
     return True

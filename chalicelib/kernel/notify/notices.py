@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chalicelib.kernel import tenancy
+from chalicelib.kernel.errors import Unconfirmed
 from chalicelib.kernel.jobs import registry
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
@@ -66,24 +67,33 @@ class Notice:
         """Asks every limit, then the provider, and tells the breaker how it went."""
         job, tags = context.job, {"tenant": context.tenant_id, "job": context.job.id}
         self._admit(context, provider)
+        context.check_time()
         try:
             sent = call(str(job.recipient), tags)
-        except providers.Down:
+        except providers.Down as down:
+            down.after_seconds = breaker.failed(provider)
+            raise
+        except Unconfirmed:
             breaker.failed(provider)
+            raise
+        except providers.Refused:  # an answer too
+            breaker.succeeded(provider)
             raise
         breaker.succeeded(provider)
         return sent
 
     def _admit(self, context: Context, provider: str) -> None:
+        """First what refuses for good: it must use up neither the rate nor the breaker's probe."""
         job, tenant_id = context.job, context.tenant_id
-        to, channel = str(job.recipient), str(job.channel)
-        # Repeats of one message are one message: only its first attempt is counted.
-        first = job.attempts == 1 and not job.holds
-        breaker.admit(provider)
-        limits.take_turn(tenant_id, channel)
+        to, channel, today = str(job.recipient), str(job.channel), limits.today()
         if channel == "sms":
-            limits.admit_sms(tenant_id, to, counted=first)
-        limits.admit_recipient(tenant_id, channel, to, counted=first and not self.asked)
+            limits.admit_country(to)
+        limits.admit_recipient(tenant_id, channel, to, unasked=None if self.asked else job.id)
+        if channel == "sms" and job.counted_on != today:
+            limits.count_sms(tenant_id)
+            job.counted_on = today  # saved when the attempt has to wait
+        breaker.admit(provider)
+        limits.take_turn(tenant_id, channel, holds=int(job.holds))
 
 
 def notice(
