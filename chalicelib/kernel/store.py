@@ -137,6 +137,17 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(cause, BotoCoreError)
 
 
+def condition_failed(error: PynamoDBException) -> bool:
+    """True when the condition was not met, and not when the answer was an error of another kind.
+
+    pynamodb's `cause_response_code` itself fails when there was no answer at all.
+    """
+    cause = error.cause
+    if not isinstance(cause, ClientError):
+        return False
+    return bool(cause.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")
+
+
 def page(
     model: type[R], hash_key: str, within: Condition | None = None, **options: Any
 ) -> tuple[list[R], Key]:

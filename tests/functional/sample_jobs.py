@@ -82,7 +82,7 @@ def _once(context: Context, *, label: str, times: int) -> None:
 
 
 registry.add(
-    Declared("functional.once", "work", 3, 50, Backoff(), _once, repeats_lost_attempts=False)
+    Declared("functional.once", "work", 3, 50, Backoff(), _once, lost_attempt="give_up")
 )
 
 

@@ -23,7 +23,7 @@ from chalicelib.kernel.jobs.ledger import SECONDS_IN_A_DAY, Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.jobs.registry import Result
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, condition_failed
 from chalicelib.kernel.transactions import Transaction as PlainTransaction
 
 _BATCH = "batch#"
@@ -188,7 +188,7 @@ def cancel(tenant_id: str, batch_id: str) -> bool:
     try:
         batch.update([Batch.status.set("cancelled")], condition=Batch.status == "open")
     except UpdateError as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if condition_failed(error):
             return False
         raise
     return True

@@ -16,7 +16,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import (
+    ListAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -24,12 +28,14 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, condition_failed
 from chalicelib.kernel.transactions import Transaction
 
 PREFIX = "job#"
 _HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
-ENDED = frozenset({"done", "failed", "skipped", "cancelled", "expired"})
+ENDED = frozenset({"done", "failed", "skipped", "suppressed", "cancelled", "expired"})
+#: What a provider's events say of a message, each word final against those before it.
+DELIVERIES = ("sent", "delivered", "bounced", "complained")
 SECONDS_IN_A_DAY = 86_400
 
 
@@ -51,6 +57,8 @@ class Job(KernelRecord):
     recipient = UnicodeAttribute(null=True)
     recipient_key = UnicodeAttribute(null=True)
     provider_message_id = UnicodeAttribute(null=True)
+    delivery = UnicodeAttribute(null=True)  #: what the provider's events say: DELIVERIES
+    counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's limit counted it
     batch_id = UnicodeAttribute(null=True)
     units = NumberAttribute(default=1)  #: how much of its batch this job is
     unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
@@ -150,7 +158,8 @@ def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
         return seen
     if _change(seen, _claiming(token, now), Job.claim_token == seen.claim_token):
         return Claim(seen, took_over=True)
-    return get(tenant_id, job_id, consistent=True)
+    seen = get(tenant_id, job_id, consistent=True)
+    return Claim(seen, took_over=True) if seen and seen.claim_token == token else seen
 
 
 def _claiming(token: str, now: int) -> list[Action]:
@@ -222,7 +231,14 @@ def _ending(
     return actions
 
 
-def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> bool:
+def wait(
+    job: Job,
+    outcome: str,
+    detail: str,
+    wait_seconds: int,
+    *,
+    charged: bool,
+) -> bool:
     """Puts a claimed job back to wait; an uncharged wait gives its attempt back.
 
     False when the claim was lost to another worker, then nothing changed.
@@ -237,9 +253,27 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
         Job.history.set(_with_entry(job, outcome, detail, wait_seconds)),
         *(attribute.remove() for attribute in (Job.claim_token, Job.lease_until)),
     ]
+    if job.counted_on:
+        actions.append(Job.counted_on.set(job.counted_on))
     if not charged:
         actions += [Job.attempts.set(Job.attempts - 1), Job.holds.set(Job.holds + 1)]
     return _change(job, actions, Job.claim_token == job.claim_token)
+
+
+def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
+    """Keeps what a provider's event says; forward only, whatever the order events come in.
+
+    False for an event that is older than what is known, or of a job that is not ours.
+    """
+    before = DELIVERIES[: DELIVERIES.index(delivery)]
+    older = Job.delivery.does_not_exist()
+    if before:
+        older |= Job.delivery.is_in(*before)
+    actions: list[Action] = [
+        Job.delivery.set(delivery),
+        Job.provider_message_id.set(message_id),
+    ]
+    return _change(Job(tenant_id, PREFIX + job_id), actions, Job.sk.exists() & older)
 
 
 def note_lost_attempt(job: Job) -> None:
@@ -265,7 +299,7 @@ def _change(job: Job, actions: list[Action], condition: Condition) -> bool:
     try:
         job.update(actions=actions, condition=condition)
     except UpdateError as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if condition_failed(error):
             return False
         raise
     return True

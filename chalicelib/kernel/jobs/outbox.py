@@ -20,6 +20,7 @@ from chalicelib.kernel import aws, clock, telemetry, transactions
 from chalicelib.kernel.jobs import ledger, registry, unique
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import condition_failed
 
 MESSAGE_VERSION = 1
 _BATCH = 10  #: most entries of one SendMessageBatch
@@ -194,5 +195,5 @@ def _move_on(job: Job) -> None:
         )
     except UpdateError as error:
         # Claimed, ended or moved on by another sweep meanwhile: it is in good hands.
-        if error.cause_response_code != "ConditionalCheckFailedException":
+        if not condition_failed(error):
             raise

@@ -14,7 +14,7 @@ from pynamodb.exceptions import DeleteError
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, condition_failed
 from chalicelib.kernel.transactions import Transaction
 
 
@@ -65,5 +65,5 @@ def release(job: Job) -> None:
     try:
         Lock(job.tenant, job.unique_key).delete(condition=Lock.job_id == job.id)
     except DeleteError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
+        if not condition_failed(error):
             raise
