@@ -55,15 +55,10 @@ def deploy(
     environment: Mapping[str, str],
     *,
     partial_batch: bool = False,
-    **parameters: str,
 ) -> str:
-    """Deploys tables, queues and the package; returns the API's address, without a last slash.
-
-    `parameters` are those of infra/template.yaml beside the stage.
-    """
+    """Deploys tables, queues and the package; returns the API's address, without a last slash."""
     infrastructure = (PROJECT / "infra" / "template.yaml").read_text()
-    given = {"Stage": stage, **parameters}
-    create_stack(ministack, f"backburner-{stage}-infra", infrastructure, given)
+    create_stack(ministack, f"backburner-{stage}-infra", infrastructure, {"Stage": stage})
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:
         _report_batch_item_failures(template)

@@ -21,10 +21,11 @@ from tests.killers.test_workers_killed import ambiguous
 USERS = 30
 KILLS = 10
 SEED = "backburner"
-FUNCTION = f"backburner-{STAGE}-notify"
+#: What the functions' names begin with; CloudFormation adds an end of its own.
+SENDER, SWEEP = f"backburner-{STAGE}-Notify-", f"backburner-{STAGE}-Sweep-"
 END_SECONDS = 150
-VISIBILITY_SECONDS = 10
-#: Short, so that what a killed function left behind is taken up while the test watches.
+#: Short, so that the sweep takes up what a killed function left behind while the test watches: its
+#: messages stay hidden for six minutes.
 SETTINGS = {"LEASE_SECONDS": "5", "CONFIRM_SECONDS": "4", "PUSH_GRACE_SECONDS": "5"}
 pytestmark = [pytest.mark.killers, pytest.mark.local]
 
@@ -50,24 +51,39 @@ class Deployed:
         wanted = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
         return [pid for pid in self.ministack.processes() if wanted in _environment(pid)]
 
-    def kill_one(self) -> None:
-        """Kills a process of the function that sends, at a random moment of its work."""
-        (first, *_) = wait_for("worker", lambda: self.processes_of(FUNCTION), 60)
-        # Not to await anything: the moment is random, from its cold start to its last mark.
-        threading.Event().wait(self.chance.uniform(0, 4))
-        for process in self.processes_of(FUNCTION) or [first]:
+    def sweep(self) -> None:
+        """What the schedule does each minute, for the first time after one."""
+        client = self.ministack.client("lambda")
+        names = [each["FunctionName"] for each in client.list_functions()["Functions"]]
+        (sweep,) = (name for name in names if name.startswith(SWEEP))
+        client.invoke(FunctionName=sweep, Payload=b"{}")
+
+    def jobs(self) -> list[str]:
+        """The status of every job, seen past the app."""
+        answer = self.ministack.client("dynamodb").query(
+            TableName=f"backburner-{STAGE}-kernel",
+            KeyConditionExpression="tenant = :t AND begins_with(sk, :k)",
+            ExpressionAttributeValues={":t": {"S": TENANT}, ":k": {"S": "job#"}},
+        )
+        return [item["status"]["S"] for item in answer["Items"]]
+
+    def kill(self) -> None:
+        """Ends the function's processes at a random moment after one has claimed a job."""
+        wait_for("claim", lambda: "running" in self.jobs() or "queued" not in self.jobs(), 60)
+        # Not to await anything: the moment is random, down to the middle of a call.
+        threading.Event().wait(self.chance.uniform(0, 0.2))
+        for process in self.processes_of(SENDER):
             try:
                 os.kill(process, signal.SIGKILL)
-            except ProcessLookupError:
+            except ProcessLookupError:  # it ended by itself
                 continue
-            return
 
 
-def _environment(pid: int) -> list[bytes]:
+def _environment(pid: int) -> bytes:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:  # it ended while we looked
-        return []
+        return b""
 
 
 @pytest.fixture
@@ -82,9 +98,8 @@ def deployed(tmp_path: Path) -> Iterator[Deployed]:
             "SIGNING_KEYS": "only-for-this-deployment",
             **SETTINGS,
         }
-        visible = str(VISIBILITY_SECONDS)
         packed = package(PROJECT, STAGE, tmp_path)
-        api_url = deploy(ministack, packed, STAGE, environment, QueueVisibilitySeconds=visible)
+        api_url = deploy(ministack, packed, STAGE, environment)
         row = {"tenant": "#tenants", "sk": TENANT, "name": "Acme", "status": "active", "sender": ""}
         ministack.client("dynamodb").put_item(
             TableName=f"backburner-{STAGE}-kernel",
@@ -103,7 +118,7 @@ def test_of_30_users_none_goes_uninvited_though_the_function_is_killed_10_times(
         user = {"name": "Ann", "email": f"u{number}@example.com", "role": "staff"}
         deployed.call("POST", "/admin/v1/users", user)
         if number % (USERS // KILLS) == 0:
-            deployed.kill_one()
+            deployed.kill()
     try:
         wait_for("end of all messages", lambda: _all_ended(deployed), END_SECONDS)
     except TimeoutError as error:
@@ -114,7 +129,7 @@ def test_of_30_users_none_goes_uninvited_though_the_function_is_killed_10_times(
     sent = Counter(mail.to[0] for mail in sent_mails(deployed.ministack))
     assert {each["status"] for each in notifications} <= {"sent", "delivered"}
     assert set(sent) == {f"u{number}@example.com" for number in range(USERS)}
-    assert queued(deployed.ministack, f"{FUNCTION}-dead") == []
+    assert queued(deployed.ministack, f"backburner-{STAGE}-notify-dead") == []
     windows = 0
     for each in notifications:
         job = deployed.call("GET", f"/admin/v1/jobs/{each['id']}")["data"]
@@ -132,8 +147,6 @@ def _notifications(deployed: Deployed) -> list[dict[str, Any]]:
 
 
 def _all_ended(deployed: Deployed) -> bool:
-    """Sweeps, too: the schedule's own first time would come after a minute."""
-    client = deployed.ministack.client("lambda")
-    client.invoke(FunctionName=f"backburner-{STAGE}-sweep", Payload=b"{}")
+    deployed.sweep()
     found = _notifications(deployed)
     return len(found) == USERS and not {"queued", "sending"} & {each["status"] for each in found}

@@ -32,6 +32,7 @@ class Play:
     published: list[tuple[str, str]] = field(default_factory=list)  #: job, event
     coming: list[Any] = field(default_factory=list)  #: events on their way, by moment
     under_way: int = 0  #: invocations
+    lost: list[str] = field(default_factory=list)  #: messages that were to come back
     _serial: Any = field(default_factory=itertools.count)
 
     # -- functions ----------------------------------------------------------------------------
@@ -40,6 +41,7 @@ class Play:
         """An invocation begins."""
         process.ends_at = self.world.now + FUNCTION_SECONDS
         process.tenant, process.working, process.stood_still = None, None, False
+        process.kept.clear()
         self.under_way += 1
         self.world.inside(process)
 
@@ -135,7 +137,7 @@ class Play:
         queues.shuffle(queue, rng)
         if not rate or (process.spared and self.events == "prompt"):
             return
-        if rng.random() < rate / 2 and queues.repeat_one(queue, rng, now):
+        if rng.random() < rate and queues.repeat_one(queue, rng, now):
             counts["message repeated"] += 1
         if rng.random() < rate / 4 and queues.delay_one(queue, rng, now, rng.uniform(1, 300)):
             counts["message delayed"] += 1
@@ -168,6 +170,12 @@ class Play:
         mapping = self.stage.mapping(queue)
         called = replace(mapping, function=function, on_error=failed, batch_size=rng.randint(1, 10))
         called.poll_once(self.stage.sqs)
+        gone = [each for each in process.kept if queues.store(queue).get(each) is None]
+        if gone and not process.stood_still:
+            self.lost.append(
+                f"{len(gone)} messages which {process.name} kept are gone from {queue}"
+            )
+        process.kept.clear()
 
     # -- the sweep ----------------------------------------------------------------------------
 

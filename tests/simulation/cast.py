@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from chalicelib.kernel.jobs.attempt import Outcome
 from tests.simulation.actors import Play
 from tests.simulation.clients import Client
 from tests.simulation.stage import InLine
@@ -27,10 +28,16 @@ def take_places(play: Play) -> None:
         actor = world.current
         if actor is not None and actor.process is not None:
             play.weather.finish_send(actor.process)
+            actor.process.tokens.clear()
             actor.process.tenant = tenant_of(record)
             actor.process.working = json.loads(record["body"]).get("job")
 
-    InLine.begins = record_begins
+    def record_ends(record: dict[str, Any], outcome: Outcome) -> None:
+        actor = world.current
+        if actor is not None and actor.process is not None and not outcome.delete:
+            actor.process.kept.append(record["messageId"])
+
+    InLine.begins, InLine.ends = record_begins, record_ends
     play.weather.on_message = play.message_came
     for number, tenant in enumerate(("t1", "t2", "t1")[: rng.randint(2, 3)]):
         client = Client(play, f"c{number}", tenant, rng.randint(2, 5))

@@ -128,7 +128,7 @@ def _member(rng: Any) -> dict[str, Any]:
     if roll < 0.2:
         return {"holds": 1}
     if roll < 0.4:
-        return {"takes": rng.randint(20, 48)}
+        return {"takes": rng.randint(30, 50)}
     return {"fails": rng.choice((0, 0, 0, 1, 2))}
 
 

@@ -21,7 +21,7 @@ from botocore.retries import quota
 from chalicelib.kernel import aws
 from infra.local import fault_answers, outbox
 from tests.simulation.staleness import Past, Row, current, keys_of
-from tests.simulation.world import Crash, Process, World
+from tests.simulation.world import START, Crash, Process, World
 
 #: What may happen to a call, by how often it does among all that goes wrong.
 FAULTS = {
@@ -31,9 +31,11 @@ FAULTS = {
     "dead before": 12,
     "dead after": 12,
     "slow": 8,
-    "frozen": 3,
+    "frozen": 5,
     "other": 3,  #: a conflict of transactions, or an answer 500 whether it was done or not
 }
+#: What can be out for a while: a service, or one operation of it.
+_OUTAGES = ("dynamodb", "dynamodb.TransactWriteItems", "sqs", "sesv2", "sns")
 _READS = frozenset({"GetItem", "Query", "BatchGetItem", "Scan"})
 _WRITES = frozenset({"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems"})
 _FREE_PARTITIONS = frozenset({"#tenants", "#platform"})
@@ -98,6 +100,7 @@ class Weather:
         self.channels: dict[str, str] = {}  #: by job
         self.trespasses: list[str] = []  #: keys of other tenants that were touched
         self.past = Past()
+        self.outages = [self._outage() for _ in range(world.random.choice((0, 1, 2)))]
         self.on_message: Callable[[], None] = lambda: None
 
     # -- one call -----------------------------------------------------------------------------
@@ -118,7 +121,7 @@ class Weather:
             process.troubled = process.troubled or process.unmarked is not None
         if fault == "dead before":
             raise Crash(call.name)
-        if fault in ("refused", "throttled"):
+        if fault in ("refused", "throttled", "outage"):
             return self._refusal(fault, call, refuse)
         if fault == "other":
             return self._other(call, process, execute, refuse)
@@ -144,9 +147,22 @@ class Weather:
 
     def _choose(self, call: Call, process: Process) -> str | None:
         rng = self.world.random
-        if process.spared or rng.random() >= self.rate:
+        if process.spared or not self.rate:
+            return None
+        if self._is_out(call):
+            return "outage"
+        if rng.random() >= self.rate:
             return None
         return rng.choices(list(FAULTS), list(FAULTS.values()))[0]
+
+    def _outage(self) -> tuple[str, float, float]:
+        rng = self.world.random
+        begins = START + rng.uniform(0, 300)
+        return rng.choice(_OUTAGES), begins, begins + rng.uniform(5, 60)
+
+    def _is_out(self, call: Call) -> bool:
+        names, now = (call.service, call.name), self.world.now
+        return any(name in names and begins < now < ends for name, begins, ends in self.outages)
 
     def _duration(self, fault: str | None) -> float:
         rng = self.world.random
@@ -234,8 +250,9 @@ class Weather:
 
     def _note_takeover(self, process: Process, job: str, held: str) -> None:
         for other in self.workers:
-            alive = other.working == job and other.ends_at > self.world.now
-            if alive and held in other.tokens and not other.stood_still:
+            alive = other.ends_at > self.world.now and not other.stood_still
+            at_it = other.working == job and held in other.tokens
+            if alive and at_it and other is not process:
                 self.intrusions.append(f"{process.name} took {job} while {other.name} was at it")
 
     def finish_send(self, process: Process) -> None:

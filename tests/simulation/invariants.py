@@ -19,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     worked.events_in_time_spare_the_repeat,
     worked.without_events_each_window_costs_one_repeat,
     worked.no_event_is_lost,
+    worked.what_a_worker_keeps_stays_in_its_queue,
     worked.nobody_changes_a_job_that_another_worker_has,
     worked.no_job_runs_twice_without_a_cause,
     saved.batches_add_up,

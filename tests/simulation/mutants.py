@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from unittest.mock import patch
 
+from pynamodb.expressions.update import RemoveAction
+
 from chalicelib.kernel import clock, idempotency, transactions
 from chalicelib.kernel.jobs import attempt, ledger, outbox, registry
 from chalicelib.kernel.jobs.ledger import PREFIX, Claim, Job
@@ -66,7 +68,12 @@ def _no_token_on_the_mark() -> AbstractContextManager[Any]:
         tx.commit()
         return True
 
-    return patch.object(ledger, "finish", finish)
+    def change(job: Job, actions: list[Any], condition: Any) -> bool:
+        marks = any(isinstance(action, RemoveAction) for action in actions)
+        return usual(job, actions, _exists() if marks else condition)
+
+    usual = ledger._change
+    return patch.multiple(ledger, finish=finish, _change=change)
 
 
 @contextlib.contextmanager

@@ -104,13 +104,15 @@ class InLine:
     """Stands for a worker's pool of threads: works each record when it is handed in."""
 
     begins: Any = staticmethod(lambda record: None)  #: called before each record
+    ends: Any = staticmethod(lambda record, outcome: None)  #: and after it
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
     def submit(self, work: Any, record: Any, *arguments: Any) -> Future[Any]:
         InLine.begins(record)
         done: Future[Any] = Future()
-        done.set_result(work(record, *arguments))
+        done.set_result(outcome := work(record, *arguments))
+        InLine.ends(record, outcome)
         return done
 
     def shutdown(self, **_: Any) -> None: ...

@@ -104,6 +104,10 @@ def no_event_is_lost(evidence: Evidence) -> Iterator[str]:
             yield f"{job_id} is {known}, though SES told that it was {DELIVERIES[place]}"
 
 
+def what_a_worker_keeps_stays_in_its_queue(evidence: Evidence) -> Iterator[str]:
+    yield from evidence.play.lost
+
+
 def nobody_changes_a_job_that_another_worker_has(evidence: Evidence) -> Iterator[str]:
     yield from evidence.play.weather.intrusions
 

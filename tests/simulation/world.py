@@ -49,7 +49,8 @@ class Process:
     troubled: bool = False  #: something happened to it since
     working: str | None = None  #: the job whose message it works on
     stood_still: bool = False  #: longer than Lambda lets it run
-    tokens: set[str] = field(default_factory=set)  #: of its claims
+    tokens: set[str] = field(default_factory=set)  #: of its claims for this message
+    kept: list[str] = field(default_factory=list)  #: messages of this batch that shall come back
 
     def forget(self, offset: float) -> None:
         """As a new process begins."""

@@ -90,7 +90,8 @@ def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
         if outcome := _after_lost(declared, job, lost, charged=False):
             return outcome
     if job.attempts > job.max_attempts:
-        return _fail(job, "all attempts ended without a result")
+        # This claim tried nothing: it is not shown as an attempt.
+        return _fail(job, "all attempts ended without a result", attempts=int(job.max_attempts))
     if job.not_after is not None and clock.epoch_seconds() > job.not_after:
         return _end(job, "expired", "its time was over before it could run")
     if batches.is_cancelled(job):
@@ -183,9 +184,9 @@ def _wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bo
     return Outcome.keep(outcome, seconds)
 
 
-def _fail(job: Job, reason: str) -> Outcome:
+def _fail(job: Job, reason: str, **marks: int) -> Outcome:
     """The job is dead: `failed` in the ledger, a copy of its message in the dead-letter queue."""
-    ended = _end(job, "failed", reason)
+    ended = _end(job, "failed", reason, Result({**marks}))
     if ended.word != "failed":
         return ended
     telemetry.log.error("job failed", type=job.type, job=job.id, tenant=job.tenant)

@@ -16,11 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pynamodb.attributes import (
-    ListAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-)
+from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -185,7 +181,7 @@ def finish(
     reason: str | None = None,
     *,
     also: Callable[[Transaction], None] | None = None,
-    **marks: str | None,
+    **marks: str | int | None,
 ) -> bool:
     """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
 
@@ -213,7 +209,7 @@ def cancel(tenant_id: str, job_id: str) -> bool:
 
 
 def _ending(
-    job: Job, status: str, reason: str | None, marks: Mapping[str, str | None]
+    job: Job, status: str, reason: str | None, marks: Mapping[str, str | int | None]
 ) -> list[Action]:
     now = clock.now()
     expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
@@ -231,14 +227,7 @@ def _ending(
     return actions
 
 
-def wait(
-    job: Job,
-    outcome: str,
-    detail: str,
-    wait_seconds: int,
-    *,
-    charged: bool,
-) -> bool:
+def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> bool:
     """Puts a claimed job back to wait; an uncharged wait gives its attempt back.
 
     False when the claim was lost to another worker, then nothing changed.

@@ -23,7 +23,7 @@ Queue = Literal["notify", "work", "bulk"]
 QUEUES: tuple[Queue, ...] = ("notify", "work", "bulk")
 #: repeat: run again; give_up: it was the last; confirm: wait for the provider's own event first.
 LostAttempt = Literal["repeat", "give_up", "confirm"]
-Marks = dict[str, str | None]
+Marks = dict[str, str | int | None]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ The ledger decides when a job is dead, never SQS's receive count.
 """
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -27,6 +28,8 @@ from chalicelib.kernel.settings import settings
 _LEAST_SECONDS = 2.0
 #: A message of a newer release waits this long for workers that know it.
 _PARKED_SECONDS = LONGEST_IN_QUEUE_SECONDS
+
+_NAME = re.compile(r"[\x21-\x7e]{1,200}")  # others could not be part of a key
 
 Record = dict[str, Any]
 Handle = Callable[[Record, float], Outcome]
@@ -56,10 +59,10 @@ def read(body: str) -> Message | None:
         if int(content["v"]) > outbox.MESSAGE_VERSION:
             return None
         parts = (content["type"], content["tenant"], content["job"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Unreadable(type(error).__name__) from error
-    if not all(isinstance(part, str) and part for part in parts):
-        raise Unreadable("empty or no text")
+    if not all(isinstance(part, str) and _NAME.fullmatch(part) for part in parts):
+        raise Unreadable("a part is no name")
     return Message(*parts)
 
 
