@@ -81,7 +81,9 @@ def _once(context: Context, *, label: str, times: int) -> None:
     crash(context, label=label, times=times)
 
 
-registry.add(Declared("functional.once", "work", 3, 50, Backoff(), _once, lost_attempt="give_up"))
+registry.add(
+    Declared("functional.once", "work", 3, 50, Backoff(), _once, repeats_lost_attempts=False)
+)
 
 
 def enqueue(*jobs: tuple[str, dict[str, object]], tenant: str = "t1") -> list[str]:

@@ -15,9 +15,7 @@ from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
 
 routes = Routes()
 
-Status = Literal[
-    "queued", "running", "done", "failed", "cancelled", "skipped", "suppressed", "expired"
-]
+Status = Literal["queued", "running", "done", "failed", "cancelled", "skipped", "expired"]
 
 
 class JobsQuery(PageQuery, frozen=True, kw_only=True):
