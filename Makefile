@@ -1,12 +1,14 @@
 # Everything a newcomer needs: `make run` and `make test`. Python 3.11 or newer is enough.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
+RATE ?= 0.2
+PROCESSES ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check openapi e2e peers test-peers fuzz clean
+.PHONY: help run demo test check openapi simulate e2e killers peers test-peers fuzz clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,9 +39,20 @@ check: $(READY)  ## Lint, types, architecture
 openapi: $(READY)  ## Acknowledge how the API changed, in docs/openapi.json
 	@$(PY) -m infra.openapi
 
+simulate: $(READY)  ## Try to break the promises: the tests of the simulation, or SEEDS=500
+ifdef SEEDS
+	@$(PY) -m tests.simulation --seeds $(SEEDS) --rate $(RATE) --processes $(PROCESSES)
+else
+	@$(PY) -m pytest -n $(PROCESSES) -m simulate tests/simulation
+endif
+
 e2e: $(READY)  ## Package the project and run its zip on an emulator of AWS
 	@$(PY) -m tests.e2e.ministack install
 	@$(PY) -m pytest tests/e2e
+
+killers: $(READY)  ## Kill workers at random moments and see that nothing is lost
+	@$(PY) -m tests.e2e.ministack install
+	@$(PY) -m pytest -m killers tests/killers
 
 peers: $(READY)  ## Install the third-party servers and tools that tests run beside us
 	@$(PY) -m tests.peers.install

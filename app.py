@@ -7,6 +7,7 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, SQS
 from chalicelib.kernel import edge, http, openapi
 from chalicelib.kernel.jobs import api as jobs_api
 from chalicelib.kernel.notify import api as notifications_api
+from chalicelib.kernel.notify import suppression_api
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenants import api as tenants_api
 from chalicelib.people import acceptance as people_acceptance
@@ -33,6 +34,7 @@ http.mount(
     people_acceptance.routes,
     people_imports_api.routes,
     notifications_api.routes,
+    suppression_api.routes,
     jobs_api.routes,
     openapi.routes,
 )
@@ -54,6 +56,15 @@ def work(event: SQSEvent) -> Any:
 def bulk(event: SQSEvent) -> Any:
     """Run imports, campaigns and reports."""
     return _drain(event)
+
+
+@app.on_sqs_message(queue=settings.resource("feedback"), batch_size=10)
+def feedback(event: SQSEvent) -> Any:
+    """Take in what SES says of mails it took."""
+    from chalicelib.kernel.jobs import worker
+    from chalicelib.kernel.notify import feedback as mail_events
+
+    return worker.drain(event.to_dict(), _remaining_seconds(event), mail_events.handle)
 
 
 @app.schedule("rate(1 minute)")

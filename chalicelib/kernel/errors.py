@@ -1,8 +1,8 @@
 """Errors that explain themselves: the docstring is the title, the argument says what to do.
 
 Raised anywhere, turned into `application/problem+json` (RFC 9457) at the edge. In a job every
-`AppError` means "never" (the work cannot succeed), `Retry` means "not now", `Skip` means "no
-longer wanted"; anything else is unexpected and costs an attempt.
+`AppError` but `Unavailable` means "never" (the work cannot succeed), `Retry` and `Unavailable`
+mean "not now", `Skip` means "no longer wanted"; anything else is unexpected and costs an attempt.
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -155,6 +155,10 @@ class Retry(Exception):
 
 class Skip(Exception):
     """No longer wanted: the job ends as `skipped`, and the argument is its reason."""
+
+
+class Suppressed(Exception):
+    """Not to this recipient: its address bounced or complained. The argument says which."""
 
 
 class Unconfirmed(Exception):

@@ -44,6 +44,16 @@ class Settings:
     sms_sender_id: str = ""  #: alphanumeric sender shown on SMS where countries allow it
     sms_max_segments: int = 4  #: a longer SMS is refused rather than paid for
 
+    confirm_seconds: int = 120  #: an unconfirmed mail waits this long for SES's own event
+    tenant_email_per_second: int = 14  #: rate of one tenant's mails; 0: no limit
+    tenant_sms_per_second: int = 10  #: rate of one tenant's SMS; 0: no limit
+    rate_burst: int = 50  #: messages a tenant may send at once before its rate holds
+    breaker_failures: int = 5  #: outages in a row after which a provider is left alone
+    breaker_pause_seconds: int = 15  #: first pause of an open breaker; doubles up to 300
+    recipient_daily_messages: int = 5  #: unasked messages a day to one recipient; 0: no limit
+    sms_prefixes: str = ""  #: countries that SMS go to, such as +49,+43; empty: all
+    sms_daily_per_tenant: int = 1000  #: SMS a day of one tenant; 0: no limit
+
     retention_days: int = 30  #: finished jobs and notifications are kept this long
     config_cache_seconds: int = 60  #: tenants and keys are read at most this often
     log_level: str = "INFO"

@@ -8,7 +8,7 @@ from chalicelib.kernel.notify.notices import notice
 from chalicelib.people import invitations
 
 
-@notice(channels=("email", "sms"), guarantee="at_least_once")
+@notice(channels=("email", "sms"), guarantee="confirm_then_resend")
 def invitation(context: Context, *, person_id: str, version: int, base_url: str) -> dict[str, Any]:
-    """The link by which an invited person joins. A second copy is a nuisance, a lost one worse."""
+    """The link by which an invited person joins. A lost one would be worse than a second."""
     return asdict(invitations.to_send(context.tenant_id, person_id, version, base_url))

@@ -19,6 +19,7 @@ from infra.local.control import Control
 from infra.local.corrections import sqs
 from infra.local.gateway import Server
 from infra.local.issuer import Issuer
+from infra.local.mail_events import MailEvents
 from infra.local.mapping import Mapping, mappings_of
 from infra.local.poller import Poller, drain
 from infra.local.schedules import Schedules
@@ -111,6 +112,10 @@ class LocalCloud:
         self._sqs = session.create_client("sqs")
         # Stands for Lambda's own pollers, which a fault on the app's calls does not reach.
         self._sqs._endpoint.without_faults = True
+        sns = session.create_client("sns")
+        sns._endpoint.without_faults = True
+        self.mail_events = MailEvents(sns, stack.resources["MailEventsTopic"])
+        self._to_stop.callback(self.mail_events.stop)
         return stack.outputs["NotifyQueueUrl"].rpartition("/")[0]
 
     def _settings(self, queue_url_base: str) -> dict[str, str]:
@@ -142,6 +147,8 @@ class LocalCloud:
 
             self.endpoint_url = endpoint.start()
             self._to_stop.callback(endpoint.stop)
+        if self.options.work or self.options.worked_apart:
+            self.mail_events.start()
         if self.options.run_schedules:
             self.schedules.start(clock.now)
             self._to_stop.callback(self.schedules.stop)
@@ -159,11 +166,18 @@ class LocalCloud:
 
     def state(self) -> State:
         """What waits, is in flight and is dead, and whether there is nothing left to do now."""
-        return state_of(self.mappings, self.schedules, apart=self.options.worked_apart)
+        apart, events = self.options.worked_apart, len(self.mail_events)
+        return state_of(self.mappings, self.schedules, apart=apart, left=events)
 
     def run_until_idle(self) -> int:
-        """Works the queues in this thread until nothing is visible; returns the deliveries."""
-        return drain(self.mappings, self._sqs)
+        """Works the queues in this thread until nothing is visible; returns the deliveries.
+
+        Mail events are published on the spot, and taken in too.
+        """
+        total = drain(self.mappings, self._sqs)
+        while self.mail_events.publish_all():
+            total += drain(self.mappings, self._sqs)
+        return total
 
     def advance(self, seconds: float) -> int:
         """Moves time for all in this process; runs each schedule that fell due once; how many."""
@@ -172,12 +186,20 @@ class LocalCloud:
     def reset(self) -> None:
         """Empty again, with its tenants; for tests."""
         emulator.reset_data()
+        self.mail_events.clear()
         authorizers.forget()
+        _forget_providers()
         self._make_tenants()
 
     def stop(self) -> None:
         """Ends what was started; requests and invocations under way are finished first."""
         self._to_stop.close()
+
+
+def _forget_providers() -> None:
+    from chalicelib.kernel.notify import breaker
+
+    breaker.forget()
 
 
 def refuse_unknown_sources(app: Chalice) -> None:

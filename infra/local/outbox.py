@@ -1,6 +1,7 @@
 """What left the house: every e-mail and SMS that SES and SNS accepted, as it was on the wire."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,7 @@ class Sent:
 
 _lock = threading.Lock()
 _sent: list[Sent] = []
+_listeners: list[Callable[[Sent], None]] = []
 
 
 def sent(
@@ -43,6 +45,21 @@ def sent(
 def record(message: Sent) -> None:
     with _lock:
         _sent.append(message)
+        listeners = list(_listeners)
+    for listener in listeners:
+        listener(message)
+
+
+def on_record(listener: Callable[[Sent], None]) -> None:
+    """Tell of each message that is accepted from now on."""
+    with _lock:
+        _listeners.append(listener)
+
+
+def off_record(listener: Callable[[Sent], None]) -> None:
+    with _lock:
+        if listener in _listeners:
+            _listeners.remove(listener)
 
 
 def clear() -> None:

@@ -23,8 +23,12 @@ class State(TypedDict):
     queues: dict[str, QueueState]
 
 
-def state_of(mappings: Sequence[Mapping], schedules: Schedules, *, apart: bool) -> State:
+def state_of(
+    mappings: Sequence[Mapping], schedules: Schedules, *, apart: bool, left: int = 0
+) -> State:
     """Idle when nothing waits and nothing is being worked at one and the same moment.
+
+    `left` counts what is on its way to a queue, such as events of mails.
 
     A message that is hidden until its next try is no work for now. Where another process works
     the queues (`apart`), such a message cannot be told from one that is being worked, so
@@ -35,7 +39,7 @@ def state_of(mappings: Sequence[Mapping], schedules: Schedules, *, apart: bool) 
     working = _working(mappings, schedules)
     # A job that began and ended meanwhile may have sent a message just after its queue was read.
     quiet = working == 0 and before == (_begun(mappings, schedules), 0)
-    left = sum(queue["waiting"] + queue["in_flight"] * apart for queue in queues.values())
+    left += sum(queue["waiting"] + queue["in_flight"] * apart for queue in queues.values())
     return {"idle": quiet and left == 0, "working": working, "queues": queues}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.kernel.notify import limits
 from chalicelib.kernel.routes import Route
 from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
@@ -86,6 +87,9 @@ class Requests:
     def _body(self, route: Route) -> dict[str, Any]:
         described = self.described["paths"][route.path][route.method.lower()]
         content = described.get("requestBody", {}).get("content", {})
+        if route.name == "remove_suppression":
+            limits.suppress("t1", "email", "bounced@example.com", "bounced")
+            return {"params": {"address": "bounced@example.com"}}
         if not content:
             return {"params": {"token": self._token()}} if "token" in str(described) else {}
         media = next(iter(content))
@@ -129,6 +133,8 @@ def grow(requests: Requests, size: int) -> None:
     )
     requests.batch_id = answer.json()["data"]["batch_id"]
     requests.work_until_imported()
+    for number in new:
+        limits.suppress("t1", "email", f"gone{number}@example.com", "bounced")
     with tenancy.TenantRecord.batch_write() as writing:
         for number in new:
             writing.save(tenancy.record(f"grown-{number}", "Grown"))

@@ -99,7 +99,7 @@ def test_every_table_deletes_what_has_expired() -> None:
 def test_the_queues_are_those_of_the_registry_and_of_the_apps_functions() -> None:
     import app
 
-    wanted = {settings.resource(queue) for queue in registry.QUEUES}
+    wanted = {settings.resource(queue) for queue in (*registry.QUEUES, "feedback")}
     worked = {each.queue for each in app.app.event_sources if isinstance(each, SQSEventConfig)}
 
     assert worked == wanted

@@ -81,9 +81,7 @@ def _once(context: Context, *, label: str, times: int) -> None:
     crash(context, label=label, times=times)
 
 
-registry.add(
-    Declared("functional.once", "work", 3, 50, Backoff(), _once, repeats_lost_attempts=False)
-)
+registry.add(Declared("functional.once", "work", 3, 50, Backoff(), _once, lost_attempt="give_up"))
 
 
 def enqueue(*jobs: tuple[str, dict[str, object]], tenant: str = "t1") -> list[str]:

@@ -15,7 +15,9 @@ from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
 
 routes = Routes()
 
-Status = Literal["queued", "running", "done", "failed", "cancelled", "skipped", "expired"]
+Status = Literal[
+    "queued", "running", "done", "failed", "cancelled", "skipped", "suppressed", "expired"
+]
 
 
 class JobsQuery(PageQuery, frozen=True, kw_only=True):

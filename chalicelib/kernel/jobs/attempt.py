@@ -7,7 +7,7 @@ from typing import Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, store, telemetry
-from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Unconfirmed
+from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Suppressed, Unconfirmed
 from chalicelib.kernel.jobs import batches, ledger, outbox, registry, retry, unique
 from chalicelib.kernel.jobs.ledger import Claim, Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
@@ -82,17 +82,38 @@ def _run_claimed(declared: Declared, claim: Claim, deadline: float) -> Outcome:
 def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
     """Ends a job that must not run, or not again; None for one that shall."""
     job = claim.job
+    if job.delivery:
+        return _end(job, "done", None)  # the provider's event says that it was sent
     if claim.took_over:
         ledger.note_lost_attempt(job)
-        if not declared.repeats_lost_attempts:
-            return _fail(job, "an attempt ended without a result; this is sent at most once")
+        lost = "an attempt ended without a result"  # and was charged when it began
+        if outcome := _after_lost(declared, job, lost, charged=False):
+            return outcome
     if job.attempts > job.max_attempts:
-        return _fail(job, "all attempts ended without a result")
+        # This claim tried nothing: it is not shown as an attempt.
+        return _fail(job, "all attempts ended without a result", attempts=int(job.max_attempts))
     if job.not_after is not None and clock.epoch_seconds() > job.not_after:
         return _end(job, "expired", "its time was over before it could run")
     if batches.is_cancelled(job):
         return _end(job, "cancelled", "its batch was cancelled")
     return None
+
+
+def _after_lost(declared: Declared, job: Job, detail: str, *, charged: bool) -> Outcome | None:
+    """What follows when nobody knows whether the work was done; None: it is done again.
+
+    With `confirm` the job waits for the provider's event after each such attempt, and is done
+    again when none came.
+    """
+    if declared.lost_attempt == "give_up":
+        return _fail(job, f"{detail}; this is sent at most once")
+    if declared.lost_attempt == "repeat":
+        return None
+    word, seconds = "unconfirmed" if charged else "held", settings.confirm_seconds
+    waiting = f"{detail}; waiting for the provider's event"
+    if not ledger.wait(job, word, waiting, seconds, charged=charged):
+        return Outcome.drop("late")
+    return Outcome.keep(word, seconds)
 
 
 def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
@@ -105,14 +126,16 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
         return _end(job, "skipped", str(skip))
     except Retry as later:
         return _hold(declared, job, later)
-    except Later as error:
+    except Later as error:  # the store is down, by whichever way the job came to know
         return _hold(declared, job, Retry(error.detail))
     except AppError as error:
         return _fail(job, error.detail)
+    except Suppressed as error:
+        return _end(job, "suppressed", f"this address is suppressed: it {error}")
     except Unconfirmed as error:
-        if not declared.repeats_lost_attempts:
-            return _fail(job, f"{error}; this is sent at most once")
-        return _again(declared, job, "unconfirmed", str(error))
+        return _after_lost(declared, job, str(error), charged=True) or _again(
+            declared, job, "unconfirmed", str(error)
+        )
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
         if store.is_transient(error):
             return _hold(declared, job, Retry(f"the store is down: {type(error).__name__}"))
@@ -161,9 +184,9 @@ def _wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bo
     return Outcome.keep(outcome, seconds)
 
 
-def _fail(job: Job, reason: str) -> Outcome:
+def _fail(job: Job, reason: str, **marks: int) -> Outcome:
     """The job is dead: `failed` in the ledger, a copy of its message in the dead-letter queue."""
-    ended = _end(job, "failed", reason)
+    ended = _end(job, "failed", reason, Result({**marks}))
     if ended.word != "failed":
         return ended
     telemetry.log.error("job failed", type=job.type, job=job.id, tenant=job.tenant)

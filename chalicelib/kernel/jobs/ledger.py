@@ -29,7 +29,9 @@ from chalicelib.kernel.transactions import Transaction
 
 PREFIX = "job#"
 _HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
-ENDED = frozenset({"done", "failed", "skipped", "cancelled", "expired"})
+ENDED = frozenset({"done", "failed", "skipped", "suppressed", "cancelled", "expired"})
+#: What a provider's events say of a message, each word final against those before it.
+DELIVERIES = ("sent", "delivered", "bounced", "complained")
 SECONDS_IN_A_DAY = 86_400
 
 
@@ -51,6 +53,8 @@ class Job(KernelRecord):
     recipient = UnicodeAttribute(null=True)
     recipient_key = UnicodeAttribute(null=True)
     provider_message_id = UnicodeAttribute(null=True)
+    delivery = UnicodeAttribute(null=True)  #: what the provider's events say: DELIVERIES
+    counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's limit counted it
     batch_id = UnicodeAttribute(null=True)
     units = NumberAttribute(default=1)  #: how much of its batch this job is
     unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
@@ -177,7 +181,7 @@ def finish(
     reason: str | None = None,
     *,
     also: Callable[[Transaction], None] | None = None,
-    **marks: str | None,
+    **marks: str | int | None,
 ) -> bool:
     """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
 
@@ -205,7 +209,7 @@ def cancel(tenant_id: str, job_id: str) -> bool:
 
 
 def _ending(
-    job: Job, status: str, reason: str | None, marks: Mapping[str, str | None]
+    job: Job, status: str, reason: str | None, marks: Mapping[str, str | int | None]
 ) -> list[Action]:
     now = clock.now()
     expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
@@ -238,9 +242,27 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
         Job.history.set(_with_entry(job, outcome, detail, wait_seconds)),
         *(attribute.remove() for attribute in (Job.claim_token, Job.lease_until)),
     ]
+    if job.counted_on:
+        actions.append(Job.counted_on.set(job.counted_on))
     if not charged:
         actions += [Job.attempts.set(Job.attempts - 1), Job.holds.set(Job.holds + 1)]
     return _change(job, actions, Job.claim_token == job.claim_token)
+
+
+def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
+    """Keeps what a provider's event says; forward only, whatever the order events come in.
+
+    False for an event that is older than what is known, or of a job that is not ours.
+    """
+    before = DELIVERIES[: DELIVERIES.index(delivery)]
+    older = Job.delivery.does_not_exist()
+    if before:
+        older |= Job.delivery.is_in(*before)
+    actions: list[Action] = [
+        Job.delivery.set(delivery),
+        Job.provider_message_id.set(message_id),
+    ]
+    return _change(Job(tenant_id, PREFIX + job_id), actions, Job.sk.exists() & older)
 
 
 def note_lost_attempt(job: Job) -> None:

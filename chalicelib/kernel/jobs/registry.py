@@ -15,12 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.retry import Backoff
 
 Queue = Literal["notify", "work", "bulk"]
 QUEUES: tuple[Queue, ...] = ("notify", "work", "bulk")
-Marks = dict[str, str | None]
+#: repeat: run again; give_up: it was the last; confirm: wait for the provider's own event first.
+LostAttempt = Literal["repeat", "give_up", "confirm"]
+Marks = dict[str, str | int | None]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class Context:
     def remaining_seconds(self) -> float:
         return self.deadline - time.monotonic()
 
+    def check_time(self) -> None:
+        """Raises Retry when the attempt's time is over: for what must not be done by two.
+
+        Lambda freezes what runs on after an answer and thaws it minutes later, when the lease is
+        over and another worker may have done the work.
+        """
+        if self.remaining_seconds() <= 0:
+            raise Retry("its time was over before it could be done", charged=True)
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -63,7 +75,7 @@ class Declared:
     retry: Backoff
     run: Callable[..., Result | None]  #: run(context, **args)
     channels: tuple[str, ...] = ()  #: of a notice
-    repeats_lost_attempts: bool = True  #: False: an attempt that ended without a word is the last
+    lost_attempt: LostAttempt = "repeat"  #: what follows an attempt that ended without a word
     unique_for_seconds: int = 0  #: no second one with the same arguments waits or runs for so long
     unique_until_start: bool = False  #: the next may be queued as soon as this one runs
 

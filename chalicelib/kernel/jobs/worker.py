@@ -8,9 +8,10 @@ The ledger decides when a job is dead, never SQS's receive count.
 """
 
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,10 @@ _LEAST_SECONDS = 2.0
 #: A message of a newer release waits this long for workers that know it.
 _PARKED_SECONDS = LONGEST_IN_QUEUE_SECONDS
 
+_NAME = re.compile(r"[\x21-\x7e]{1,200}")  # others could not be part of a key
+
 Record = dict[str, Any]
+Handle = Callable[[Record, float], Outcome]
 
 
 class BatchIncomplete(Exception):
@@ -57,20 +61,24 @@ def read(body: str) -> Message | None:
         parts = (content["type"], content["tenant"], content["job"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Unreadable(type(error).__name__) from error
-    if not all(isinstance(part, str) and part for part in parts):
-        raise Unreadable("empty or no text")
+    if not all(isinstance(part, str) and _NAME.fullmatch(part) for part in parts):
+        raise Unreadable("a part is no name")
     return Message(*parts)
 
 
-def drain(event: dict[str, Any], remaining_seconds: float) -> dict[str, Any] | None:
+def drain(
+    event: dict[str, Any], remaining_seconds: float, handle: Handle | None = None
+) -> dict[str, Any] | None:
     """Works a batch as Lambda delivers it, its records side by side in threads.
+
+    `handle` works one record; left out, it is a job's message.
 
     Returns the answer for a mapping that reports batch item failures. Raises BatchIncomplete for
     one that does not, when any message has to come back.
     """
     records: list[Record] = event["Records"]
     deadline = time.monotonic() + remaining_seconds
-    outcomes = _work(records, deadline)
+    outcomes = _work(records, deadline, handle or _handle)
     _count(outcomes.values())
     kept = {id_: outcome for id_, outcome in outcomes.items() if not outcome.delete}
     if not kept:
@@ -78,11 +86,11 @@ def drain(event: dict[str, Any], remaining_seconds: float) -> dict[str, Any] | N
     return _give_back(records, outcomes, kept)
 
 
-def _work(records: list[Record], deadline: float) -> dict[str, Outcome]:
+def _work(records: list[Record], deadline: float, handle: Handle) -> dict[str, Outcome]:
     """Each record's outcome by message id; one not finished in time stays with its queue."""
     pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="job")
     running: dict[str, Future[Outcome]] = {
-        record["messageId"]: pool.submit(_guarded, record, deadline) for record in records
+        record["messageId"]: pool.submit(_guarded, record, deadline, handle) for record in records
     }
     wait(running.values(), timeout=max(0.0, deadline - time.monotonic() - _LEAST_SECONDS / 2))
     # Threads cannot be ended: a job that is still running keeps its lease and is run again after.
@@ -93,11 +101,11 @@ def _work(records: list[Record], deadline: float) -> dict[str, Outcome]:
     }
 
 
-def _guarded(record: Record, deadline: float) -> Outcome:
+def _guarded(record: Record, deadline: float, handle: Handle) -> Outcome:
     if deadline - time.monotonic() < _LEAST_SECONDS:
         return Outcome.keep("no-time", 0)
     try:
-        return _handle(record, deadline)
+        return handle(record, deadline)
     except Exception as error:  # noqa: BLE001  the store is down, say: the message comes back
         telemetry.log.exception("message kept", error=type(error).__name__)
         return Outcome.keep("error")

@@ -27,8 +27,6 @@ Status = Literal[
     "expired",
     "cancelled",
 ]
-_SEEN_AS = {"running": "sending", "done": "sent"}
-_IN_LEDGER = {seen: word for word, seen in _SEEN_AS.items()}
 
 
 class NotificationsQuery(PageQuery, frozen=True, kw_only=True):
@@ -63,12 +61,12 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True):
 )
 def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
     """One row per message and channel, newest first."""
-    status = query.status and _IN_LEDGER.get(query.status, query.status)
+    status = lists.seen_as(query.status)
     if query.recipient:
-        wanted = lists.matching(status=status, type=query.kind)
+        wanted = lists.matching(status, type=query.kind)
         listing = lists.to_recipient(caller.tenant_id, query.recipient, wanted)
     else:
-        wanted = lists.matching(only_notices=True, status=status, type=query.kind)
+        wanted = lists.matching(status, only_notices=True, type=query.kind)
         listing = lists.newest(caller.tenant_id, wanted)
     page = paging.read([listing], query, caller.tenant_id, "notifications")
     return Reply([view(job) for job in page.items], meta=page.meta)
@@ -89,6 +87,13 @@ def get_notification(caller: Caller, notification_id: str) -> Reply:
     return Reply(view(job))
 
 
+def _seen(job: Job) -> str:
+    """Done is sent, or what the provider's events have said since."""
+    if job.status == "done":
+        return str(job.delivery or "sent")
+    return "sending" if job.status == "running" else str(job.status)
+
+
 def view(job: Job) -> NotificationView:
     """A message as the API shows it: never `sent` for what is only queued."""
     return NotificationView(
@@ -96,7 +101,7 @@ def view(job: Job) -> NotificationView:
         kind=job.type,
         channel=cast("Any", job.channel),
         recipient=str(job.recipient),
-        status=cast("Any", _SEEN_AS.get(job.status, job.status)),
+        status=cast("Any", _seen(job)),
         attempts=int(job.attempts),
         provider_message_id=job.provider_message_id,
         error=job.last_error,

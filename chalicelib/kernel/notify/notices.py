@@ -13,16 +13,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chalicelib.kernel import tenancy
+from chalicelib.kernel.errors import Unconfirmed
 from chalicelib.kernel.jobs import registry
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
-from chalicelib.kernel.jobs.registry import Context, Declared, Result
+from chalicelib.kernel.jobs.registry import Context, Declared, LostAttempt, Result
 from chalicelib.kernel.jobs.retry import Backoff
-from chalicelib.kernel.notify import email, render, sms
+from chalicelib.kernel.notify import breaker, email, limits, providers, render, sms
 
 Channel = Literal["email", "sms"]
 #: What is done when an answer of SES or SNS was lost: neither can be asked whether it sent.
-Guarantee = Literal["at_least_once", "at_most_once"]
+Guarantee = Literal["at_least_once", "at_most_once", "confirm_then_resend"]
+_AFTER_LOST: dict[Guarantee, LostAttempt] = {
+    "at_least_once": "repeat",
+    "at_most_once": "give_up",
+    "confirm_then_resend": "confirm",
+}
 Build = Callable[..., dict[str, Any]]
 
 _TRIES = 6
@@ -36,20 +42,58 @@ class Notice:
     name: str  #: with its domain, such as people.invitation
     package: str  #: where `templates/` is
     build: Build
+    asked: bool = False  #: True for what the recipient asked for just now: not counted
 
     def __call__(self, context: Context, **args: Any) -> Result:
         """Delivers one message on the job's channel; returns the provider's id to keep."""
         folder = self.name.partition(".")[2]
         values = self.build(context, **args)
-        job, tags = context.job, {"tenant": context.tenant_id, "job": context.job.id}
-        to = str(job.recipient)
-        if job.channel == "sms":
-            sent = sms.send(render.sms(self.package, folder, values), to=to, tags=tags)
+        if context.job.channel == "sms":
+            text = render.sms(self.package, folder, values)
+            sent = self._send(context, "SNS", lambda to, tags: sms.send(text, to=to, tags=tags))
         else:
             mail = render.email(self.package, folder, values)
             name = _sender_name(context.tenant_id)
-            sent = email.send(mail, to=to, from_name=name, tags=tags)
+            sent = self._send(
+                context,
+                "SES",
+                lambda to, tags: email.send(mail, to=to, from_name=name, tags=tags),
+            )
         return Result({"provider_message_id": sent})
+
+    def _send(
+        self, context: Context, provider: str, call: Callable[[str, dict[str, str]], str]
+    ) -> str:
+        """Asks every limit, then the provider, and tells the breaker how it went."""
+        job, tags = context.job, {"tenant": context.tenant_id, "job": context.job.id}
+        self._admit(context, provider)
+        context.check_time()
+        try:
+            sent = call(str(job.recipient), tags)
+        except providers.Down as down:
+            down.after_seconds = breaker.failed(provider)
+            raise
+        except Unconfirmed:
+            breaker.failed(provider)
+            raise
+        except providers.Refused:  # an answer too
+            breaker.succeeded(provider)
+            raise
+        breaker.succeeded(provider)
+        return sent
+
+    def _admit(self, context: Context, provider: str) -> None:
+        """First what refuses for good: it must use up neither the rate nor the breaker's probe."""
+        job, tenant_id = context.job, context.tenant_id
+        to, channel, today = str(job.recipient), str(job.channel), limits.today()
+        if channel == "sms":
+            limits.admit_country(to)
+        limits.admit_recipient(tenant_id, channel, to, unasked=None if self.asked else job.id)
+        if channel == "sms" and job.counted_on != today:
+            limits.count_sms(tenant_id)
+            job.counted_on = today  # saved when the attempt has to wait
+        breaker.admit(provider)
+        limits.take_turn(tenant_id, channel, holds=int(job.holds))
 
 
 def notice(
@@ -58,9 +102,14 @@ def notice(
     guarantee: Guarantee = "at_least_once",
     tries: int = _TRIES,
     retry: Backoff | None = None,
+    asked: bool = False,
 ) -> Callable[[Build], Build]:
-    """Declares a notice. `guarantee` says what happens after an answer that was lost: sent again
-    (an invoice nobody may miss), or not (a code that must not come twice).
+    """Declares a notice.
+
+    `guarantee` says what happens after an answer that was lost: sent again (an invoice nobody may
+    miss), not again (a code that must not come twice), or, for e-mail, sent again only when SES's
+    own event does not come within `confirm_seconds`. `asked` is for messages that the recipient
+    asked for just now: the daily limit does not count them.
     """
 
     def register(build: Build) -> Build:
@@ -72,9 +121,9 @@ def notice(
                 tries=tries,
                 timeout_seconds=_TIMEOUT_SECONDS,
                 retry=retry or Backoff(),
-                run=Notice(name, build.__module__.rpartition(".")[0], build),
+                run=Notice(name, build.__module__.rpartition(".")[0], build, asked),
                 channels=channels,
-                repeats_lost_attempts=guarantee == "at_least_once",
+                lost_attempt=_AFTER_LOST[guarantee],
             )
         )
         return build

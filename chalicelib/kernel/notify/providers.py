@@ -19,15 +19,20 @@ from botocore.exceptions import (
 
 from chalicelib.kernel.errors import AppError, Retry, Unconfirmed
 
-#: A limit or an outage: nothing was sent, and the job is not at fault.
-HELD_CODES = frozenset(
+#: An outage: nothing was sent, and the job is not at fault.
+DOWN_CODES = frozenset(
     {
         "AccountSuspendedException",
-        "KMSThrottlingException",
-        "LimitExceededException",
         "SendingPausedException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
+    }
+)
+#: A limit: nothing was sent, and the job is not at fault.
+THROTTLED_CODES = frozenset(
+    {
+        "KMSThrottlingException",
+        "LimitExceededException",
         "ThrottledException",
         "Throttling",
         "ThrottlingException",
@@ -49,6 +54,10 @@ REFUSED_CODES = frozenset(
 )
 
 
+class Down(Retry):
+    """The provider is down: nothing was sent, and others need not try either."""
+
+
 class Refused(AppError):
     """The provider refuses this message for good"""
 
@@ -64,7 +73,7 @@ def sent(service: str, call: Callable[[], dict[str, Any]]) -> str:
     except ClientError as error:
         raise _meaning(service, error.response) or error from error
     except (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError) as error:
-        raise Retry(f"{service} cannot be reached: {type(error).__name__}") from error
+        raise Down(f"{service} cannot be reached: {type(error).__name__}") from error
     except BotoCoreError as error:
         raise Unconfirmed(f"{service} gave no answer: {type(error).__name__}") from error
 
@@ -72,10 +81,9 @@ def sent(service: str, call: Callable[[], dict[str, Any]]) -> str:
 def _meaning(service: str, answer: dict[str, Any]) -> Exception | None:
     code = str(answer.get("Error", {}).get("Code", ""))
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in HELD_CODES or status in (
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ):
+    if code in DOWN_CODES or status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return Down(f"{service}: {code}")
+    if code in THROTTLED_CODES or status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retry(f"{service}: {code}")
     if code == "MessageRejected" and "not verified" in answer["Error"].get("Message", ""):
         # An operator's matter: the sender, or in SES's sandbox the recipient, is not verified yet.

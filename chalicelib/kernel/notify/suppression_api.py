@@ -1,0 +1,59 @@
+"""The tenant's suppression list: addresses that bounced or complained get no more mail."""
+
+import msgspec
+
+from chalicelib.kernel import paging
+from chalicelib.kernel.errors import NotFound
+from chalicelib.kernel.notify import limits
+from chalicelib.kernel.paging import PageQuery
+from chalicelib.kernel.routes import Calls, Reply, Routes
+from chalicelib.kernel.tenancy import MANAGERS, Caller
+from chalicelib.kernel.validation import Email
+
+routes = Routes()
+
+
+class SuppressedView(msgspec.Struct, frozen=True):
+    """An address that gets no more mail."""
+
+    address: str
+    reason: str
+    since: str
+
+
+class AddressQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The address to take off the list."""
+
+    address: Email
+
+
+@routes.get(
+    "/admin/v1/suppressions",
+    allow=MANAGERS,
+    answers=SuppressedView,
+    listing=True,
+    calls=Calls(dynamodb=paging.MOST_CALLS),
+)
+def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
+    """List the addresses that get no more mail."""
+    listing = limits.suppressed_addresses(caller.tenant_id)
+    page = paging.read([listing], query, caller.tenant_id, "suppressions")
+    shown = [
+        SuppressedView(limits.address_of(row), str(row.suppressed), str(row.suppressed_at))
+        for row in page.items
+    ]
+    return Reply(shown, meta=page.meta)
+
+
+@routes.delete(
+    "/admin/v1/suppressions",
+    allow=MANAGERS,
+    answers=SuppressedView,
+    errors=(404,),
+    calls=Calls(dynamodb=1),
+)
+def remove_suppression(caller: Caller, query: AddressQuery) -> Reply:
+    """Take an address off the list; the next mail to it is sent."""
+    if not limits.unsuppress(caller.tenant_id, "email", query.address):
+        raise NotFound("This address is not suppressed")
+    return Reply(SuppressedView(query.address, "", ""), message="The address gets mail again")

@@ -1,0 +1,209 @@
+"""The application with one safeguard taken out, to see that the simulation notices.
+
+A simulation that still passes when the sweep is gone proves nothing. `KILLERS` holds for each
+mutant seeds that a search has found to catch it; the first of them is tried first.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+from unittest.mock import patch
+
+from pynamodb.expressions.update import RemoveAction
+
+from chalicelib.kernel import clock, idempotency, transactions
+from chalicelib.kernel.jobs import attempt, ledger, outbox, registry
+from chalicelib.kernel.jobs.ledger import PREFIX, Claim, Job
+from chalicelib.kernel.settings import settings
+from chalicelib.people import models
+from tests.simulation.stage import set_settings, stage
+
+Mutation = Callable[[], AbstractContextManager[Any]]
+
+
+def _no_sweep() -> AbstractContextManager[Any]:
+    return patch.object(outbox, "sweep", lambda *_: 0)
+
+
+def _mark_before_send() -> AbstractContextManager[Any]:
+    def attempt_it(declared: registry.Declared, job: Job, deadline: float) -> attempt.Outcome:
+        marked = attempt._end(job, "done", None)
+        with contextlib.suppress(Exception):
+            declared.run(registry.Context(str(job.tenant), job, deadline), **job.arguments)
+        return marked
+
+    return patch.object(attempt, "_try", attempt_it)
+
+
+def _no_claim() -> AbstractContextManager[Any]:
+    def claim(tenant_id: str, job_id: str) -> Claim | None:
+        job = Job(tenant_id, PREFIX + job_id)
+        claiming = ledger._claiming(clock.new_id(), clock.epoch_seconds())
+        return Claim(job, took_over=False) if ledger._change(job, claiming, _exists()) else None
+
+    return patch.object(ledger, "claim", claim)
+
+
+def _no_lease() -> AbstractContextManager[Any]:
+    return _setting(lease_seconds=-1)
+
+
+def _no_margin_for_clocks() -> AbstractContextManager[Any]:
+    """A lease of a function's timeout and no more."""
+    return _setting(lease_seconds=60)
+
+
+def _no_token_on_the_mark() -> AbstractContextManager[Any]:
+    def finish(
+        job: Job, status: str, reason: str | None = None, *, also: Any = None, **marks: str | None
+    ) -> bool:
+        actions = ledger._ending(job, status, reason, marks)
+        if also is None:
+            return ledger._change(job, actions, _exists())
+        tx = transactions.Transaction()
+        tx.update(job, actions, _exists())
+        also(tx)
+        tx.commit()
+        return True
+
+    def change(job: Job, actions: list[Any], condition: Any) -> bool:
+        marks = any(isinstance(action, RemoveAction) for action in actions)
+        return usual(job, actions, _exists() if marks else condition)
+
+    usual = ledger._change
+    return patch.multiple(ledger, finish=finish, _change=change)
+
+
+@contextlib.contextmanager
+def _attempts_counted_by_sqs() -> Iterator[None]:
+    """SQS's receive count decides when a message is dead."""
+    on = stage()
+    _receive_at_most(on, 3)
+    try:
+        yield
+    finally:
+        _receive_at_most(on, 1000)
+
+
+def _receive_at_most(on: Any, times: int) -> None:
+    for name in ("notify", "work", "bulk"):
+        url = on.mapping(name).queue_url
+        dead = on.mapping(name).queue_arn + "-dead"
+        policy = json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": times})
+        on.sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+
+
+def _answer_outside_the_transaction() -> AbstractContextManager[Any]:
+    """The idempotency row is looked up before, and put after."""
+
+    def store(transaction: Any, key: idempotency.Key, answer: Any) -> None:
+        repeated = idempotency.Repeated()
+        with contextlib.suppress(idempotency.StoredAnswer.DoesNotExist):
+            repeated.stored = idempotency.StoredAnswer.get(
+                key.tenant_id, key.row_key, consistent_read=True
+            )
+            raise repeated
+        later, commit = transactions.Transaction(), transaction.commit
+        usual(later, key, answer)
+
+        def commit_then_store() -> None:
+            commit()
+            later.commit()
+
+        transaction.commit = commit_then_store
+
+    usual = idempotency.store
+    return patch.object(idempotency, "store", store)
+
+
+@contextlib.contextmanager
+def _failures_returned_to_a_plain_mapping() -> Iterator[None]:
+    """The function believes that its mapping reports failed items, and it does not."""
+    with patch("tests.simulation.simulate.reports_failures", lambda _: (True, False)):
+        yield
+
+
+def _batch_counter_outside_the_transaction() -> AbstractContextManager[Any]:
+    usual = ledger.finish
+
+    def finish(
+        job: Job, status: str, reason: str | None = None, *, also: Any = None, **marks: str | None
+    ) -> bool:
+        if not usual(job, status, reason, **marks):
+            return False
+        if also is not None:
+            with transactions.Transaction() as tx:
+                also(tx)
+        return True
+
+    return patch.object(ledger, "finish", finish)
+
+
+def _old_reads() -> AbstractContextManager[Any]:
+    """Jobs read their records as the tables' replicas happen to have them."""
+
+    def get(model: Any, tenant_id: str, key: str) -> Any:
+        try:
+            return model.get(tenant_id, key)
+        except model.DoesNotExist:
+            return None
+
+    return patch.object(models, "_get", get)
+
+
+def _no_look_at_the_time() -> AbstractContextManager[Any]:
+    """A process that stood still goes on to send."""
+    return patch.object(registry.Context, "check_time", lambda _: None)
+
+
+def _an_outage_means_never() -> AbstractContextManager[Any]:
+    """A store that is down is taken for an error of the job."""
+
+    class Unheard(Exception):
+        pass
+
+    return patch.object(attempt, "Unavailable", Unheard)
+
+
+def _exists() -> Any:
+    return Job.sk.exists()
+
+
+@contextlib.contextmanager
+def _setting(**values: Any) -> Iterator[None]:
+    usual = {name: getattr(settings, name) for name in values}
+    set_settings(**values)
+    try:
+        yield
+    finally:
+        set_settings(**usual)
+
+
+MUTANTS: dict[str, Mutation] = {
+    "no-sweep": _no_sweep,
+    "mark-before-send": _mark_before_send,
+    "no-claim": _no_claim,
+    "no-lease": _no_lease,
+    "no-margin-for-clocks": _no_margin_for_clocks,
+    "no-token-on-the-mark": _no_token_on_the_mark,
+    "attempts-counted-by-sqs": _attempts_counted_by_sqs,
+    "answer-outside-the-transaction": _answer_outside_the_transaction,
+    "failures-returned-to-a-plain-mapping": _failures_returned_to_a_plain_mapping,
+    "batch-counter-outside-the-transaction": _batch_counter_outside_the_transaction,
+    "old-reads": _old_reads,
+    "no-look-at-the-time": _no_look_at_the_time,
+    "an-outage-means-never": _an_outage_means_never,
+}
+
+KILLERS: dict[str, tuple[int, ...]] = {}
+
+
+@contextlib.contextmanager
+def applied(name: str | None) -> Iterator[None]:
+    """The application as this mutant; as it is without one."""
+    with ExitStack() as stack:
+        if name is not None:
+            stack.enter_context(MUTANTS[name]())
+        yield

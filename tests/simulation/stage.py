@@ -1,0 +1,145 @@
+"""The application with its tables and queues, built once a process and emptied for each seed."""
+
+import importlib
+import logging
+import os
+import random
+import threading
+import uuid
+from concurrent.futures import Future
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+import botocore.session
+from moto.moto_api._internal import mock_random
+
+from infra.local import emulator, environment, outbox, template
+from infra.local.cloud import TEMPLATE, TENANTS
+from infra.local.mapping import Mapping, mappings_of
+from tests.simulation import injection, jobs
+from tests.simulation.world import Memory
+
+URL = "https://api.example.com"
+#: Two shards hold as much as eight do, and a sweep reads them with fewer calls.
+SETTINGS = {"DUE_SHARDS": "2", "LOG_LEVEL": "CRITICAL", "SIGNING_KEYS": "simulated"}
+
+
+class Stage:
+    """What a run plays on; there is one in a process."""
+
+    def __init__(self) -> None:
+        environment.shut_out_aws()
+        emulator.start()
+        session = botocore.session.Session()
+        parameters = {"Stage": environment.STAGE, "SenderEmail": environment.sender()}
+        stack = template.load(TEMPLATE, session, parameters)
+        queues = stack.outputs["NotifyQueueUrl"].rpartition("/")[0]
+        environment.describe(URL, QUEUE_URL_BASE=queues, **SETTINGS)
+        injection.install()
+        self.sqs = session.create_client("sqs")
+        self.sqs._endpoint.without_faults = True  # stands for Lambda's own pollers
+        read_settings()
+        self.app = importlib.import_module("app").app
+        self.memory = self._memory()
+        self.mappings = {
+            each.queue_name.rpartition("-")[2]: each for each in mappings_of(self.app, self.sqs)
+        }
+
+    def _memory(self) -> tuple[Memory, ...]:
+        """All that a process of the application remembers between two calls."""
+        from chalicelib.kernel import tenancy
+        from chalicelib.kernel.notify import breaker
+
+        return (
+            (self.app, "current_request", lambda: None),
+            (tenancy, "_cache", dict),
+            (tenancy, "_locks", dict),
+            (breaker, "_seen", dict),
+            (breaker, "_lock", threading.Lock),
+        )
+
+    def reset(self, seed: int) -> None:
+        """Empty, with its tenants, and with a seed under all that is left to chance."""
+        from chalicelib.kernel import telemetry, tenancy
+        from chalicelib.kernel.jobs import worker
+
+        telemetry.log.setLevel(logging.CRITICAL)
+        injection.begin(None)
+        emulator.reset_data()
+        jobs.runs.clear()
+        chance.seed(seed)
+        worker.ThreadPoolExecutor = InLine
+        for tenant_id, name in TENANTS.items():
+            tenancy.record(tenant_id, name).save()
+
+    def mapping(self, queue: str) -> Mapping:
+        return self.mappings[queue]
+
+
+class Chance:
+    """Seeds what the application and the emulator draw: ids, tokens, waits."""
+
+    def __init__(self) -> None:
+        self._random = random.Random()
+
+    def seed(self, seed: int) -> None:
+        self._random.seed(seed)
+        random.seed(seed)
+        mock_random.seed(seed)
+
+    def urandom(self, size: int) -> bytes:
+        return self._random.randbytes(size)
+
+    def install(self) -> None:
+        os.urandom = self.urandom
+        uuid.os.urandom = self.urandom
+        random._urandom = self.urandom
+
+
+chance = Chance()
+
+
+class InLine:
+    """Stands for a worker's pool of threads: works each record when it is handed in."""
+
+    begins: Any = staticmethod(lambda record: None)  #: called before each record
+    ends: Any = staticmethod(lambda record, outcome: None)  #: and after it
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def submit(self, work: Any, record: Any, *arguments: Any) -> Future[Any]:
+        InLine.begins(record)
+        done: Future[Any] = Future()
+        done.set_result(outcome := work(record, *arguments))
+        InLine.ends(record, outcome)
+        return done
+
+    def shutdown(self, **_: Any) -> None: ...
+
+
+def read_settings() -> None:
+    """Settings are read at import, which was before the stage stood."""
+    from chalicelib.kernel import settings as module
+
+    now = module.read(os.environ)
+    for field in fields(now):
+        object.__setattr__(module.settings, field.name, getattr(now, field.name))
+
+
+def set_settings(**values: Any) -> None:
+    from chalicelib.kernel.settings import settings
+
+    for name, value in values.items():
+        object.__setattr__(settings, name, value)
+
+
+@cache
+def stage() -> Stage:
+    chance.install()
+    return Stage()
+
+
+def sent_to(address: str) -> list[outbox.Sent]:
+    """The messages to one address, oldest first."""
+    return [message for message in outbox._sent if message.to == address]

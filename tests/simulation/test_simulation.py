@@ -1,0 +1,57 @@
+"""The simulation for CI: a bounded number of seeds, all mutants, and the simulator itself.
+
+`make simulate SEEDS=500` plays more.
+"""
+
+import pytest
+
+from tests.simulation.mutants import KILLERS, MUTANTS
+from tests.simulation.run import replay_command
+from tests.simulation.simulate import simulate
+
+pytestmark = pytest.mark.simulate
+
+SEEDS = 40
+_IN_ONE_TEST = 5
+
+
+@pytest.mark.parametrize("first", range(1, SEEDS + 1, _IN_ONE_TEST))
+def test_no_promise_is_broken(first: int) -> None:
+    for seed in range(first, first + _IN_ONE_TEST):
+        verdict = simulate(seed)
+        assert not verdict.broken, "\n".join([*verdict.broken, replay_command(seed)])
+
+
+@pytest.mark.parametrize("mutant", sorted(MUTANTS))
+def test_the_application_without_a_safeguard_is_caught(mutant: str) -> None:
+    assert any(simulate(seed, mutant=mutant).broken for seed in KILLERS[mutant])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_seed_takes_the_same_course_again(seed: int) -> None:
+    first, second = simulate(seed), simulate(seed)
+
+    assert first.trace == second.trace
+    assert first.counts == second.counts
+
+
+def test_two_seeds_take_different_courses() -> None:
+    assert simulate(1).digest != simulate(2).digest
+
+
+def test_what_caught_a_mutant_catches_it_again_for_the_same_reasons() -> None:
+    seed = KILLERS["no-sweep"][0]
+    first, second = (simulate(seed, mutant="no-sweep") for _ in range(2))
+
+    assert first.broken
+    assert (first.broken, first.digest) == (second.broken, second.digest)
+    assert not simulate(seed).broken
+
+
+def test_in_fine_weather_nothing_is_ambiguous_and_nothing_repeated() -> None:
+    for seed in range(1, 6):
+        verdict = simulate(seed, rate=0.0)
+        assert not verdict.broken
+        assert not verdict.counts.faults
+        assert sum(verdict.counts.windows.values()) == 0
+        assert sum(verdict.counts.repeats.values()) == 0
