@@ -2,9 +2,16 @@
 
 from typing import Any, cast
 
-from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, SQSEvent
+from chalice.app import (
+    AuthRequest,
+    AuthResponse,
+    Chalice,
+    CloudWatchEvent,
+    SQSEvent,
+    WebsocketEvent,
+)
 
-from chalicelib.kernel import edge, http, openapi
+from chalicelib.kernel import edge, http, openapi, sockets_api
 from chalicelib.kernel.jobs import api as jobs_api
 from chalicelib.kernel.notify import api as notifications_api
 from chalicelib.kernel.notify import suppression_api
@@ -13,8 +20,12 @@ from chalicelib.kernel.tenants import api as tenants_api
 from chalicelib.people import acceptance as people_acceptance
 from chalicelib.people import api as people_api
 from chalicelib.people import imports_api as people_imports_api
+from chalicelib.projects import api as projects_api
+from chalicelib.projects import page as projects_page
+from chalicelib.projects import regions_api as projects_regions_api
 
 app = Chalice("backburner")
+app.experimental_feature_flags.update(["WEBSOCKETS"])  # Chalice packages none without it
 edge.install(app)
 
 
@@ -33,9 +44,13 @@ http.mount(
     people_api.routes,
     people_acceptance.routes,
     people_imports_api.routes,
+    projects_api.routes,
+    projects_page.routes,
+    projects_regions_api.routes,
     notifications_api.routes,
     suppression_api.routes,
     jobs_api.routes,
+    sockets_api.routes,
     openapi.routes,
 )
 
@@ -73,6 +88,48 @@ def sweep(event: CloudWatchEvent) -> None:
     from chalicelib.kernel.jobs import outbox
 
     outbox.sweep(lambda: _remaining_seconds(event) > outbox.SWEEP_RESERVE_SECONDS)
+
+
+@app.schedule("rate(1 minute)")
+def reconcile(event: CloudWatchEvent) -> None:  # noqa: ARG001  # it says nothing but the time
+    """End projects whose workflow died or takes too long."""
+    from chalicelib.projects import steps
+
+    steps.reconcile()
+
+
+@app.lambda_function()
+def provision(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # Lambda gives both
+    """One step of a project's workflow: infra/statemachines/provision-project.asl.json."""
+    from chalicelib.projects import steps
+
+    return steps.run(event)
+
+
+@app.on_ws_connect()
+def socket_connect(event: WebsocketEvent) -> dict[str, int]:
+    """Admit who has a ticket."""
+    from chalicelib.kernel import sockets
+
+    query = event.to_dict().get("queryStringParameters") or {}
+    is_admitted = sockets.connect(event.connection_id, query.get("ticket", ""))
+    return {"statusCode": 200 if is_admitted else 403}
+
+
+@app.on_ws_message()
+def socket_message(event: WebsocketEvent) -> None:
+    """Let a client follow a topic."""
+    from chalicelib.kernel import sockets
+
+    sockets.receive(event.connection_id, event.body)
+
+
+@app.on_ws_disconnect()
+def socket_disconnect(event: WebsocketEvent) -> None:
+    """Forget a connection that has ended."""
+    from chalicelib.kernel import sockets
+
+    sockets.disconnect(event.connection_id)
 
 
 def _drain(event: SQSEvent) -> Any:

@@ -25,6 +25,7 @@ LIMITS: dict[str, tuple[int, float, float]] = {
     "sqs": (2, 1.0, 5.0),
     "sesv2": (1, 2.0, 10.0),
     "sns": (1, 2.0, 10.0),
+    "apigatewaymanagementapi": (1, 1.0, 2.0),
 }
 _USUAL = (3, 2.0, 10.0)
 
@@ -57,7 +58,9 @@ def session() -> Any:
 
 @cache
 def _client(service: str) -> Any:
-    return session().create_client(service, config=config(service))
+    # A socket's connections live at its own address; all other services are found by their names.
+    own = settings.socket_endpoint if service == "apigatewaymanagementapi" else ""
+    return session().create_client(service, endpoint_url=own or None, config=config(service))
 
 
 def client(service: str) -> Any:

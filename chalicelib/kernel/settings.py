@@ -54,6 +54,28 @@ class Settings:
     sms_prefixes: str = ""  #: countries that SMS go to, such as +49,+43; empty: all
     sms_daily_per_tenant: int = 1000  #: SMS a day of one tenant; 0: no limit
 
+    # providers: what projects are made at
+    private_addresses: bool = False  #: True: providers may be on our own network, without TLS
+    provider_connect_seconds: int = 3
+    provider_read_seconds: int = 10  #: a provider may be silent this long
+    provider_tries: int = 2  #: of one call, where it may be repeated
+    provider_ca_file: str = ""  #: certificates that providers' own are checked by; empty: usual
+    simulated_regions: str = ""  #: names of regions that are only simulated, comma-separated
+    simulated_latency_ms: int = 0  #: what a call of a simulated provider takes
+    simulated_calls_per_second: int = 0  #: its limit in one process; 0: none
+    simulated_failures: int = 0  #: calls in a hundred that it is too busy for
+
+    # projects
+    default_provider: str = ""  #: of projects, where neither they nor their tenant name one
+    default_region: str = ""  #: of that provider
+    provisioning_seconds: int = 300  #: a run of the workflow is ended after this long
+    provision_machine_arn: str = ""  #: the workflow's state machine; empty: asked for once
+    platform_admins: str = ""  #: e-mail addresses of admins who take part in every project
+
+    # sockets
+    socket_endpoint: str = ""  #: where connections are sent to; empty: nothing is pushed
+    socket_url: str = ""  #: where clients connect; empty: as the endpoint, by wss
+
     retention_days: int = 30  #: finished jobs and notifications are kept this long
     config_cache_seconds: int = 60  #: tenants and keys are read at most this often
     log_level: str = "INFO"

@@ -44,6 +44,8 @@ class Tenant:
     name: str
     status: str  #: active or suspended
     sender: str  #: name shown as sender of its mails; empty: the tenant's name
+    provider: str = ""  #: of its projects unless they name one; empty: the deployment's
+    region: str = ""  #: of that provider
 
 
 class TenantRecord(KernelRecord):
@@ -101,7 +103,7 @@ def _fresh(tenant_id: str) -> tuple[float, Tenant | None] | None:
 def _read(tenant_id: str) -> Tenant | None:
     with telemetry.configuration():
         for row in TenantRecord.query(DIRECTORY, TenantRecord.sk == tenant_id):
-            return Tenant(row.sk, row.name, row.status, row.sender)
+            return Tenant(row.sk, row.name, row.status, row.sender, row.provider, row.region)
     return None
 
 

@@ -1,7 +1,7 @@
 """Records of people. Table `people`, keys (tenant, sk).
 
 sk                 record      found by
-person#<id>        Person      get_person, people_by_id
+person#<id>        Person      get_person, get_people, people_by_id, people_after
 email#<address>    EmailGuard  get_email_guard; its existence is the rule
 login#<subject>    Login       get_login
 upload#<id>#<n>    Upload      get_upload
@@ -9,13 +9,14 @@ index name         Person      people_by_name     (tenant, name_key)
 index email        Person      people_by_email    (tenant, email_key)
 """
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.kernel import clock
+from chalicelib.kernel import clock, store
 from chalicelib.kernel.paging import Listing
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import Keyed
@@ -119,6 +120,29 @@ def person(tenant_id: str, person_id: str, **values: Any) -> Person:
 
 def get_person(tenant_id: str, person_id: str) -> Person | None:
     return _get(Person, tenant_id, _PERSON + person_id) if clock.is_id(person_id) else None
+
+
+def key_of_person(person_id: str) -> str:
+    return _PERSON + person_id
+
+
+def get_people(tenant_id: str, person_ids: Collection[str]) -> list[Person]:
+    """Up to 100 people by id, read consistently."""
+    keys = [(tenant_id, _PERSON + each) for each in person_ids]
+    return list(Person.batch_get(keys, consistent_read=True)) if keys else []
+
+
+def people_after(
+    tenant_id: str, after: str | None, only: Condition, size: int
+) -> tuple[list[Person], str | None]:
+    """People by id beyond `after`, read consistently: (people, id to go on after or None).
+
+    `size` is how many are looked at; `only` may leave fewer.
+    """
+    within = Person.sk.between(f"{_PERSON}{after or ''}{'!' if after else ''}", f"{_PERSON}~")
+    options = {"filter_condition": only, "page_size": size, "consistent_read": True}
+    found, key = store.page(Person, tenant_id, within, **options)
+    return found, key["sk"]["S"].removeprefix(_PERSON) if key else None
 
 
 def email_guard(tenant_id: str, email_key: str, person_id: str = "") -> EmailGuard:

@@ -15,6 +15,7 @@ import time_machine
 _lock = threading.Lock()
 _journey: tuple[time_machine.travel, time_machine.Traveller] | None = None
 _listeners: list[Callable[[], None]] = []
+_skipped = 0.0  # seconds that were moved ahead, ever
 
 
 def start() -> None:
@@ -35,10 +36,11 @@ def stop() -> None:
 
 def advance(seconds: float) -> None:
     """Move ahead, then tell the listeners. ValueError for a step back."""
-    global _journey  # noqa: PLW0603  # there is one in a process
+    global _journey, _skipped  # noqa: PLW0603  # there is one in a process
     if not seconds >= 0:
         raise ValueError(f"The clock cannot go back: advance({seconds})")
     with _lock:
+        _skipped += seconds
         if _journey is None:
             travel = time_machine.travel(time.time() + seconds, tick=True)
             _journey = (travel, travel.start())
@@ -50,6 +52,11 @@ def advance(seconds: float) -> None:
 def now() -> datetime:
     """The moved time, in UTC."""
     return datetime.now(UTC)
+
+
+def monotonic() -> float:
+    """Seconds that went by or were skipped, since some moment; never back, not even by `stop`."""
+    return time.monotonic() + _skipped
 
 
 def on_jump(callback: Callable[[], None]) -> None:

@@ -23,7 +23,10 @@ from infra.local.mail_events import MailEvents
 from infra.local.mapping import Mapping, mappings_of
 from infra.local.poller import Poller, drain
 from infra.local.schedules import Schedules
+from infra.local.sockets import Sockets
 from infra.local.state import State, state_of
+from infra.local.states import Executions, functions_of
+from infra.local.template import Stack
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 TENANTS = {"t1": "Alder Books", "t2": "Birch Training"}
@@ -64,6 +67,8 @@ class LocalCloud:
     endpoint_url: str = ""  #: for the aws command line; empty without it
     mappings: Sequence[Mapping]
     schedules: Schedules
+    executions: Executions
+    sockets: Sockets
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
@@ -82,14 +87,19 @@ class LocalCloud:
         server = Server(HOST, self.options.port)
         self._to_stop.callback(server.server_close)
         self.url = f"http://{HOST}:{server.port}"
+        self.sockets = Sockets(HOST)
+        self._to_stop.callback(self.sockets.stop)
         environment.shut_out_aws()
         emulator.start()
         self._to_stop.callback(clock.stop)
         self._to_stop.callback(emulator.stop)
-        queue_url_base = self._build_resources()
-        environment.describe(self.url, **self._settings(queue_url_base))
+        stack = self._build_resources()
+        environment.describe(self.url, **self._settings(stack))
         self.app = importlib.import_module("app").app
         authorizers.remember_answers(self.app)
+        self.sockets.start(self.app)
+        # Before the emulator, since the app hears of each connection's end. Again is harmless.
+        self._to_stop.callback(self.sockets.stop)
         if self.options.log_lines:
             log.install()
         self._make_tenants()
@@ -98,8 +108,8 @@ class LocalCloud:
         self._work()
         self._serve(server)
 
-    def _build_resources(self) -> str:
-        """Everything the template names; the address that all queues' addresses begin with."""
+    def _build_resources(self) -> Stack:
+        """Everything the template names."""
         import botocore.session
 
         session = botocore.session.Session()
@@ -116,10 +126,14 @@ class LocalCloud:
         sns._endpoint.without_faults = True
         self.mail_events = MailEvents(sns, stack.resources["MailEventsTopic"])
         self._to_stop.callback(self.mail_events.stop)
-        return stack.outputs["NotifyQueueUrl"].rpartition("/")[0]
+        return stack
 
-    def _settings(self, queue_url_base: str) -> dict[str, str]:
-        settings = {"QUEUE_URL_BASE": queue_url_base}
+    def _settings(self, stack: Stack) -> dict[str, str]:
+        settings = {
+            "QUEUE_URL_BASE": stack.outputs["NotifyQueueUrl"].rpartition("/")[0],
+            "PROVISION_MACHINE_ARN": stack.outputs["ProvisionProjectArn"],
+            "SOCKET_URL": self.sockets.url,
+        }
         if self.options.lease_seconds is not None:
             settings["LEASE_SECONDS"] = str(self.options.lease_seconds)
         return settings
@@ -140,6 +154,9 @@ class LocalCloud:
         )
         every = {"sweep": self.options.sweep_seconds}
         self.schedules = Schedules(self.app, clock.now(), every_seconds=every)
+        self.executions = Executions(functions_of(self.app))
+        self.executions.start()
+        self._to_stop.callback(self.executions.stop)
 
     def _work(self) -> None:
         if self.options.aws_endpoint:
@@ -158,7 +175,7 @@ class LocalCloud:
             self._to_stop.callback(poller.stop, sqs.wake_all)
 
     def _serve(self, server: Server) -> None:
-        control = Control(self.issuer, self.state, self.advance)
+        control = Control(self.issuer, self.state, self.advance, self.sockets.answer)
         serve = threading.Thread(target=server.serve, args=[self.app, control], daemon=True)
         serve.start()
         self._to_stop.callback(server.requests.wait_until_none, LAST_REQUESTS_SECONDS)
@@ -167,13 +184,20 @@ class LocalCloud:
     def state(self) -> State:
         """What waits, is in flight and is dead, and whether there is nothing left to do now."""
         apart, events = self.options.worked_apart, len(self.mail_events)
-        return state_of(self.mappings, self.schedules, apart=apart, left=events)
+        return state_of(self.mappings, self.schedules, self.executions, apart=apart, left=events)
 
     def run_until_idle(self) -> int:
         """Works the queues in this thread until nothing is visible; returns the deliveries.
 
-        Mail events are published on the spot, and taken in too.
+        Mail events are published on the spot, and taken in too. Executions are waited for; where
+        one only waits for a moment, such as that of its next try, the clock is moved to it.
         """
+        total = self._drain()
+        while self.executions.go_on():
+            total += self._drain()
+        return total
+
+    def _drain(self) -> int:
         total = drain(self.mappings, self._sqs)
         while self.mail_events.publish_all():
             total += drain(self.mappings, self._sqs)
@@ -185,6 +209,8 @@ class LocalCloud:
 
     def reset(self) -> None:
         """Empty again, with its tenants; for tests."""
+        self.sockets.close_all()
+        self.executions.clear()
         emulator.reset_data()
         self.mail_events.clear()
         authorizers.forget()
@@ -197,9 +223,13 @@ class LocalCloud:
 
 
 def _forget_providers() -> None:
+    from chalicelib.kernel import vault
     from chalicelib.kernel.notify import breaker
+    from chalicelib.projects import regions
 
     breaker.forget()
+    regions.forget()
+    vault.forget()
 
 
 def refuse_unknown_sources(app: Chalice) -> None:

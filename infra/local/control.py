@@ -6,7 +6,9 @@
     GET    /_local/         the same as a page for people
     POST   /_local/clock    {advance_seconds}   moves time; each schedule that fell due runs once
     POST   /_local/faults   {service, operation, kind, times, seconds?}   DELETE ends all
-    GET    /_local/state    {idle, queues: {name: {waiting, in_flight, dead}}}
+    GET    /_local/state    {idle, queues: {name: {waiting, in_flight, dead}},
+                            executions: {running, succeeded, failed}}
+    POST   /_local/sockets/@connections/<id>   what the app sends to a WebSocket
     GET    /_local/jwks.json   the issuer's keys, which the API really reads
 
 A body that makes no sense is answered 422, whatever is wrong with it.
@@ -26,6 +28,7 @@ from infra.local.issuer import LIFETIME_SECONDS, Issuer
 from infra.local.state import State
 
 _PAGE = Path(__file__).with_name("pages") / "outbox.html"
+_CONNECTIONS = "/_local/sockets/@connections/"
 _ROLES = ("admin", "manager", "staff", "customer")
 _FAULT_WORDS = {"service", "operation", "kind"}
 _LONGEST_JUMP_SECONDS = 10 * 366 * 86_400  # a date beyond the year 9999 is none
@@ -42,9 +45,14 @@ class Control:
     """Answers the `/_local` routes of one local cloud."""
 
     def __init__(
-        self, issuer: Issuer, state: Callable[[], State], advance: Callable[[float], int]
+        self,
+        issuer: Issuer,
+        state: Callable[[], State],
+        advance: Callable[[float], int],
+        sockets: Callable[[str, str, bytes], Answer] | None = None,
     ) -> None:
         self._issuer = issuer
+        self._sockets = sockets
         self._state = state
         self._advance = advance
         self._routes: dict[str, dict[str, Route]] = {
@@ -67,6 +75,8 @@ class Control:
         return status, {**headers, "Cache-Control": "no-store"}, content
 
     def _answer(self, method: str, parts: Any, body: bytes) -> Answer:
+        if self._sockets and parts.path.startswith(_CONNECTIONS):
+            return self._sockets(method, parts.path, body)
         routes = self._routes.get(parts.path.removeprefix("/_local").rstrip("/"))
         if routes is None:
             return gateway.problem(404, "There is nothing here; /_local/ says what there is")

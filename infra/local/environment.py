@@ -45,6 +45,7 @@ def describe(url: str, **settings: str) -> None:
         "AUDIENCE": AUDIENCE,
         "JWKS_URL": f"{url}/_local/jwks.json",
         "QUEUE_URL_BASE": "",
+        "SOCKET_ENDPOINT": f"{url}/_local/sockets",
         "CONFIGURATION_SET": f"backburner-{STAGE}-mail",
         "POWERTOOLS_METRICS_DISABLED": "true",
         "POWERTOOLS_METRICS_NAMESPACE": "Backburner",
@@ -52,6 +53,7 @@ def describe(url: str, **settings: str) -> None:
     os.environ.update({**own, **settings})
     os.environ.setdefault("SIGNING_KEYS", "local-signing-key")
     os.environ.setdefault("SMS_ENABLED", "true")
+    os.environ.setdefault("SIMULATED_REGIONS", "local-1,local-2")
     # One machine sends to nobody: the rates that protect an account would only slow it down.
     for name in LIMITS:
         os.environ.setdefault(name, "0")

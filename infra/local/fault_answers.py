@@ -32,6 +32,9 @@ _THROTTLING = {
     "ses": Error("Throttling", 400, "Maximum sending rate exceeded."),
     "sns": Error("Throttling", 400, "Rate exceeded"),
     "stepfunctions": Error("ThrottlingException", 400, "Rate exceeded"),
+    "kms": Error(
+        "ThrottlingException", 400, "You have exceeded the rate at which you may call KMS"
+    ),
 }
 
 

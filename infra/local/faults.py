@@ -18,7 +18,7 @@ from botocore.exceptions import ReadTimeoutError  # type: ignore[import-untyped,
 
 from infra.local import fault_answers
 
-Service = Literal["dynamodb", "sqs", "ses", "sns", "states"]
+Service = Literal["dynamodb", "sqs", "ses", "sns", "states", "kms"]
 Kind = Literal["refuse", "throttle", "lose_answer", "delay"]
 
 _BOTO_NAMES: dict[Service, tuple[str, ...]] = {
@@ -27,6 +27,7 @@ _BOTO_NAMES: dict[Service, tuple[str, ...]] = {
     "ses": ("sesv2", "ses"),
     "sns": ("sns",),
     "states": ("stepfunctions",),
+    "kms": ("kms",),
 }
 _OUR_NAMES = {boto: ours for ours, names in _BOTO_NAMES.items() for boto in names}
 

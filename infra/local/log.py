@@ -26,6 +26,8 @@ class Readable(logging.Formatter):
             mark, line = _request(extra)
         elif kind == "job" and "outcome" in extra:
             mark, line = _job(extra)
+        elif kind == "execution" and "outcome" in extra:
+            mark, line = _execution(extra)
         else:
             mark = {"WARNING": _YELLOW, "ERROR": _RED}.get(record.levelname, "")
             line = "  ".join([kind, *(f"{name}={value}" for name, value in extra.items())])
@@ -55,6 +57,12 @@ def _job(extra: dict[str, Any]) -> tuple[str, str]:
     )
     line = f"job {name}  {extra['outcome']}  attempt {extra.get('attempt')}  {extra.get('ms')} ms"
     return mark, line
+
+
+def _execution(extra: dict[str, Any]) -> tuple[str, str]:
+    mark = _GREEN if extra["outcome"] == "succeeded" else _RED
+    name = f"{extra.get('machine')} {extra.get('execution')}"
+    return mark, f"execution {name}  {extra['outcome']}  {extra.get('ms')} ms"
 
 
 def _count(number: int, thing: str) -> str:

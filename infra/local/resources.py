@@ -5,8 +5,10 @@ error) and answers with what `!Ref` and `!GetAtt` shall give.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 Value: TypeAlias = Any  # whatever a template can hold
@@ -26,8 +28,9 @@ class Made:
 class Properties:
     """The resolved properties of one resource; remembers which of them a builder took."""
 
-    def __init__(self, values: dict[str, Value]) -> None:
+    def __init__(self, values: dict[str, Value], folder: Path = Path()) -> None:
         self._left = dict(values)
+        self._folder = folder  #: the template's
 
     def need(self, name: str) -> Value:
         if name not in self._left:
@@ -36,6 +39,14 @@ class Properties:
 
     def take(self, name: str) -> Value:
         return self._left.pop(name, None)
+
+    def text_of(self, name: str) -> str:
+        """The text of the file that the property names, beside the template."""
+        path = self._folder / str(self.need(name))
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise TemplateError(f"{name}: cannot read {path.name}") from error
 
     def some(self, *names: str) -> dict[str, Value]:
         """Those of the names that the template gives, for a call which names them alike."""
@@ -179,3 +190,74 @@ def email_identity(client: Client, properties: Properties) -> Made:
     settings = properties.take("ConfigurationSetAttributes") or {}
     client("sesv2").create_email_identity(EmailIdentity=name, **settings)
     return Made(name)
+
+
+@builds("AWS::KMS::Key")
+def key(client: Client, properties: Properties) -> Made:
+    kms = client("kms")
+    rotates = properties.take("EnableKeyRotation")
+    properties.take("PendingWindowInDays")  # of a deletion, which nothing here asks for
+    metadata = kms.create_key(
+        Policy=_text(properties.need("KeyPolicy")), **properties.some("Description")
+    )["KeyMetadata"]
+    if rotates:
+        kms.enable_key_rotation(KeyId=metadata["KeyId"])
+    return Made(metadata["KeyId"], {"Arn": metadata["Arn"], "KeyId": metadata["KeyId"]})
+
+
+@builds("AWS::KMS::Alias")
+def key_alias(client: Client, properties: Properties) -> Made:
+    name = properties.need("AliasName")
+    client("kms").create_alias(AliasName=name, TargetKeyId=properties.need("TargetKeyId"))
+    return Made(name)
+
+
+@builds("AWS::IAM::Role")
+def role(client: Client, properties: Properties) -> Made:
+    iam = client("iam")
+    name = properties.need("RoleName")
+    trusted = _text(properties.need("AssumeRolePolicyDocument"))
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]
+    for policy in properties.take("Policies") or []:
+        document = _text(policy["PolicyDocument"])
+        iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
+    return Made(name, {"Arn": made["Arn"], "RoleId": made["RoleId"]})
+
+
+@builds("AWS::Logs::LogGroup")
+def log_group(client: Client, properties: Properties) -> Made:
+    logs = client("logs")
+    name = properties.need("LogGroupName")
+    days = properties.take("RetentionInDays")
+    logs.create_log_group(logGroupName=name)
+    if days:
+        logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
+    (made,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][:1]
+    return Made(name, {"Arn": made["arn"]})
+
+
+@builds("AWS::StepFunctions::StateMachine")
+def state_machine(client: Client, properties: Properties) -> Made:
+    """Step Functions reads the definition, so a mistake in it is told here."""
+    definition = properties.text_of("DefinitionS3Location")
+    for name, value in (properties.take("DefinitionSubstitutions") or {}).items():
+        definition = definition.replace("${" + name + "}", str(value))
+    if left := re.findall(r"\$\{[^}]*\}", definition):
+        raise TemplateError(f"the definition has {left[0]}, which no DefinitionSubstitution names")
+    name = properties.need("StateMachineName")
+    logging = properties.take("LoggingConfiguration") or {}
+    arn = client("stepfunctions").create_state_machine(
+        name=name,
+        definition=definition,
+        type=properties.need("StateMachineType"),
+        roleArn=properties.need("RoleArn"),
+        loggingConfiguration=_decapitalized(logging),
+    )["stateMachineArn"]
+    return Made(arn, {"Arn": arn, "Name": name})
+
+
+def _decapitalized(value: Value) -> Value:
+    """As the API of Step Functions names what CloudFormation begins with a capital."""
+    if isinstance(value, dict):
+        return {key[0].lower() + key[1:]: _decapitalized(inner) for key, inner in value.items()}
+    return [_decapitalized(inner) for inner in value] if isinstance(value, list) else value

@@ -57,7 +57,7 @@ def load(
     text = Path(path).read_text(encoding="utf-8")
     template = yaml.load(text, Loader=_Yaml)  # noqa: S506  # a SafeLoader with more tags
     _refuse_others(template, SECTIONS, "section")
-    stack = _Building(template, dict(parameters or {}), session, endpoint_url)
+    stack = _Building(template, dict(parameters or {}), session, endpoint_url, Path(path).parent)
     return Stack(resources=stack.resources(), outputs=stack.outputs())
 
 
@@ -95,8 +95,10 @@ class _Building:
         parameters: dict[str, str],
         session: Session,
         endpoint_url: str | None,
+        folder: Path,
     ) -> None:
         self._template = template
+        self._folder = folder
         self._session = session
         self._endpoint_url = endpoint_url
         self._clients: dict[str, Value] = {}
@@ -173,7 +175,7 @@ class _Building:
         try:
             for needed in _listed(entry.get("DependsOn", [])):
                 self._existing(needed)
-            properties = Properties(self.resolve(entry.get("Properties", {})))
+            properties = Properties(self.resolve(entry.get("Properties", {})), self._folder)
         finally:
             self._under_way.pop()
         made = BUILDERS[entry["Type"]](self._client, properties)

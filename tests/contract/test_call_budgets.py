@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from chalicelib.kernel import vault
 from chalicelib.kernel.notify import limits
 from chalicelib.kernel.routes import Route
 from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Caller, Client, aws_calls
+from tests.functional.projects.rows import participate, project
 
 SIZES = (10, 100, 1_000)  #: users of the tenant, and jobs, notifications and tenants as many
 _numbers = count()
@@ -42,6 +44,7 @@ class Requests:
         self._cloud = cloud
         self.batch_id = ""  #: of the last import
         self.users = 0
+        self.crowded = ""  #: a project with as many participants
         self.client = Client(cloud.url, cloud.issuer.token)
         self.admin = self.client.as_("admin", None).naming("t1")
         self.described = self.client.send("GET", "/openapi.json").json()
@@ -50,6 +53,8 @@ class Requests:
         record, body = self._record(route), self._body(route)
         send = partial(self.admin.send, route.method, route.path.format(**record), params=query)
         self.admin.get("/admin/v1/users?per_page=1")  # token and tenant are known from here on
+        known_figures("simulated")
+        vault.seal(vault.PLATFORM, "known", "")  # and the key that passwords of regions are under
         faults.clear()
         answer = send(**body)
         assert answer.status_code < 400, f"{named(route)}: give it what it needs: {answer.text}"
@@ -68,11 +73,16 @@ class Requests:
             "notification_id": lambda: self._first("/admin/v1/notifications"),
             "batch_id": lambda: self.batch_id,
             "tenant_id": lambda: "t1",
+            "project_id": lambda: self._project(route),
+            "provider": lambda: "openstack",
+            "name": region,
         }
         names = re.findall(r"{(\w+)}", route.path)
         for name in names:
             assert name in makers, f"{named(route)}: say here how to make a {name}"
         found = {name: makers[name]() for name in names}
+        if {"project_id", "user_id"} <= set(found):
+            participate("t1", found["project_id"], found["user_id"])
         if route.path.endswith("resend-invitation"):
             self._cloud.advance(61)
         return found
@@ -83,6 +93,13 @@ class Requests:
     def _fresh_user(self) -> str:
         answer = self.admin.create_user(email=f"fresh{next(_numbers)}@example.com")
         return str(answer.json()["data"]["user"]["id"])
+
+    def _project(self, route: Route) -> str:
+        """One in a status that the route takes; with many participants where they are listed."""
+        wanted = {"retry_project": "failed", "resume_project": "suspended"}
+        if route.name == "list_project_users":
+            return self.crowded
+        return project("t1", wanted.get(route.name, "active"))
 
     def _body(self, route: Route) -> dict[str, Any]:
         described = self.described["paths"][route.path][route.method.lower()]
@@ -102,8 +119,17 @@ class Requests:
 
     def _fresh(self, example: dict[str, Any]) -> dict[str, Any]:
         """The example with what may exist only once made new."""
+        if "address" in example and "provider" in example:
+            return {**example, "name": f"fresh-{next(_numbers)}"}
         if "email" in example:
             return {**example, "email": f"fresh{next(_numbers)}@example.com"}
+        if "user_ids" in example and "name" in example:
+            users = [self._fresh_user() for _ in range(3)]
+            return {**example, "name": f"Fresh {next(_numbers)}", "user_ids": users}
+        if "user_ids" in example:
+            return {"user_ids": [self._fresh_user()]}
+        if "description" in example:
+            return {"name": f"Fresh {next(_numbers)}"}
         if "token" in example:
             return {**example, "token": self._token()}
         if "defaults" in example and "id" in example:
@@ -116,6 +142,25 @@ class Requests:
         person = models.get_person("t1", self._fresh_user())
         assert person is not None
         return invitations.token_of(person)
+
+
+def known_figures(provider: str) -> None:
+    """Read as configuration once a minute, like the tenant."""
+    from chalicelib.projects import figures
+
+    figures.find(provider)
+
+
+def region() -> str:
+    """A region of OpenStack, past the API; its name."""
+    from chalicelib.kernel.transactions import Transaction
+    from chalicelib.projects import regions
+
+    name = f"grown-{next(_numbers)}"
+    values = {"account": "A", "username": "u", "password": "p"}
+    with Transaction() as tx:
+        regions.create(tx, "openstack", name, {"address": "https://8.8.8.8", **values})
+    return name
 
 
 def grow(requests: Requests, size: int) -> None:
@@ -135,6 +180,11 @@ def grow(requests: Requests, size: int) -> None:
     requests.work_until_imported()
     for number in new:
         limits.suppress("t1", "email", f"gone{number}@example.com", "bounced")
+    requests.crowded = requests.crowded or project("t1", "active")
+    for number in new:
+        region()
+        project("t1", "active")
+        participate("t1", requests.crowded, f"grown-{number}")
     with tenancy.TenantRecord.batch_write() as writing:
         for number in new:
             writing.save(tenancy.record(f"grown-{number}", "Grown"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chalice.app import ScheduledEventConfig, SQSEventConfig
+from chalice.app import LambdaFunction, ScheduledEventConfig, SQSEventConfig
 
 from chalicelib.kernel.jobs import registry
 from chalicelib.kernel.jobs.outbox import Transaction
@@ -36,7 +36,19 @@ VALUES: dict[str, dict[str, Any]] = {
         "tenant_name": "Alder Books & Sons",
         "link": f"https://backburner.example/api/invitations/accept?token={'x' * 90}",
         "days": 7,
-    }
+    },
+    "projects.active": {
+        "name": "Alder <b>Website</b> {{7*7}}",
+        "tenant_name": "Alder Books & Sons",
+        "link": f"https://backburner.example/api/projects/{'x' * 26}",
+        "users": 50,
+    },
+    "projects.failed": {
+        "name": "Alder <b>Website</b> {{7*7}}",
+        "tenant_name": "Alder Books & Sons",
+        "link": f"https://backburner.example/api/projects/{'x' * 26}",
+        "reason": "sync_users: 3 of 50 users not synced; one: <b>it</b>",
+    },
 }
 
 
@@ -123,7 +135,9 @@ def functions() -> dict[str, type]:
     import app
 
     kinds = (SQSEventConfig, ScheduledEventConfig)
-    return {each.name: type(each) for each in app.app.event_sources if isinstance(each, kinds)}
+    found = {each.name: type(each) for each in app.app.event_sources if isinstance(each, kinds)}
+    found |= {each.name: type(each) for each in app.app.websocket_handlers.values()}
+    return found | {each.name: LambdaFunction for each in app.app.pure_lambda_functions}
 
 
 def samples() -> list[Path]:
@@ -167,6 +181,13 @@ def test_a_sample_event_has_the_shape_that_lambda_gives(path: Path) -> None:
             "resources",
             "detail",
         }
+        return
+    if functions()[path.parent.name] is LambdaFunction:
+        assert {"step", "tenant", "project", "run", "kind", "retry"} <= set(event)
+        assert event["step"] == path.stem.replace("-", "_")
+        return
+    if path.parent.name.startswith("socket_"):
+        assert {"connectionId", "routeKey", "apiId", "stage"} <= set(event["requestContext"])
         return
     assert set(event) - {"job"} == {"Records"}  # job: what the test makes for it
     for record in event["Records"]:

@@ -31,6 +31,7 @@ def test_it_describes_every_mounted_route_and_nothing_else(described: Json) -> N
     assert {route.path for route in http.mounted if not route.described} == {
         "/openapi.json",
         "/docs",
+        "/projects/{project_id}",
     }
 
 

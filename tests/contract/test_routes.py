@@ -12,11 +12,12 @@ PUBLIC = {
     ("GET", "/docs"),
     ("GET", "/invitations/accept"),
     ("GET", "/openapi.json"),
+    ("GET", "/projects/{project_id}"),  # a shell without data
     ("POST", "/invitations/accept"),
     ("POST", "/v1/invitations/accept"),
 }
 #: Routes of the platform itself: they take no tenant from the token or X-Tenant-Id.
-OF_THE_PLATFORM = "/admin/v1/tenants"
+OF_THE_PLATFORM = ("/admin/v1/tenants", "/admin/v1/regions")
 
 
 def routes() -> list[Route]:

@@ -91,7 +91,7 @@ def own_cloud() -> Iterator[Cloud]:
 
 def test_a_jump_fires_each_schedule_once(own_cloud: Cloud) -> None:
     answer = own_cloud.control("POST", "/clock", {"advance_seconds": 86_400})
-    assert answer["schedules_fired"] == 1
+    assert answer["schedules_fired"] == 2  # the sweep, and the look after projects
     assert own_cloud.control("POST", "/clock", {"advance_seconds": 0})["schedules_fired"] == 0
     assert own_cloud.control("POST", "/clock", {"advance_seconds": 0.5})["schedules_fired"] == 0
 
@@ -123,9 +123,10 @@ def test_faults_leave_alone_the_polls_that_stand_for_lambdas_own(own_cloud: Clou
 def test_the_state_says_what_waits_is_in_flight_and_is_dead(shared_cloud: Cloud) -> None:
     shared_cloud.until_idle()
     state = shared_cloud.control("GET", "/state")
-    assert state["queues"].keys() == {"notify", "work", "bulk"}
+    assert state["queues"].keys() == {"notify", "work", "bulk", "feedback"}
     empty = {"waiting": 0, "in_flight": 0, "delayed": 0, "dead": 0}
     assert state["queues"]["notify"] == empty
+    assert state["executions"].keys() == {"running", "succeeded", "failed"}
 
 
 # What makes no sense -----------------------------------------------------------------------------

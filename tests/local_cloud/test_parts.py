@@ -18,6 +18,7 @@ from infra.local.cloud import UnknownSourceError, refuse_unknown_sources
 from infra.local.mapping import mappings_of
 from infra.local.schedules import Schedules
 from infra.local.state import state_of
+from infra.local.states import Executions
 from tests.local_cloud.world import World
 
 PATIENCE = 20  # seconds after which a test has failed, never waited for otherwise
@@ -64,7 +65,7 @@ def test_a_function_times_out_with_the_visibility_of_a_queue_that_hides_for_less
 
 def idle(world: World, *, apart: bool = False) -> bool:
     schedules = Schedules(Chalice("shop"), clock.now())
-    return state_of([world.mapping()], schedules, apart=apart)["idle"]
+    return state_of([world.mapping()], schedules, Executions({}), apart=apart)["idle"]
 
 
 def test_it_is_idle_when_nothing_waits(world: World) -> None:
@@ -89,7 +90,9 @@ def test_it_is_not_idle_while_an_invocation_is_under_way(world: World) -> None:
     seen: list[bool] = []
     schedules = Schedules(Chalice("shop"), clock.now())
     mapping = world.mapping()
-    world.answer = lambda event: seen.append(state_of([mapping], schedules, apart=False)["idle"])
+    world.answer = lambda event: seen.append(
+        state_of([mapping], schedules, Executions({}), apart=False)["idle"]
+    )
     world.send("a")
     mapping.poll_once(world.sqs)
     assert seen == [False]

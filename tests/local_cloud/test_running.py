@@ -1,5 +1,6 @@
 """`make run`, as a newcomer meets it."""
 
+import json
 import re
 import shutil
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.local_cloud.conftest import Run
 from tests.local_cloud.programs import PATIENCE, Cloud, cloud_of
@@ -44,6 +46,25 @@ def test_two_run_side_by_side_and_know_nothing_of_each_other(
     assert other.recipients() == {"both@example.com"}
     other.program.end()
     assert shared_cloud.create_user("later@example.com").status_code == 201
+
+
+def test_a_project_comes_to_its_ends_and_its_progress_is_pushed(shared_cloud: Cloud) -> None:
+    body = {"name": "Alder", "provider": "simulated", "region": "local-1"}
+    created = shared_cloud.send("POST", "/admin/v1/projects", body)
+    assert created.status_code == 201
+    project = created.json()["data"]["id"]
+    shared_cloud.until_idle()
+    status = shared_cloud.send("GET", f"/admin/v1/projects/{project}/status").json()["data"]
+    assert (status["status"], status["progress"]["percent"]) == ("active", 100)
+    assert shared_cloud.control("GET", "/state")["executions"]["running"] == 0
+
+    ticket = shared_cloud.send("POST", "/admin/v1/socket-tickets").json()["data"]
+    with connect(ticket["url"]) as line:
+        line.send(json.dumps({"subscribe": f"project#{project}"}))
+        assert json.loads(line.recv(PATIENCE)) == {"subscribed": f"project#{project}"}
+        assert shared_cloud.send("DELETE", f"/admin/v1/projects/{project}").status_code == 202
+        while json.loads(line.recv(PATIENCE))["data"]["status"] != "deleted":
+            pass  # on its way; the last push says so, or `recv` loses patience
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

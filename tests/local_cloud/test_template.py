@@ -60,7 +60,11 @@ def queue(name: str, more: str = "") -> str:
 
 def test_the_tables_have_their_indexes_expiry_and_recovery(shipped: Shipped) -> None:
     dynamodb = shipped.session.create_client("dynamodb")
-    for table, indexes in (("kernel", {"due", "recipient"}), ("people", {"name", "email"})):
+    for table, indexes in (
+        ("kernel", {"due", "recipient"}),
+        ("people", {"name", "email"}),
+        ("projects", {"member", "watch"}),
+    ):
         name = shipped.outputs[f"{table.title()}TableName"]
         assert name == f"backburner-local-{table}"
         described = dynamodb.describe_table(TableName=name)["Table"]
@@ -70,6 +74,45 @@ def test_the_tables_have_their_indexes_expiry_and_recovery(shipped: Shipped) -> 
         backups = dynamodb.describe_continuous_backups(TableName=name)
         recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
         assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+def test_credentials_have_a_key_of_the_stages_own_that_rotates(shipped: Shipped) -> None:
+    kms = shipped.session.create_client("kms")
+    key = kms.describe_key(KeyId="alias/backburner-local-data")["KeyMetadata"]
+    assert key["Arn"] == shipped.outputs["DataKeyArn"]
+    assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
+
+
+def test_the_machine_may_call_its_function_and_logs_no_data(shipped: Shipped) -> None:
+    states, iam = (shipped.session.create_client(each) for each in ("stepfunctions", "iam"))
+    machine = states.describe_state_machine(stateMachineArn=shipped.outputs["ProvisionProjectArn"])
+    assert (machine["name"], machine["type"]) == ("backburner-local-provision-project", "STANDARD")
+    function = json.loads(machine["definition"])["States"]["finish"]["Resource"]
+    assert function.endswith(":function:backburner-local-provision")
+    logged = machine["loggingConfiguration"]
+    assert (logged["level"], logged["includeExecutionData"]) == ("ERROR", False)
+
+    role = machine["roleArn"].rpartition("/")[2]
+    policy = iam.get_role_policy(RoleName=role, PolicyName="tasks-and-log")["PolicyDocument"]
+    tasks = next(each for each in policy["Statement"] if each["Sid"] == "Tasks")
+    assert (tasks["Action"], tasks["Resource"]) == ("lambda:InvokeFunction", function)
+
+
+@pytest.mark.parametrize("name", ["no.asl.json", "substituted.asl.json"])
+def test_a_definition_that_is_not_there_or_not_complete_is_refused(
+    load_text: Load, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "substituted.asl.json").write_text('{"Resource": "${Nobody}"}')
+    properties = f"""
+      StateMachineName: m
+      StateMachineType: STANDARD
+      RoleArn: arn:aws:iam::123456789012:role/m
+      DefinitionS3Location: {name}
+"""
+    head = "Resources:\n  Flow:\n    Type: AWS::StepFunctions::StateMachine\n"
+    text = f"{head}    Properties:{properties}"
+    with pytest.raises(TemplateError, match=r"Flow: .*(cannot read no.asl.json|\$\{Nobody\})"):
+        load_text(text)
 
 
 @pytest.mark.parametrize(("stage", "protected"), [("local", False), ("prod", True)])
@@ -136,7 +179,9 @@ def test_two_stages_with_two_senders_fit_into_one_account(session: Session) -> N
     first = load(TEMPLATE, session, {"SenderEmail": "a@example.com"})
     second = load(TEMPLATE, session, {"Stage": "dev", "SenderEmail": "b@example.com"})
     shared = set(first.resources.values()) & set(second.resources.values())
-    assert shared == {first.resources["QueuesOverTlsOnly"]}  # no name of its own, only a count
+    # Policies have no names of their own; here they are called by how much they hang on.
+    policies = ("QueuesOverTlsOnly", "MailEventsFromSes", "FeedbackFromTopic")
+    assert shared == {first.resources[name] for name in policies}
 
 
 def test_two_stages_with_one_sender_fit_into_one_account_when_the_second_does_not_own_it(

@@ -57,6 +57,21 @@ def test_what_a_killed_worker_had_begun_is_taken_over_by_the_next(start: Run, cl
     ends_with_a_sentence_when_the_cloud_is_gone(next_worker, cloud)
 
 
+def test_an_execution_that_a_worker_starts_is_run_by_the_local_cloud(
+    start: Run, cloud: Cloud
+) -> None:
+    body = {"name": "Alder", "provider": "simulated", "region": "local-1"}
+    assert cloud.send("POST", "/admin/v1/projects", body).status_code == 201
+    worker = start_worker(start, cloud)
+    cloud.until_idle()
+
+    cloud.program.until_printed(r"execution backburner-local-provision-project \w+-1  succeeded")
+    assert cloud.control("GET", "/state")["executions"]["succeeded"] == 1
+    (project,) = cloud.send("GET", "/admin/v1/projects").json()["data"]
+    assert project["status"] == "active"
+    assert worker.end() == 0
+
+
 def ends_with_a_sentence_when_the_cloud_is_gone(worker: Program, cloud: Cloud) -> None:
     assert cloud.program.end() == 0
     assert worker.wait() == 1

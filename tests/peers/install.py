@@ -10,16 +10,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.peers.keystone import server as keystone
+
 HERE = Path(__file__).parent
 PEERS = HERE.parents[1] / ".peers"
 SCHEMATHESIS = PEERS / "schemathesis"
 OIDC = PEERS / "oidc"
+KEYSTONE = PEERS / "keystone"
 
 
 def install() -> None:
     """Returns at once when everything is there."""
     _once(SCHEMATHESIS, [HERE / "requirements.txt"], _make_venv)
     _once(OIDC, [HERE / "oidc" / name for name in ("package.json", "package-lock.json")], _npm)
+    _once(KEYSTONE, [HERE / "keystone" / "requirements.txt"], keystone.make)
 
 
 def _once(home: Path, lists: list[Path], make: Callable[[Path, list[Path]], None]) -> None:

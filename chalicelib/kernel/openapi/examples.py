@@ -10,6 +10,7 @@ _BY_NAME: dict[str, Any] = {
     "id": "alder-books",
     "sender": "Alder Books",
     "time_zone": "Europe/Berlin",
+    "user_ids": ["01m81vfpqa4g492km3ew3kvx3r"],
     "token": "the token of the link in the message",
 }
 
@@ -25,6 +26,10 @@ def _value(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     for choice in (schema, *schema.get("anyOf", [])):
         if "$ref" in choice:
             return example_of(schemas[choice["$ref"].rpartition("/")[2]], schemas)
+    if schema.get("type") == "array" and "default" in schema:
+        return schema["default"]
+    if schema.get("examples"):
+        return schema["examples"][0]
     if name in _BY_NAME:
         return _BY_NAME[name]
     if "enum" in schema:

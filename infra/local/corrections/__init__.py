@@ -1,6 +1,7 @@
 """What moto does differently from AWS, put right at run time: one file for one difference."""
 
 import threading
+from importlib import import_module
 
 from infra.local.corrections import (
     dynamodb,
@@ -8,6 +9,7 @@ from infra.local.corrections import (
     mail,
     orders,
     queries,
+    runs,
     speed,
     sqs,
     sqs_install,
@@ -19,6 +21,8 @@ _lock = threading.Lock()
 _installed = False
 
 _ALL = (dynamodb, orders, queries, updates, values, sqs_install, mail, speed, imports)
+#: Only now: they import what `imports` makes light.
+_LATE = ("interpreter", "executions")
 
 
 def install() -> None:
@@ -28,6 +32,8 @@ def install() -> None:
         if not _installed:
             for correction in _ALL:
                 correction.install()
+            for name in _LATE:
+                import_module(f"{__name__}.{name}").install()
             _installed = True
 
 
@@ -36,8 +42,11 @@ def empty_all() -> None:
     dynamodb.empty_all()
     sqs.empty_all()
     mail.empty_all()
+    if _installed:
+        import_module(f"{__name__}.executions").empty_all()
 
 
 def wake_all() -> None:
-    """Whoever waits for a message looks again."""
+    """Whoever waits for a message or for a time looks again."""
     sqs.wake_all()
+    runs.wake_due()

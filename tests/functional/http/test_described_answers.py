@@ -18,6 +18,7 @@ MISSING = "01m81vfpqa4g492km3ew3kvx3r"
 CSV = {"Content-Type": "text/csv"}
 USERS, ONE = "/admin/v1/users", "/admin/v1/users/{user_id}"
 AGAIN = f"{ONE}/resend-invitation"
+PROJECTS = "/admin/v1/projects"
 PAGE, ACCEPT = "/invitations/accept", "/v1/invitations/accept"
 Sample = tuple[str, str, Answer]  #: method, path as described, what came back
 
@@ -51,6 +52,7 @@ def samples(cloud: LocalCloud, client: Client, manager: Caller) -> Iterator[Samp
     yield from of_users(client, manager)
     yield from of_background(cloud, manager)
     yield from of_invitations(client)
+    yield from of_projects(cloud, manager)
     yield from of_endings(client, manager)
 
 
@@ -99,6 +101,44 @@ def of_background(cloud: LocalCloud, manager: Caller) -> Iterator[Sample]:
         path = f"/admin/v1/{kind}/{{{name}}}"
         yield "GET", path, manager.get(f"/admin/v1/{kind}/{listed.json()['data'][0]['id']}")
         yield "GET", path, manager.get(f"/admin/v1/{kind}/{MISSING}")
+
+
+def of_projects(cloud: LocalCloud, manager: Caller) -> Iterator[Sample]:
+    one = f"{PROJECTS}/{{project_id}}"
+    user = manager.users()[0]["id"]
+    body = {"name": "Alder", "user_ids": [user]}
+    created = manager.post(PROJECTS, body)
+    project = f"{PROJECTS}/{created.json()['data']['id']}"
+    yield "POST", PROJECTS, created
+    yield "POST", PROJECTS, manager.post(PROJECTS, body)
+    yield "POST", PROJECTS, manager.post(PROJECTS, {"name": "", "user_ids": [MISSING]})
+    yield "POST", PROJECTS, manager.post(PROJECTS, {"name": "Birch", "user_ids": [MISSING]})
+    yield "GET", PROJECTS, manager.get(PROJECTS, params={"per_page": 1})
+    yield "GET", PROJECTS, manager.get(PROJECTS, params={"status": "unheard-of"})
+    yield "GET", f"{one}/status", manager.get(f"{project}/status")
+    yield "POST", f"{one}/suspend", manager.post(f"{project}/suspend")
+    cloud.run_until_idle()
+    yield "GET", f"{one}/status", manager.get(f"{project}/status")
+    yield "GET", f"{one}/users", manager.get(f"{project}/users")
+    yield "GET", one, manager.get(project)
+    yield "GET", one, manager.get(f"{PROJECTS}/{MISSING}")
+    yield "PATCH", one, manager.patch(project, {"name": "Cedar"})
+    yield "PATCH", one, manager.patch(project, {"name": "Fir"}, headers={"If-Match": '"v1"'})
+    yield "POST", f"{one}/suspend", manager.post(f"{project}/suspend")
+    cloud.run_until_idle()
+    yield "POST", f"{one}/resume", manager.post(f"{project}/resume")
+    cloud.run_until_idle()
+    users = {"user_ids": [user]}
+    yield "POST", f"{one}/users", manager.post(f"{project}/users", users)
+    cloud.run_until_idle()
+    yield "DELETE", f"{one}/users/{{user_id}}", manager.delete(f"{project}/users/{user}")
+    cloud.run_until_idle()
+    yield "POST", f"{one}/retry", manager.post(f"{project}/retry")
+    doomed = f"{PROJECTS}/{manager.post(PROJECTS, {'name': 'refused'}).json()['data']['id']}"
+    cloud.run_until_idle()
+    yield "GET", f"{one}/status", manager.get(f"{doomed}/status")
+    yield "POST", f"{one}/retry", manager.post(f"{doomed}/retry")
+    yield "DELETE", one, manager.delete(project)
 
 
 def of_invitations(client: Client) -> Iterator[Sample]:

@@ -28,6 +28,7 @@ CALLS: dict[str, Callable[[Caller], Answer]] = {
         data="name,email,role\nAnn,ann@example.com,staff\n",
     ),
     "tenants": lambda caller: caller.get("/admin/v1/tenants"),
+    "regions": lambda caller: caller.get("/admin/v1/regions"),
 }
 
 

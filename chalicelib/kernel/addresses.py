@@ -1,0 +1,159 @@
+"""Addresses of outside services that people type in: which of them may be called.
+
+Without this an address could lead back into our own network, or to the instance's metadata, which
+hands out credentials (https://owasp.org/www-community/attacks/Server_Side_Request_Forgery). An
+address is judged twice: as text when it is given, and by what its name resolves to each time a
+connection is made, since a name may change what it says between the two.
+
+The grammar is narrower than RFC 3986 on purpose: what two parsers could read differently is not
+an address here.
+"""
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+LONGEST = 500
+_LONGEST_NAME = 253
+_TLS_PORT, _FIRST_FREE_PORT, _LAST_PORT = 443, 1024, 65_535
+_SHAPE = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/[a-z0-9._~-]+)*)/?\Z",
+    re.IGNORECASE,
+)
+_NAME = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
+_ENDS_AS_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z")
+_INSIDE_NAMES = (
+    "localhost",
+    "localdomain",
+    "local",
+    "internal",
+    "intranet",
+    "lan",
+    "home.arpa",
+    "ip6-localhost",
+    "ip6-loopback",
+)
+#: Nobody's service, whatever a stage allows: metadata, broadcasts, tunnels to other addresses.
+_NEVER = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "169.254.0.0/16",
+            "168.63.129.16/32",
+            "100.100.100.200/32",
+            "192.0.0.0/24",
+            "192.88.99.0/24",
+            "224.0.0.0/3",
+            "::/128",
+            "::ffff:0:0/96",
+            "64:ff9b::/96",
+            "64:ff9b:1::/48",
+            "2002::/16",
+            "2001::/32",
+            "fe80::/10",
+            "fd00:ec2::/32",
+            "ff00::/8",
+        ),
+    )
+)
+_PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+Ip = IPv4Address | IPv6Address
+
+
+class Hostile(Exception):
+    """The address must not be called; the argument says why, to whoever gave it."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a service answers."""
+
+    scheme: str
+    host: str  #: lower case; an IPv6 address without its brackets
+    port: int
+    path: str  #: without a slash at its end
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+
+def parse(text: str, *, private: bool) -> Address:
+    """The address that `text` is; raises Hostile. `private` allows our own network, without TLS."""
+    found = _SHAPE.match(text)
+    if found is None or len(text) > LONGEST:
+        raise Hostile("must be an address such as https://cloud.example.com:5000/v3, and no more")
+    address = Address(
+        scheme=found["scheme"].lower(),
+        host=found["host"].lower().strip("[]"),
+        port=int(found["port"] or (_TLS_PORT if found["scheme"].lower() == "https" else 80)),
+        path=found["path"],
+    )
+    _check_path(address.path)
+    _check_port(address.port, private=private)
+    if address.scheme != "https" and not private:
+        raise Hostile("must begin with https://, since it is sent a password")
+    _check_host(address.host, bracketed=found["host"].startswith("["), private=private)
+    return address
+
+
+def _check_path(path: str) -> None:
+    if any(part in (".", "..") for part in path.split("/")):
+        raise Hostile("must not have . or .. in its path")
+
+
+def _check_port(port: int, *, private: bool) -> None:
+    if not 0 < port <= _LAST_PORT:
+        raise Hostile("must have a port from 1 to 65535")
+    if port not in (_TLS_PORT, 80) and port < _FIRST_FREE_PORT and not private:
+        raise Hostile("must have the port 443 or one above 1023")
+
+
+def _check_host(host: str, *, bracketed: bool, private: bool) -> None:
+    try:
+        literal = ipaddress.ip_address(host) if bracketed else IPv4Address(host)
+    except ValueError:
+        if bracketed:
+            raise Hostile("must have an IPv6 address in its brackets") from None
+        _check_name(host, private=private)
+    else:
+        check_ip(literal, private=private)
+
+
+def _check_name(host: str, *, private: bool) -> None:
+    if _ENDS_AS_NUMBER.match(host):
+        raise Hostile("must have a name, or an IPv4 address as four decimal numbers")
+    if not _NAME.match(host) or len(host) > _LONGEST_NAME:
+        raise Hostile("must have a host name of letters, digits, hyphens and dots")
+    if private:
+        return
+    if "." not in host or any(host == n or host.endswith(f".{n}") for n in _INSIDE_NAMES):
+        raise Hostile("must not name a host of an inner network")
+
+
+def check_ip(ip: Ip, *, private: bool) -> None:
+    """Raises Hostile unless `ip` may be called."""
+    if any(ip in each for each in _NEVER if each.version == ip.version):
+        raise Hostile("must not lead to link-local, metadata, multicast or tunnelled addresses")
+    outside = ip.is_global and (isinstance(ip, IPv4Address) or ip in _PUBLIC_V6)
+    if not outside and not private:
+        raise Hostile("must not lead into a private network")
+
+
+def resolved(host: str, port: int, *, private: bool) -> list[str]:
+    """The IP addresses that `host` has now, IPv4 first, each of which may be called.
+
+    Raises Hostile when one of them may not, and OSError when the name does not resolve.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ips = {ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found}
+    for ip in ips:
+        check_ip(ip, private=private)
+    return [str(ip) for ip in sorted(ips, key=lambda ip: (ip.version, int(ip)))]

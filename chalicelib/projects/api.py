@@ -1,0 +1,210 @@
+"""Projects over HTTP."""
+
+from typing import Any
+
+import msgspec
+
+from chalicelib.kernel import paging
+from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.kernel.routes import Calls, Reply, Request, Routes
+from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
+from chalicelib.projects import membership, runs, service
+from chalicelib.projects.service import Naming, NewProject
+from chalicelib.projects.views import (
+    NewParticipants,
+    NewProjectBody,
+    ParticipantsQuery,
+    ParticipantView,
+    ProjectChange,
+    ProjectCreated,
+    ProjectsQuery,
+    ProjectView,
+    StatusView,
+    created_view,
+    participant_view,
+    project_view,
+    status_view,
+)
+
+routes = Routes()
+
+ONE_READ = Calls(dynamodb=1)
+READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
+_CREATED = "Project created successfully. Infrastructure provisioning in progress."
+
+
+@routes.post(
+    "/admin/v1/projects",
+    allow=MANAGERS,
+    status=201,
+    answers=ProjectCreated,
+    top={"status": str, "estimated_completion": str},
+    errors=(409,),
+    calls=Calls(dynamodb=1, sqs=1),
+)
+def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Reply:
+    """Create a project. It is made at its provider after the answer; the status tells how far.
+
+    Who takes part: the given users, the tenant's managers and staff, and admins, each once.
+    """
+    tx = Naming(caller.tenant_id)
+    ids = service.each_once(body.user_ids)
+    new = NewProject(body.name, body.description, body.provider, body.region, ids)
+    project = service.create(tx, caller, new, base_url=request.base_url)
+    return Reply(
+        created_view(project, service.usual_time(project)),
+        message=_CREATED,
+        top={"status": project.status, "estimated_completion": project.estimated_at},
+        headers={"Location": f"{request.base_url}/admin/v1/projects/{project.id}"},
+        version=int(project.version),
+        commit=tx,
+    )
+
+
+@routes.get(
+    "/admin/v1/projects",
+    allow=EVERYONE,
+    answers=ProjectView,
+    listing=True,
+    calls=Calls(dynamodb=paging.MOST_CALLS),
+)
+def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
+    """List projects, newest first: a tenant's for its managers, else those one takes part in."""
+    page = membership.list_projects(caller, query, query.status)
+    return Reply([project_view(each) for each in page.items], meta=page.meta)
+
+
+@routes.get(
+    "/admin/v1/projects/{project_id}",
+    allow=EVERYONE,
+    answers=ProjectView,
+    errors=(404,),
+    calls=ONE_READ,
+)
+def get_project(caller: Caller, project_id: str) -> Reply:
+    """Read one project that one may see."""
+    project = membership.find(caller, project_id)
+    return Reply(project_view(project), version=int(project.version))
+
+
+@routes.get(
+    "/admin/v1/projects/{project_id}/status",
+    allow=EVERYONE,
+    answers=StatusView,
+    errors=(404,),
+    calls=ONE_READ,
+)
+def get_project_status(caller: Caller, project_id: str) -> Reply:
+    """Read how far a project is. One read, in which also a participant's leave is looked up."""
+    project = membership.find(caller, project_id)
+    headers = {"Retry-After": "2"} if project.is_running else {}
+    return Reply(status_view(project), headers=headers)
+
+
+@routes.patch(
+    "/admin/v1/projects/{project_id}",
+    allow=MANAGERS,
+    answers=ProjectView,
+    errors=(404, 409, 412),
+    calls=Calls(dynamodb=2),
+)
+def change_project(caller: Caller, project_id: str, body: ProjectChange, request: Request) -> Reply:
+    """Change a project's name or description."""
+    tx = Transaction(caller.tenant_id)
+    given = {name: getattr(body, name) for name in ("name", "description")}
+    new = {name: value for name, value in given.items() if value is not msgspec.UNSET}
+    project = service.change(tx, project_id, new, request.if_match)
+    return Reply(project_view(project), version=int(project.version), commit=tx)
+
+
+CHANGED: dict[str, Any] = {
+    "allow": MANAGERS,
+    "status": 202,
+    "answers": ProjectView,
+    "errors": (404, 409),
+    "calls": READ_AND_QUEUED,
+}
+
+
+@routes.post("/admin/v1/projects/{project_id}/retry", **CHANGED)
+def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
+    """Try a failed project again. Only what is missing is done."""
+    tx = Transaction(caller.tenant_id)
+    project = service.get(caller.tenant_id, project_id)
+    runs.retry(tx, project)
+    return _queued(project, tx, request, "Queued; the status tells how far it is")
+
+
+@routes.delete("/admin/v1/projects/{project_id}", **{**CHANGED, "errors": (404, 409, 412)})
+def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
+    """Undo a project at its provider, with its users' credentials. Its name is free afterwards."""
+    tx = Transaction(caller.tenant_id)
+    project = service.get(caller.tenant_id, project_id)
+    runs.deprovision(tx, project, request.if_match)
+    return _queued(project, tx, request, "Queued; the status tells how far it is")
+
+
+@routes.post("/admin/v1/projects/{project_id}/suspend", **CHANGED)
+def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
+    """Switch an active project off at its provider. It is suspended once that is done."""
+    tx = Transaction(caller.tenant_id)
+    project = service.get(caller.tenant_id, project_id)
+    runs.suspend(tx, project)
+    return _queued(project, tx, request, "Suspension queued")
+
+
+@routes.post("/admin/v1/projects/{project_id}/resume", **CHANGED)
+def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
+    """Switch a suspended project on again. It is active once that is done."""
+    tx = Transaction(caller.tenant_id)
+    project = service.get(caller.tenant_id, project_id)
+    runs.resume(tx, project)
+    return _queued(project, tx, request, "Resumption queued")
+
+
+@routes.get(
+    "/admin/v1/projects/{project_id}/users",
+    allow=EVERYONE,
+    answers=ParticipantView,
+    listing=True,
+    errors=(404,),
+    calls=Calls(dynamodb=paging.MOST_CALLS),
+)
+def list_project_users(caller: Caller, project_id: str, query: ParticipantsQuery) -> Reply:
+    """List who takes part in a project, and how far each of them is."""
+    page = membership.list_participants(caller, project_id, query, query.status)
+    return Reply([participant_view(each) for each in page.items], meta=page.meta)
+
+
+@routes.post("/admin/v1/projects/{project_id}/users", **CHANGED)
+def add_project_users(
+    caller: Caller, project_id: str, body: NewParticipants, request: Request
+) -> Reply:
+    """Let more users take part. They are added in the background."""
+    tx = Naming(caller.tenant_id)
+    ids = service.each_once(body.user_ids)
+    project = service.get(caller.tenant_id, project_id)
+    tx.require_users(ids)
+    runs.add_users(tx, project, ids)
+    return _queued(project, tx, request, "Queued; the status tells how far it is")
+
+
+@routes.delete("/admin/v1/projects/{project_id}/users/{user_id}", **CHANGED)
+def remove_project_user(caller: Caller, project_id: str, user_id: str, request: Request) -> Reply:
+    """Let a user no longer take part. They see the project no more at once; the provider follows
+    in the background.
+    """
+    tx = Transaction(caller.tenant_id)
+    project, part = membership.find_part(caller, project_id, user_id)
+    runs.remove_user(tx, project, part)
+    return _queued(project, tx, request, "Queued; the status tells how far it is")
+
+
+def _queued(project: Any, tx: Transaction, request: Request, message: str) -> Reply:
+    return Reply(
+        project_view(project),
+        message=message,
+        headers={"Location": f"{request.base_url}/admin/v1/projects/{project.id}/status"},
+        version=int(project.version),
+        commit=tx,
+    )

@@ -1,0 +1,54 @@
+"""Providers of clouds behind one small port: OpenStack, Zadara, and a simulated one.
+
+Every call of the port is idempotent by look-up: made twice, it leaves one of each.
+"""
+
+from chalicelib.projects.gateway.port import (
+    Busy,
+    CloudUser,
+    Credential,
+    Down,
+    Provider,
+    Refused,
+    Region,
+    Role,
+)
+
+__all__ = [
+    "PROVIDERS",
+    "Busy",
+    "CloudUser",
+    "Credential",
+    "Down",
+    "Provider",
+    "Refused",
+    "Region",
+    "Role",
+    "connect",
+]
+
+PROVIDERS = (
+    "openstack",
+    "simulated",
+    "zadara",
+)
+
+
+def connect(region: Region) -> Provider:
+    """A connection to the region's provider, which logs in at its first call.
+
+    Raises Refused for a provider that nobody here speaks to, or an address that is not allowed.
+    """
+    if region.provider == "openstack":
+        from chalicelib.projects.gateway.openstack import OpenStack
+
+        return OpenStack(region)
+    if region.provider == "zadara":
+        from chalicelib.projects.gateway.zadara import Zadara
+
+        return Zadara(region)
+    if region.provider == "simulated":
+        from chalicelib.projects.gateway.simulated import Simulated
+
+        return Simulated(region)
+    raise Refused(f"There is no provider {region.provider!r}")

@@ -1,0 +1,100 @@
+"""Who may see which project: its participants, the tenant's managers, admins of the platform."""
+
+from dataclasses import dataclass
+
+from chalicelib.kernel import paging, sockets
+from chalicelib.kernel.errors import NotFound
+from chalicelib.kernel.paging import Page, PageQuery
+from chalicelib.kernel.tenancy import MANAGERS, Caller
+from chalicelib.people import directory
+from chalicelib.projects import models
+from chalicelib.projects.models import Participant, Project
+from chalicelib.projects.rules import State, Status
+
+_UNKNOWN = "No project of this id"
+
+
+@dataclass(frozen=True)
+class Projects:
+    """A page of projects."""
+
+    items: list[Project]
+    meta: dict[str, object]
+
+
+def find(caller: Caller, project_id: str) -> Project:
+    """The project as this caller may see it: one read, whoever asks.
+
+    Raises NotFound for everyone else, so that nobody learns that it exists.
+    """
+    if caller.role in MANAGERS:
+        project = models.get_project(caller.tenant_id, project_id)
+    else:
+        project = _joined(caller, project_id)
+    if project is None:
+        raise NotFound(_UNKNOWN)
+    return project
+
+
+@sockets.topic("project")
+def may_follow(caller: Caller, project_id: str) -> bool:
+    """Whoever may see a project may follow how far it is. Raises NotFound for the others."""
+    find(caller, project_id)
+    return True
+
+
+def _joined(caller: Caller, project_id: str) -> Project | None:
+    person_id = directory.id_of(caller)
+    if person_id is None:
+        return None
+    project, part = models.seen_by(caller.tenant_id, project_id, person_id)
+    return project if part is not None and part.wanted == "member" else None
+
+
+def find_part(
+    caller: Caller, project_id: str, person_id: str
+) -> tuple[Project, Participant | None]:
+    """A project and somebody's part in it, for a manager. Raises NotFound for no such project."""
+    project, part = models.seen_by(caller.tenant_id, project_id, person_id)
+    if project is None:
+        raise NotFound(_UNKNOWN)
+    return project, part
+
+
+def list_projects(caller: Caller, query: PageQuery, status: Status | None) -> Projects:
+    """A page of the projects that the caller may see, newest first."""
+    if caller.role in MANAGERS:
+        listing = models.projects_of(caller.tenant_id, status)
+        page = paging.read([listing], query, caller.tenant_id, "projects")
+        return Projects(page.items, page.meta)
+    return _list_joined(caller, query, status)
+
+
+def _list_joined(caller: Caller, query: PageQuery, status: Status | None) -> Projects:
+    """With a status a page may be short: it is looked for among so many of the person's own."""
+    person_id = directory.id_of(caller)
+    if person_id is None:
+        return Projects([], {"per_page": query.per_page, "next_cursor": None})
+    listing = models.projects_joined(caller.tenant_id, person_id)
+    name = f"projects of {person_id}"  # a cursor is bound to whose list it is of
+    parts: Page[Participant] = paging.read([listing], query, caller.tenant_id, name)
+    ids = [part.project_id for part in parts.items]
+    found = models.get_projects(caller.tenant_id, ids)
+    shown = [found[each] for each in ids if each in found]
+    return Projects([each for each in shown if status in (None, each.status)], parts.meta)
+
+
+def list_participants(
+    caller: Caller, project_id: str, query: PageQuery, status: State | None
+) -> Page[Participant]:
+    """A page of a project's participants, for who may see the project.
+
+    A manager's page is one read; only an empty one is asked whether there is such a project.
+    """
+    if caller.role not in MANAGERS:
+        find(caller, project_id)
+    listing = models.page_of(caller.tenant_id, project_id, status)
+    page = paging.read([listing], query, caller.tenant_id, f"participants of {project_id}")
+    if not page.items and caller.role in MANAGERS:
+        find(caller, project_id)
+    return page

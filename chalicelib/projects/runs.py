@@ -1,0 +1,225 @@
+"""Runs of the workflow, and what people may ask of a project: each begins with one transaction.
+
+A run converges: participants say what is wanted and how far they are, and a run does what is
+missing. Retrying, adding and removing users and deprovisioning are therefore one workflow, begun
+again under the next number. What was begun under an earlier number does nothing any more.
+"""
+
+import json
+from typing import cast
+
+from botocore.exceptions import ClientError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action as Update
+
+from chalicelib.kernel import aws, clock, telemetry
+from chalicelib.kernel.errors import AppError, Conflict, NotFound, PreconditionFailed, Skip
+from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.kernel.settings import settings
+from chalicelib.projects import figures, models, progress, rules
+from chalicelib.projects.models import Participant, Project
+from chalicelib.projects.rules import Action, Estimate, Kind, Status
+
+LOOK_SECONDS = 60  #: between two looks of the reconciler at one project
+_ENTERS: dict[Kind, Status] = {
+    "provision": "provisioning",
+    "users": "provisioning",
+    "deprovision": "deprovisioning",
+}
+
+
+def enter(project: Project, kind: Kind, usual: Estimate) -> None:
+    """Sets on the project at hand what a new run begins with."""
+    now = clock.epoch_seconds()
+    project.status = _ENTERS[kind]
+    project.kind = kind
+    project.run = int(project.run) + 1
+    project.started_at = clock.iso(clock.now())
+    project.completed_at = project.error = project.step = project.attached_to = None
+    project.estimated_at = clock.iso_seconds(now + usual.p90_seconds)
+    project.steps = progress.fresh(kind)
+    project.floor = project.users_failed = project.users_removed = 0
+    project.limit_at = now + settings.provisioning_seconds
+    project.watch_shard = models.watch_shard(project.id)
+    project.watch_at = now + min(LOOK_SECONDS, settings.provisioning_seconds)
+
+
+_ENTERED = (
+    *("status", "kind", "run", "started_at", "estimated_at", "steps", "floor"),
+    *("users_failed", "users_removed", "limit_at", "watch_shard", "watch_at"),
+)
+_CLEARED = ("completed_at", "error", "step", "attached_to")
+
+
+def _entering(project: Project) -> list[Update]:
+    """What `enter` has set, as an update."""
+    return [
+        *(getattr(Project, name).set(getattr(project, name)) for name in _ENTERED),
+        *(getattr(Project, name).remove() for name in _CLEARED),
+    ]
+
+
+def enqueue_start(tx: Transaction, project: Project) -> Job:
+    return tx.enqueue("projects.start", project_id=project.id, run=int(project.run))
+
+
+def start(tenant_id: str, project_id: str, run: int) -> str:
+    """Starts the workflow of a run; a second start of it is the same execution.
+
+    Raises Skip when the run has ended before it began.
+    """
+    try:
+        project = progress.read_run(tenant_id, project_id, run)
+    except progress.Overtaken as overtaken:
+        raise Skip("run-over") from overtaken
+    name = execution_name(project)
+    content = {"tenant": tenant_id, "project": project_id, "run": run, "kind": project.kind}
+    try:
+        aws.client("stepfunctions").start_execution(
+            stateMachineArn=machine_arn(), name=name, input=json.dumps(content)
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise
+    telemetry.log.info("run started", project=project_id, run=run, kind=project.kind)
+    return name
+
+
+def execution_name(project: Project) -> str:
+    return f"{project.id}-{int(project.run)}"
+
+
+_machine: list[str] = []
+
+
+def machine_arn() -> str:
+    """The address of the state machine, from settings or asked once per instance."""
+    if settings.provision_machine_arn:
+        return settings.provision_machine_arn
+    if not _machine:
+        name = settings.resource("provision-project")
+        pages = aws.client("stepfunctions").get_paginator("list_state_machines").paginate()
+        with telemetry.configuration():
+            found = (each for page in pages for each in page["stateMachines"])
+            _machine.extend(each["stateMachineArn"] for each in found if each["name"] == name)
+    if not _machine:
+        raise LookupError("the state machine of projects is not there")
+    return _machine[0]
+
+
+def retry(tx: Transaction, project: Project) -> None:
+    """Adds another run to `tx`, of the kind that failed; it does what is missing."""
+    kind: Kind = "deprovision" if project.kind == "deprovision" else "provision"
+    _begin(tx, project, "retry", kind)
+
+
+def deprovision(tx: Transaction, project: Project, version: int | None) -> None:
+    """Adds a run to `tx` that undoes all at the provider.
+
+    The commit raises PreconditionFailed when `version` is given and not the project's.
+    """
+    _begin(tx, project, "deprovision", "deprovision", version)
+
+
+def _begin(
+    tx: Transaction, project: Project, action: Action, kind: Kind, version: int | None = None
+) -> None:
+    otherwise = _refusal(project, action)
+    unchanged = _unchanged(project) & Project.status.is_in(*rules.ALLOWED[action])
+    if version is not None and version != int(project.version):
+        unchanged &= Project.version == version
+        otherwise = PreconditionFailed("The project was changed meanwhile; read it again")
+    enter(project, kind, figures.find(project.provider))
+    project.version = int(project.version) + 1
+    actions = [*_entering(project), Project.version.set(project.version)]
+    tx.update(project, actions, unchanged, otherwise)
+    enqueue_start(tx, project)
+
+
+def _refusal(project: Project, action: Action) -> AppError:
+    """What a commit that fails means, by the project as seen before it."""
+    status = cast("Status", project.status)
+    if status not in rules.ALLOWED[action]:
+        return Conflict(rules.why_not(action, status))
+    return Conflict("Another change came between; try again")
+
+
+def suspend(tx: Transaction, project: Project) -> None:
+    """Adds to `tx` the job after which the project is suspended."""
+    _allow(tx, project, "suspend")
+    tx.enqueue("projects.suspend", project_id=project.id)
+
+
+def resume(tx: Transaction, project: Project) -> None:
+    """Adds to `tx` the job after which the project is active again."""
+    _allow(tx, project, "resume")
+    tx.enqueue("projects.resume", project_id=project.id)
+
+
+def _allow(tx: Transaction, project: Project, action: Action) -> None:
+    allowed = Project.status.is_in(*rules.ALLOWED[action])
+    key = (str(project.tenant), str(project.sk))
+    tx.check(Project, key, allowed, _refusal(project, action))
+
+
+def add_users(tx: Transaction, project: Project, person_ids: tuple[str, ...]) -> None:
+    """Adds to `tx` that these people shall take part; an active project is provisioned again."""
+    tx.create(models.request(tx.tenant_id, project.id, list(person_ids)))
+    _change_users(tx, project, [Project.users_total.add(len(person_ids))])
+
+
+def remove_user(tx: Transaction, project: Project, part: Participant | None) -> None:
+    """Adds to `tx` that this person no longer takes part. They see the project no more at once.
+
+    Raises NotFound for somebody who takes no part.
+    """
+    if part is None or part.wanted == "gone":
+        raise NotFound("No participant of this id; one just asked for can be removed once added")
+    counted: list[Update] = [Project.users_total.add(-1)]
+    if part.state == "synced":
+        counted.append(Project.users_synced.add(-1))
+    if part.state == "failed" and project.is_running:
+        counted.append(Project.users_failed.add(-1))
+    tx.update(
+        part,
+        [
+            Participant.wanted.set("gone"),
+            Participant.state.set("waiting"),
+            Participant.revision.set(int(part.revision) + 1),
+            Participant.changed_at.set(clock.iso(clock.now())),
+            Participant.member_key.remove(),
+        ],
+        Participant.revision == int(part.revision),
+        Conflict("Another change came between; try again"),
+    )
+    _change_users(tx, project, counted)
+
+
+def _change_users(tx: Transaction, project: Project, counted: list[Update]) -> None:
+    """While a run is at work it is told by `requests`; else a new one begins.
+
+    A project whose first run failed gets a whole one: what failed then is still missing.
+    """
+    action: Action = "change its users"
+    otherwise = _refusal(project, action)
+    fits = Project.status.is_in(*rules.ALLOWED[action]) & (Project.run == int(project.run))
+    fits &= Project.status == project.status
+    if project.kind == "deprovision":
+        otherwise = Conflict("The project is being undone, or half of it is; nobody can join")
+        fits &= Project.kind != "deprovision"
+    actions: list[Update] = [Project.requests.add(1), *counted]
+    if project.status == "provisioning":
+        actions.append(Project.floor.set(project.percent))
+    else:
+        kind: Kind = "users" if project.status == "active" else "provision"
+        fits &= _unchanged(project)
+        enter(project, kind, figures.find(project.provider))
+        project.version = int(project.version) + 1
+        actions += [*_entering(project), Project.version.set(project.version)]
+        enqueue_start(tx, project)
+    tx.update(project, actions, fits, otherwise)
+
+
+def _unchanged(project: Project) -> Condition:
+    return Project.version == int(project.version)

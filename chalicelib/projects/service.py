@@ -1,0 +1,175 @@
+"""What can be done with projects at once; their workflow's runs begin in `runs.py`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.kernel import clock, tenancy
+from chalicelib.kernel.errors import (
+    AppError,
+    Conflict,
+    Fault,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+)
+from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.kernel.settings import settings
+from chalicelib.kernel.tenancy import Caller
+from chalicelib.people import directory
+from chalicelib.projects import figures, gateway, models, regions, rules, runs
+from chalicelib.projects.models import Project
+from chalicelib.projects.rules import Estimate
+
+_KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
+
+
+@dataclass(frozen=True)
+class NewProject:
+    """A project to be created; what is None is the tenant's or the deployment's default."""
+
+    name: str
+    description: str
+    provider: str | None
+    region: str | None
+    user_ids: tuple[str, ...]  #: each once
+
+
+class NoSuchUser(Invalid):
+    """The request is well-formed and its values are not"""
+
+    def __init__(self, person_id: str) -> None:
+        fault = Fault("user_ids", f"{person_id} is no invited or active user")
+        super().__init__("Some users cannot take part; see errors", faults=(fault,))
+
+
+class Naming(Transaction):
+    """A transaction that names users: it fails with a fault for each that cannot take part."""
+
+    def require_users(self, person_ids: tuple[str, ...]) -> None:
+        for each in person_ids:
+            directory.require(self, self.tenant_id, each, NoSuchUser(each))
+
+    def commit(self) -> None:
+        try:
+            super().commit()
+        except NoSuchUser as refused:
+            unknown = [each for each in self.failed if isinstance(each, NoSuchUser)]
+            faults = tuple(fault for each in unknown for fault in each.faults)
+            raise Invalid(refused.detail, faults=faults) from refused
+
+
+def each_once(user_ids: list[str]) -> tuple[str, ...]:
+    """The ids without doubles; raises Invalid for more than one request may name."""
+    ids = tuple(dict.fromkeys(user_ids))
+    if len(ids) > rules.MOST_USER_IDS:
+        told = f"must be at most {rules.MOST_USER_IDS}; add the others afterwards"
+        raise Invalid(_KNOWN_ELSEWHERE, faults=(Fault("user_ids", told),))
+    return ids
+
+
+def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project:
+    """Adds a project, its name's guard, who shall take part, and the start of its workflow to `tx`.
+
+    Raises Invalid for an unknown provider or region. The commit raises Invalid for users that
+    cannot take part, Conflict when the name is taken in this tenant.
+    """
+    provider, region = _place(by.tenant_id, new)
+    project_id = clock.new_id()
+    project = models.project(
+        by.tenant_id,
+        project_id,
+        name=new.name,
+        name_key=rules.name_key(new.name),
+        identifier=rules.identifier(new.name, project_id),
+        description=new.description,
+        provider=provider,
+        region=region,
+        status="pending",
+        created_at=clock.iso(clock.now()),
+        created_by=by.subject,
+        creator_email=by.email,
+        base_url=base_url,
+        run=0,
+        requests=int(bool(new.user_ids)),
+        users_total=len(new.user_ids),
+    )
+    runs.enter(project, "provision", figures.find(provider))
+    tx.create(project)
+    tx.create(models.name_guard(by.tenant_id, project.name_key, project_id), _name_taken(new.name))
+    if new.user_ids:
+        tx.require_users(new.user_ids)
+        tx.create(models.request(by.tenant_id, project_id, list(new.user_ids)))
+    runs.enqueue_start(tx, project)
+    return project
+
+
+def usual_time(project: Project) -> Estimate:
+    """How long a run at the project's provider takes."""
+    return figures.find(project.provider)
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(f"A project with the name {name} already exists")
+
+
+def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
+    """Where a project shall be: as asked for, else as the tenant, else as the deployment says."""
+    tenant = tenancy.find(tenant_id)
+    simulated = settings.listed("simulated_regions")[:1]
+    defaults = [
+        (tenant.provider, tenant.region) if tenant else ("", ""),
+        (settings.default_provider, settings.default_region),
+        *(("simulated", region) for region in simulated),
+    ]
+    provider = new.provider or next((name for name, _ in defaults if name), "")
+    if provider not in gateway.PROVIDERS:
+        known = ", ".join(gateway.PROVIDERS)
+        told = f"must be one of {known}" if provider else f"is required: one of {known}"
+        raise Invalid(_KNOWN_ELSEWHERE, faults=(Fault("provider", told),))
+    region = new.region or next((at for name, at in defaults if name == provider and at), "")
+    if not region or not regions.is_known(provider, region):
+        told = f"is no region of {provider}" if region else f"is required: a region of {provider}"
+        raise Invalid(_KNOWN_ELSEWHERE, faults=(Fault("region", told),))
+    return provider, region
+
+
+def get(tenant_id: str, project_id: str) -> Project:
+    """The project; raises NotFound, also for another tenant's."""
+    project = models.get_project(tenant_id, project_id)
+    if project is None:
+        raise NotFound("No project of this id")
+    return project
+
+
+def change(
+    tx: Transaction, project_id: str, values: dict[str, str], version: int | None
+) -> Project:
+    """Adds a new name or description to `tx` and returns the project as it will be.
+
+    Raises NotFound. The commit raises PreconditionFailed when `version` is given and not the
+    project's, Conflict when the name is taken or another change came between.
+    """
+    project = get(tx.tenant_id, project_id)
+    unchanged = Project.version == int(project.version)
+    otherwise: AppError = Conflict("Another change came between; try again")
+    if version is not None:
+        # Left to the commit, where a request that is repeated under its key finds its answer.
+        unchanged &= Project.version == version
+        otherwise = PreconditionFailed("The project was changed meanwhile; read it again")
+    new: dict[str, Any] = {**values, "version": int(project.version) + 1}
+    if "name" in values:
+        new["name_key"] = rules.name_key(values["name"])
+        _move_name(tx, project, new["name_key"], values["name"])
+    actions = [getattr(Project, name).set(value) for name, value in new.items()]
+    tx.update(project, actions, unchanged, otherwise)
+    for name, value in new.items():
+        setattr(project, name, value)
+    return project
+
+
+def _move_name(tx: Transaction, project: Project, key: str, name: str) -> None:
+    if key == project.name_key or project.status == "deleted":
+        return
+    tenant_id = str(project.tenant)
+    tx.create(models.name_guard(tenant_id, key, project.id), _name_taken(name))
+    tx.delete(models.name_guard(tenant_id, project.name_key, project.id))
