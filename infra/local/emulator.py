@@ -7,6 +7,9 @@ from typing import Any
 
 import moto
 from botocore.endpoint import Endpoint  # type: ignore[import-untyped, unused-ignore]
+from botocore.exceptions import (  # type: ignore[import-untyped, unused-ignore]
+    EndpointConnectionError,
+)
 from moto.core.models import botocore_stubber
 
 from infra.local import clock, corrections, faults
@@ -36,15 +39,22 @@ def start() -> None:
 
 
 def _keep_inside() -> None:
-    """By itself moto reaches only sessions made after its import; this reaches all."""
+    """By itself moto reaches only sessions made after its import; this reaches all.
+
+    A call that comes when the emulator has stopped, such as a task's that outlived its cloud, fails
+    here and does not leave the machine either.
+    """
     to_network: Callable[..., Any] = Endpoint._send
     if getattr(to_network, "kept_inside", False):
         return
 
     def send(endpoint: Any, request: Any) -> Any:
-        is_aws = ".amazonaws.com" in request.url.split("/", 3)[2]
-        answer = botocore_stubber("before-send", request) if is_aws else None
-        return to_network(endpoint, request) if answer is None else answer
+        if ".amazonaws.com" not in request.url.split("/", 3)[2]:
+            return to_network(endpoint, request)
+        answer = botocore_stubber("before-send", request)
+        if answer is None:
+            raise EndpointConnectionError(endpoint_url=request.url, error="no emulator runs")
+        return answer
 
     send.kept_inside = True  # type: ignore[attr-defined]  # marks ours
     Endpoint._send = send

@@ -20,7 +20,7 @@ from infra.local.activity import Activity
 from infra.local.corrections import runs
 from infra.local.mapping import FUNCTION_TIMEOUT_SECONDS, Function, LambdaContext, OnError
 
-LAST_TASKS_SECONDS = 10  #: given to tasks under way when their executions are stopped
+LAST_TASKS_SECONDS = 5  #: given to tasks under way when their executions are stopped
 LONGEST_SKIP_SECONDS = 60  #: a wait that is longer is no work for now
 _log = logging.getLogger(__name__)
 

@@ -12,20 +12,27 @@ import pytest
 from infra.local import clock
 
 
-def test_a_session_made_before_the_emulator_stays_inside_too() -> None:
+def test_a_session_made_before_the_emulator_stays_inside_too_and_after_its_end() -> None:
     script = """
-import botocore.session
+import botocore.exceptions, botocore.session
 session = botocore.session.Session()
 session.set_credentials("x", "y")
 early = session.create_client("dynamodb", region_name="eu-central-1")
 from infra.local import emulator
 emulator.start()
 print(early.list_tables()["TableNames"])
+emulator.stop()
+try:
+    early.list_tables()
+except botocore.exceptions.EndpointConnectionError as error:
+    print(error)
 """
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )
-    assert run.stdout.strip() == "[]"
+    answer, refused = run.stdout.splitlines()
+    assert answer == "[]"
+    assert "Could not connect" in refused
 
 
 def test_the_clock_moves_every_thread_and_keeps_ticking(dynamodb: Any) -> None:

@@ -402,6 +402,8 @@ def test_what_two_invocations_do_at_once_is_counted_once_before_it_is_counted_ag
     cloud.run_until_idle()
     manager.post(path(project_id, "users"), {"user_ids": ids[:20]})
     workflow.trouble("attach_participants", "twice at once")
+    slow = Fault("dynamodb", "BatchGetItem", "delay", times=4, seconds=0.5)
+    workflow.before("attach_participants", lambda: faults.add(slow))  # both have seen the request
     workflow.before("finish", look)
     cloud.run_until_idle()
 

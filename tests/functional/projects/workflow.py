@@ -62,9 +62,10 @@ class Workflow:
             self.calls.append(event)
             kind = self._next(event["step"])
             do = self._before.pop(event["step"], None)
+        self._watch()
         if do:
             do()
-        self._watch()
+            self._watch()
         if kind == "crash before":
             raise Crash
         if kind == "twice at once":
