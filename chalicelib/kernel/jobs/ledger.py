@@ -161,8 +161,8 @@ def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
 
 def _still_runs(job: Job) -> Condition:
     """The row has neither ended nor changed hands; an ended row keeps its last token."""
-    mine: Condition = Job.claim_token == job.claim_token
-    return mine & (Job.status == "running")
+    still: Condition = (Job.claim_token == job.claim_token) & (Job.status == "running")
+    return still
 
 
 def _claiming(token: str, now: int) -> list[Action]:
@@ -265,8 +265,8 @@ def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -
     older = Job.delivery.does_not_exist()
     if before:
         older |= Job.delivery.is_in(*before)
-    actions = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
-    return _change(Job(tenant_id, PREFIX + job_id), actions, Job.sk.exists() & older)
+    told: list[Action] = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
+    return _change(Job(tenant_id, PREFIX + job_id), told, Job.sk.exists() & older)
 
 
 def note_lost_attempt(job: Job) -> None:
