@@ -140,8 +140,8 @@ def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
     """Takes the job if it is its time: a Claim; else the row as it is; None if there is no row.
 
     Safe to repeat: an answer that was lost is recognised by the token. A row left running beyond
-    its lease is taken over only from the very claim that was seen and while it still runs: of two
-    workers one gets it, and a late worker that ended it meanwhile is not undone.
+    its lease is taken over only from the claim that was seen and while it runs: of two workers one
+    gets it, and a late worker that ended it meanwhile is not undone.
     """
     token, now = clock.new_id(), clock.epoch_seconds()
     waiting = (Job.status == "queued") & (Job.not_before.does_not_exist() | (Job.not_before <= now))
@@ -265,11 +265,8 @@ def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -
     older = Job.delivery.does_not_exist()
     if before:
         older |= Job.delivery.is_in(*before)
-    actions: list[Action] = [
-        Job.delivery.set(delivery),
-        Job.provider_message_id.set(message_id),
-    ]
-    return _change(Job(tenant_id, PREFIX + job_id), actions, Job.sk.exists() & older)
+    told: list[Action] = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
+    return _change(Job(tenant_id, PREFIX + job_id), told, Job.sk.exists() & older)
 
 
 def note_lost_attempt(job: Job) -> None:
