@@ -11,7 +11,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalice.app import Chalice
 
@@ -19,6 +19,9 @@ from infra.local import clock, log
 from infra.local.activity import Activity
 from infra.local.corrections import runs
 from infra.local.mapping import FUNCTION_TIMEOUT_SECONDS, Function, LambdaContext, OnError
+
+if TYPE_CHECKING:  # its import costs half a second, and only a started one needs it
+    from infra.local.corrections.interpreter import Invoke
 
 LAST_TASKS_SECONDS = 5  #: given to tasks under way when their executions are stopped
 LONGEST_SKIP_SECONDS = 60  #: a wait that is longer is no work for now
@@ -57,14 +60,16 @@ class Executions:
         self._timeout_seconds = function_timeout_seconds
         self._on_error = on_error
         self._seen = runs.begun()
+        self._before: Invoke | None = None
         self.tasks = Activity()
 
     def start(self) -> None:
-        """From here on tasks find their functions."""
+        """From here on tasks find their functions, and no longer those of who started before."""
         from infra.local.corrections import interpreter
 
-        interpreter.invoke_with(self.invoke)
-        runs.on_end(_tell)
+        self._before = interpreter.invoke_with(self.invoke)
+        if self._before is None:
+            runs.on_end(_tell)
 
     def stop(self) -> None:
         """Ends what is under way; tasks that have begun are finished first."""
@@ -72,8 +77,9 @@ class Executions:
 
         executions.stop_all()
         self.tasks.wait_until_none(LAST_TASKS_SECONDS)
-        interpreter.invoke_with(None)
-        runs.off_end(_tell)
+        interpreter.invoke_with(self._before)
+        if self._before is None:
+            runs.off_end(_tell)
 
     def clear(self) -> None:
         """No execution is known any more, and no task of one runs."""

@@ -174,7 +174,8 @@ def test_a_refusal_says_nothing_of_why(client: Client) -> None:
 
 
 def test_every_route_but_the_public_ones_wants_a_token(client: Client, cloud: Any) -> None:
-    public = {"/openapi.json", "/docs", "/invitations/accept", "/v1/invitations/accept"}
+    pages = {"/docs", "/invitations/accept", "/projects/{project_id}"}
+    public = {"/openapi.json", "/v1/invitations/accept", *pages}
     for path, methods in cloud.app.routes.items():
         if path in public or path.startswith("/health"):
             continue

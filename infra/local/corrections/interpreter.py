@@ -61,10 +61,11 @@ def install() -> None:
 _moto_parse: Callable[[str], Any] = AmazonStateLanguageParser.parse
 
 
-def invoke_with(invoke: Invoke | None) -> None:
-    """Who runs the functions that tasks name; None: nobody, each is unknown."""
-    global _invoke  # noqa: PLW0603  # there is one Lambda in a process
-    _invoke = invoke
+def invoke_with(invoke: Invoke | None) -> Invoke | None:
+    """Who runs the functions that tasks name, and who did before; None: each is unknown."""
+    global _invoke  # there is one Lambda in a process
+    before, _invoke = _invoke, invoke
+    return before
 
 
 def _invoke_function(parameters: dict[str, Any], **_: Any) -> dict[str, Any]:

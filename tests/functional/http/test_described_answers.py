@@ -54,6 +54,8 @@ def samples(cloud: LocalCloud, client: Client, manager: Caller) -> Iterator[Samp
     yield from of_invitations(client)
     yield from of_suppressions(cloud, manager)
     yield from of_projects(cloud, manager)
+    yield from of_regions(client)
+    yield from of_sockets(manager)
     yield from of_endings(client, manager)
 
 
@@ -140,6 +142,26 @@ def of_projects(cloud: LocalCloud, manager: Caller) -> Iterator[Sample]:
     yield "GET", f"{one}/status", manager.get(f"{doomed}/status")
     yield "POST", f"{one}/retry", manager.post(f"{doomed}/retry")
     yield "DELETE", one, manager.delete(project)
+
+
+def of_regions(client: Client) -> Iterator[Sample]:
+    path, admin = "/admin/v1/regions", client.as_("admin", None)
+    key, one = {"provider": "openstack", "name": "north"}, f"{path}/{{provider}}/{{name}}"
+    given = {"address": "https://8.8.8.8", "account": "Default", "username": "u", "password": "p"}
+    new, region = {**key, **given}, f"{path}/openstack/north"
+    for _ in range(2):
+        yield "POST", path, admin.post(path, new)
+    yield "POST", path, admin.post(path, {**new, "address": "http://169.254.169.254/"})
+    yield "GET", path, admin.get(path)
+    yield "GET", one, admin.get(region)
+    yield "PATCH", one, admin.patch(region, {"username": "other"})
+    for _ in range(2):
+        yield "DELETE", one, admin.delete(region)
+
+
+def of_sockets(manager: Caller) -> Iterator[Sample]:
+    path = "/admin/v1/socket-tickets"
+    yield "POST", path, manager.post(path)
 
 
 def of_invitations(client: Client) -> Iterator[Sample]:
