@@ -27,14 +27,14 @@ demo: $(READY)  ## Invite the 200 sample people and show what it took
 	@$(PY) -m infra.demo
 
 test: $(READY)  ## Run the tests
-	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/emulator tests/local_cloud tests/functional
+	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/emulator tests/local_cloud tests/functional
 
-check: $(READY)  ## Lint, types, architecture
+check: $(READY)  ## Lint, types, and the tests of contracts: architecture, budgets, docs
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy chalicelib infra app.py
 	@$(VENV)/bin/cfn-lint infra/template.yaml
-	@$(PY) -m pytest tests/contract
+	@$(PY) -m pytest -n 2 --dist loadfile tests/contract
 
 openapi: $(READY)  ## Acknowledge how the API changed, in docs/openapi.json
 	@$(PY) -m infra.openapi
