@@ -11,6 +11,7 @@ ships has changed: Chalice keeps the zip in .chalice/deployments under a hash of
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from .ministack import REGION, Ministack, wait_for
 PROJECT = Path(__file__).parents[2]
 BUCKET = "packages"
 STACK_SECONDS = 60
+MOST_BYTES = 51_200  #: of a template in the call itself
+_DEFINITION = re.compile(r"^(?P<indent> +)DefinitionS3Location: (?P<file>\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,26 @@ def deploy(
     partial_batch: bool = False,
 ) -> str:
     """Deploys tables, queues and the package; returns the API's address, without a last slash."""
-    infrastructure = (PROJECT / "infra" / "template.yaml").read_text()
-    create_stack(ministack, f"backburner-{stage}-infra", infrastructure, {"Stage": stage})
+    create_stack(ministack, f"backburner-{stage}-infra", _infrastructure(), {"Stage": stage})
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:
         _report_batch_item_failures(template)
+    _deploy_sockets_by_stage(template)
     outputs = create_stack(ministack, f"backburner-{stage}", json.dumps(template), {})
     # The address in the outputs is AWS's own, https://<id>.execute-api...; only its end counts.
     api_stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
     return f"{ministack.api_url(outputs['RestAPIId'])}/{api_stage}"
+
+
+def _infrastructure() -> str:
+    """The template with the state machine inside, as `aws cloudformation package` would give it."""
+    infra = PROJECT / "infra"
+
+    def inside(line: re.Match[str]) -> str:
+        definition = json.loads((infra / line["file"]).read_text())
+        return f"{line['indent']}DefinitionString: {json.dumps(json.dumps(definition))}"
+
+    return _DEFINITION.sub(inside, (infra / "template.yaml").read_text())
 
 
 def create_stack(
@@ -75,9 +89,9 @@ def create_stack(
     cloudformation = ministack.client("cloudformation")
     cloudformation.create_stack(
         StackName=name,
-        TemplateBody=template,
+        **_given(ministack, name, template),
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
 
     def finished() -> dict[str, Any] | None:
@@ -88,6 +102,15 @@ def create_stack(
     if stack["StackStatus"] != "CREATE_COMPLETE":
         raise RuntimeError(f"{name}: {stack['StackStatus']}\n{_reasons(cloudformation, name)}")
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _given(ministack: Ministack, name: str, template: str) -> dict[str, str]:
+    """The template in the call; one that is too large for that by way of S3, as on AWS."""
+    if len(template.encode()) <= MOST_BYTES:
+        return {"TemplateBody": template}
+    key = f"{name}.json"
+    ministack.client("s3").put_object(Bucket=BUCKET, Key=key, Body=template.encode())
+    return {"TemplateURL": f"{ministack.endpoint_url}/{BUCKET}/{key}"}
 
 
 def _reasons(cloudformation: Any, stack: str) -> str:
@@ -122,6 +145,16 @@ def _report_batch_item_failures(template: dict[str, Any]) -> None:
             if source["Type"] == "SQS":
                 source["Properties"]["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
                 function["Environment"]["Variables"]["PARTIAL_BATCH"] = "true"
+
+
+def _deploy_sockets_by_stage(template: dict[str, Any]) -> None:
+    """Ministack knows no AWS::ApiGatewayV2::Deployment; a stage may deploy by itself instead."""
+    resources = template["Resources"]
+    resources.pop("WebsocketAPIDeployment", None)
+    for resource in resources.values():
+        if resource["Type"] == "AWS::ApiGatewayV2::Stage":
+            resource["Properties"].pop("DeploymentId", None)
+            resource["Properties"]["AutoDeploy"] = True
 
 
 def _functions(template: dict[str, Any]) -> list[dict[str, Any]]:
