@@ -15,7 +15,6 @@ SHARE = pytest.StashKey[tuple[int, int]]()  #: functional tests against a deploy
 
 @pytest.fixture(scope="session")
 def started() -> Iterator[LocalCloud]:
-    os.environ["RECIPIENT_DAILY_MESSAGES"] = "5"  # as on AWS, where a local cloud has no limit
     with running(Options(work=False, aws_endpoint=False, log_lines=False)) as cloud:
         _read_settings_again()
         yield cloud

@@ -7,7 +7,7 @@ make a session and a client of its own for each table, which doubles a cold star
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection, TableConnection
 from pynamodb.exceptions import PynamoDBException
@@ -134,7 +134,8 @@ def is_transient(error: BaseException) -> bool:
         code = str(cause.response.get("Error", {}).get("Code", ""))
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code in TRANSIENT_CODES or int(status) >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(cause, BotoCoreError)
+    # What botocore itself finds wrong with a call will be wrong again.
+    return isinstance(cause, BotoCoreError) and not isinstance(cause, ParamValidationError)
 
 
 def condition_failed(error: PynamoDBException) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -98,11 +99,13 @@ class Transaction:
         Raises the error of the first action whose condition failed (by `PRIORITY`; all are in
         `failed`), `Unavailable` when the store is down or throttled. A collision with another
         transaction is tried again, since DynamoDB refuses one of two transactions that meet on a
-        record even when both could succeed.
+        record even when both could succeed: under the same token, since what was refused at last
+        may have been executed at first, when that answer was lost.
         """
+        token = str(uuid.uuid4())
         for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
-                self._write()
+                self._write(token)
                 return
             except TransactWriteError as error:
                 self._explain(error)
@@ -110,10 +113,10 @@ class Transaction:
                     raise Unavailable("The records are busy; try again") from error
                 time.sleep(random.uniform(0.01, 0.05) * attempt)
 
-    def _write(self) -> None:
+    def _write(self, token: str) -> None:
         if not self._actions:  # DynamoDB refuses an empty one, and there is nothing to lose
             return
-        write = TransactWrite(connection=connection())
+        write = TransactWrite(client_request_token=token, connection=connection())
         for action in self._actions:
             options: dict[str, Any] = {"condition": action.condition}
             if action.otherwise is not None and action.otherwise.WANTS_OLD:

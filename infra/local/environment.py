@@ -10,12 +10,7 @@ from infra.local.issuer import AUDIENCE, ISSUER
 
 REGION = "eu-central-1"
 STAGE = "local"
-LIMITS = (
-    "TENANT_EMAIL_PER_SECOND",
-    "TENANT_SMS_PER_SECOND",
-    "SMS_DAILY_PER_TENANT",
-    "RECIPIENT_DAILY_MESSAGES",
-)
+RATES = ("TENANT_EMAIL_PER_SECOND", "TENANT_SMS_PER_SECOND")
 DEFAULT_SENDER = "no-reply@example.com"
 
 
@@ -53,7 +48,7 @@ def describe(url: str, **settings: str) -> None:
     os.environ.setdefault("SIGNING_KEYS", "local-signing-key")
     os.environ.setdefault("SMS_ENABLED", "true")
     # One machine sends to nobody: the rates that protect an account would only slow it down.
-    for name in LIMITS:
+    for name in RATES:
         os.environ.setdefault(name, "0")
 
 

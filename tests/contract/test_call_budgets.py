@@ -19,6 +19,7 @@ from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Caller, Client, aws_calls
 
+pytestmark = pytest.mark.xdist_group("grown")  # what is grown is grown once
 SIZES = (10, 100, 1_000)  #: users of the tenant, and jobs, notifications and tenants as many
 _numbers = count()
 Figures = dict[str, dict[int, Counter[str]]]

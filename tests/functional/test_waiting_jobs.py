@@ -13,7 +13,7 @@ from tests.functional.client import Caller
 MOST_MESSAGES = 8
 
 
-@pytest.mark.parametrize("jobs", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("jobs", [120, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_jobs_that_wait_half_an_hour_get_few_messages_and_are_all_done_once_afterwards(
     cloud: LocalCloud, manager: Caller, jobs: int
 ) -> None:

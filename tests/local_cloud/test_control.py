@@ -123,7 +123,7 @@ def test_faults_leave_alone_the_polls_that_stand_for_lambdas_own(own_cloud: Clou
 def test_the_state_says_what_waits_is_in_flight_and_is_dead(shared_cloud: Cloud) -> None:
     shared_cloud.until_idle()
     state = shared_cloud.control("GET", "/state")
-    assert state["queues"].keys() == {"notify", "work", "bulk"}
+    assert state["queues"].keys() == {"notify", "work", "bulk", "feedback"}
     empty = {"waiting": 0, "in_flight": 0, "delayed": 0, "dead": 0}
     assert state["queues"]["notify"] == empty
 

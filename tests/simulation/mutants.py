@@ -6,6 +6,7 @@ mutant seeds that a search has found to catch it; the first of them is tried fir
 
 import contextlib
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
@@ -158,13 +159,17 @@ def _no_look_at_the_time() -> AbstractContextManager[Any]:
     return patch.object(registry.Context, "check_time", lambda _: None)
 
 
-def _an_outage_means_never() -> AbstractContextManager[Any]:
-    """A store that is down is taken for an error of the job."""
+def _takeover_of_what_has_ended() -> AbstractContextManager[Any]:
+    """A late worker's mark, made between the look at a row and its takeover, is undone."""
+    return patch.object(ledger, "_still_runs", lambda job: Job.claim_token == job.claim_token)
 
-    class Unheard(Exception):
-        pass
 
-    return patch.object(attempt, "Unavailable", Unheard)
+def _new_token_for_each_try() -> AbstractContextManager[Any]:
+    """A transaction that met another one is tried again as if it were a different one."""
+    usual = transactions.Transaction._write
+    return patch.object(
+        transactions.Transaction, "_write", lambda self, _: usual(self, str(uuid.uuid4()))
+    )
 
 
 def _exists() -> Any:
@@ -194,10 +199,26 @@ MUTANTS: dict[str, Mutation] = {
     "batch-counter-outside-the-transaction": _batch_counter_outside_the_transaction,
     "old-reads": _old_reads,
     "no-look-at-the-time": _no_look_at_the_time,
-    "an-outage-means-never": _an_outage_means_never,
+    "takeover-of-what-has-ended": _takeover_of_what_has_ended,
+    "new-token-for-each-try": _new_token_for_each_try,
 }
 
-KILLERS: dict[str, tuple[int, ...]] = {}
+KILLERS: dict[str, tuple[int, ...]] = {
+    "no-sweep": (4, 6, 8),
+    "mark-before-send": (1, 2, 3),
+    "no-claim": (1, 2, 3),
+    "no-lease": (24, 27, 30),
+    "no-margin-for-clocks": (45,),
+    "no-token-on-the-mark": (10, 18, 23),
+    "attempts-counted-by-sqs": (2, 5, 6),
+    "answer-outside-the-transaction": (5, 8, 9),
+    "failures-returned-to-a-plain-mapping": (1, 2, 3),
+    "batch-counter-outside-the-transaction": (5, 10, 13),
+    "old-reads": (6, 8, 9),
+    "no-look-at-the-time": (4, 7, 17),
+    "takeover-of-what-has-ended": (486,),
+    "new-token-for-each-try": (470,),
+}
 
 
 @contextlib.contextmanager

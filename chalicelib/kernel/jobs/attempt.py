@@ -83,7 +83,8 @@ def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
     """Ends a job that must not run, or not again; None for one that shall."""
     job = claim.job
     if job.delivery:
-        return _end(job, "done", None)  # the provider's event says that it was sent
+        # The provider's event says that it was sent; this claim tries nothing and is not shown.
+        return _end(job, "done", None, Result({"attempts": max(1, int(job.attempts) - 1)}))
     if claim.took_over:
         ledger.note_lost_attempt(job)
         lost = "an attempt ended without a result"  # and was charged when it began

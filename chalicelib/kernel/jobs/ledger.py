@@ -140,7 +140,8 @@ def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
     """Takes the job if it is its time: a Claim; else the row as it is; None if there is no row.
 
     Safe to repeat: an answer that was lost is recognised by the token. A row left running beyond
-    its lease is taken over only from the very claim that was seen, so of two workers one gets it.
+    its lease is taken over only from the very claim that was seen and while it still runs: of two
+    workers one gets it, and a late worker that ended it meanwhile is not undone.
     """
     token, now = clock.new_id(), clock.epoch_seconds()
     waiting = (Job.status == "queued") & (Job.not_before.does_not_exist() | (Job.not_before <= now))
@@ -152,10 +153,16 @@ def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
         return seen and Claim(seen, took_over=False)
     if seen.status != "running" or seen.lease_until >= now:
         return seen
-    if _change(seen, _claiming(token, now), Job.claim_token == seen.claim_token):
+    if _change(seen, _claiming(token, now), _still_runs(seen)):
         return Claim(seen, took_over=True)
     seen = get(tenant_id, job_id, consistent=True)
     return Claim(seen, took_over=True) if seen and seen.claim_token == token else seen
+
+
+def _still_runs(job: Job) -> Condition:
+    """The row has neither ended nor changed hands; an ended row keeps its last token."""
+    still: Condition = (Job.claim_token == job.claim_token) & (Job.status == "running")
+    return still
 
 
 def _claiming(token: str, now: int) -> list[Action]:

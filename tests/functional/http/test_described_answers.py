@@ -51,6 +51,7 @@ def samples(cloud: LocalCloud, client: Client, manager: Caller) -> Iterator[Samp
     yield from of_users(client, manager)
     yield from of_background(cloud, manager)
     yield from of_invitations(client)
+    yield from of_suppressions(cloud, manager)
     yield from of_endings(client, manager)
 
 
@@ -113,6 +114,16 @@ def of_invitations(client: Client) -> Iterator[Sample]:
     yield "POST", PAGE, client.send("POST", PAGE, data=bobs)
     yield "POST", PAGE, client.send("POST", PAGE, data=bobs)
     yield "POST", PAGE, client.send("POST", PAGE, data={"token": ""})
+
+
+def of_suppressions(cloud: LocalCloud, manager: Caller) -> Iterator[Sample]:
+    path, address = "/admin/v1/suppressions", "bounce@simulator.amazonses.com"
+    manager.create_user(email=address)
+    cloud.run_until_idle()
+    yield "GET", path, manager.get(path)
+    for _ in range(2):
+        yield "DELETE", path, manager.delete(path, params={"address": address})
+    yield "DELETE", path, manager.delete(path)
 
 
 def of_endings(client: Client, manager: Caller) -> Iterator[Sample]:

@@ -17,7 +17,8 @@ from tests.functional.client import Answer, Caller, Client
 from tests.functional.http.store_calls import watched
 
 CSV = "name,email,role\nAnn,new@example.com,staff\n"
-REFUSED = (400, 403, 404)
+BOUNCING = "bounce@simulator.amazonses.com"  #: gets onto the suppression list
+QUERIES = {("DELETE", "/admin/v1/suppressions"): {"address": BOUNCING}}
 
 
 @pytest.fixture
@@ -25,6 +26,8 @@ def ids(cloud: LocalCloud, manager: Caller, other: Caller) -> dict[str, str]:
     """t2's records, by the path parameter that they may stand for; t1 has the like."""
     for caller in (manager, other):
         caller.create_user(phone="+4915112345678")
+        for bouncing in (BOUNCING, f"bounce+{caller.token[-4:]}@simulator.amazonses.com"):
+            caller.create_user(email=bouncing)
         caller.create_user("Bob", email="bob@example.com")
         headers = {"Content-Type": "text/csv"}
         caller.send("POST", "/admin/v1/users/import", headers=headers, data=CSV)
@@ -107,6 +110,7 @@ def nothing_read_of(tenant: str, ids: dict[str, str]) -> Iterator[None]:
 
 
 def send(caller: Caller, route: Route, ids: dict[str, str], query: Any = None) -> Answer:
+    query = query or QUERIES.get((route.method, route.path))
     return caller.send(route.method, path_of(route, ids), params=query, **body_of(route))
 
 
@@ -195,12 +199,10 @@ def test_a_cursor_of_one_list_or_filter_opens_no_other(
     for each in LISTS:
         status = send(manager, each, ids, {"per_page": 1, "cursor": cursor}).status_code
         assert status == (200 if each is route else 400), named(each)
-    filtered = {
-        "per_page": 1,
-        "cursor": cursor,
-        "status": "active" if "users" in route.path else "done",
-    }
-    assert send(manager, route, ids, filtered).status_code in (400, 422)
+    if "status" in route.parameters["query"].__struct_fields__:
+        status = "active" if "users" in route.path else "done"
+        filtered = {"per_page": 1, "cursor": cursor, "status": status}
+        assert send(manager, route, ids, filtered).status_code in (400, 422)
 
 
 @pytest.mark.parametrize(

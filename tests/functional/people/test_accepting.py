@@ -211,7 +211,7 @@ def test_a_deactivated_users_token_is_a_404_and_their_waiting_invitation_is_skip
     cloud.run_until_idle()
 
     assert len(outbox.sent()) == 1
-    assert [each["status"] for each in manager.notifications()] == ["skipped", "sent"]
+    assert [each["status"] for each in manager.notifications()] == ["skipped", "delivered"]
     assert by_api(client, token).status_code == 404
 
 

@@ -56,7 +56,7 @@ def test_the_bound_is_a_few_calls() -> None:
     assert most_calls(0) == OPENED_BY + THREADS - 1
 
 
-@pytest.mark.parametrize("jobs", [300, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("jobs", [80, pytest.param(5000, marks=pytest.mark.slow)])
 def test_after_ten_minutes_without_provider_all_is_sent_within_the_rate_and_nothing_charged(
     cloud: LocalCloud,
     manager: Caller,

@@ -251,7 +251,7 @@ def bodies(draw: Any) -> str:
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(body=bodies())
 def test_no_message_whatever_it_holds_fails_the_batch_it_came_in(
