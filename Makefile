@@ -10,8 +10,8 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check openapi simulate e2e e2e-policies package deploy doctor destroy \
-	killers peers test-peers fuzz clean
+.PHONY: help run demo test check audit openapi simulate e2e e2e-policies package deploy doctor destroy \
+	killers peers test-peers fuzz bench clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: $(READY)  ## Invite the 200 sample people and show what it took
 	@$(PY) -m infra.demo
 
 test: $(READY)  ## Run the tests
-	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/emulator tests/local_cloud tests/functional
+	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/contract tests/emulator tests/local_cloud tests/doctor tests/package tests/functional
 
 check: $(READY)  ## Lint, types, architecture
 	@$(VENV)/bin/ruff check .
@@ -38,6 +38,13 @@ check: $(READY)  ## Lint, types, architecture
 	@$(VENV)/bin/mypy chalicelib infra app.py
 	@$(VENV)/bin/cfn-lint infra/template.yaml
 	@$(PY) -m pytest tests/contract
+
+audit: $(READY)  ## checkov over the template, bandit over the code, pip's own check
+	@test -x .peers/checks/bin/checkov || { $(PYTHON) -m venv .peers/checks && \
+		.peers/checks/bin/pip install --quiet --disable-pip-version-check -r infra/audit-requirements.txt; }
+	@.peers/checks/bin/checkov --config-file infra/checkov.yaml
+	@.peers/checks/bin/bandit --quiet --recursive chalicelib infra app.py --configfile pyproject.toml
+	@$(VENV)/bin/pip check
 
 openapi: $(READY)  ## Acknowledge how the API changed, in docs/openapi.json
 	@$(PY) -m infra.openapi
@@ -85,6 +92,9 @@ test-peers: peers  ## Sign in at a real OpenID Connect provider, with all that c
 
 fuzz: peers  ## Schemathesis over the API's own description, with all its checks
 	@$(PY) -m pytest tests/peers/fuzz
+
+bench: $(READY)  ## Measure what the shipped code costs, on quiet cores (BENCH="--queues")
+	@$(PY) -m tests.bench $(BENCH)
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) .peers build .pytest_cache .mypy_cache .ruff_cache

@@ -11,7 +11,7 @@ class Figure:
 
     name: str
     value: float
-    unit: str = "×"
+    unit: str = "x"
     most: float | None = None  #: the bound
     aim: float | None = None  #: what we would like
     note: str = ""

@@ -1,4 +1,4 @@
-"""Processes in which one variant is measured: fresh, alike, and with nothing of ours on the path."""
+"""Processes in which one variant is measured: fresh, alike, nothing of ours on their path."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ ENVIRONMENT = {
 
 
 def measure(script: str, tree: Tree, *arguments: str) -> tuple[float, ...]:
-    """The numbers that the script writes as its last line, to standard error or output."""
+    """The numbers that the script writes as its last line."""
     command = [sys.executable, "-I", "-S", "-B", str(MEASURED / script), tree.name, str(tree.path)]
     done = subprocess.run(
         [*command, *arguments], check=False, env=ENVIRONMENT, capture_output=True, text=True

@@ -94,7 +94,7 @@ def _pip(python: str, source: Path, *options: str) -> None:
 
 
 def _stamp(folder: Path) -> str:
-    found = sorted(folder.rglob("*.py")) + [folder / "requirements.txt"]
+    found = [*sorted(folder.rglob("*.py")), folder / "requirements.txt"]
     return hashlib.sha256(b"".join(each.read_bytes() for each in found)).hexdigest()
 
 

@@ -28,6 +28,7 @@ AUDIENCE = "backburner"
 ORIGIN = "https://app.example.com"  #: may call from a browser
 TENANT = "t1"
 RUNNING = pytest.StashKey[Ministack]()
+TOLD = pytest.StashKey[list[str]]()  #: what a run says at its end, passed or not
 
 
 class Issuer:
@@ -226,3 +227,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.sections.append(("ministack", ministack.log()))
         report.sections.append(("functions", ministack.function_logs()))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for text in config.stash.get(TOLD, []):
+        terminalreporter.write_line(text)

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.deploy.stack import template_body
 from infra.package.build import build, offer
 from infra.policies import Place, write_policies
 
 from .ministack import REGION, Ministack
+from .missing import understood
 from .stacks import create_stack
 
 PROJECT = Path(__file__).parents[2]
@@ -64,7 +66,7 @@ def deploy(
     partial_batch: bool = False,
 ) -> str:
     """Deploys tables, queues and the package; returns the API's address, without a last slash."""
-    infrastructure = (PROJECT / "infra" / "template.yaml").read_text()
+    infrastructure = understood(template_body())
     create_stack(ministack, f"backburner-{stage}-infra", infrastructure, {"Stage": stage})
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from .ministack import Ministack, wait_for
 
 STACK_SECONDS = 60
@@ -17,7 +19,7 @@ def create_stack(
         StackName=name,
         TemplateBody=template,
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
 
     def finished() -> dict[str, Any] | None:
@@ -40,9 +42,14 @@ def _reasons(cloudformation: Any, stack: str) -> str:
 
 
 def update_stack(ministack: Ministack, name: str, template: str) -> None:
-    """Changes a stack. Raises RuntimeError with the failed resources."""
+    """Changes a stack, if need be. Raises RuntimeError with the failed resources."""
     cloudformation = ministack.client("cloudformation")
-    cloudformation.update_stack(StackName=name, TemplateBody=template)
+    try:
+        cloudformation.update_stack(StackName=name, TemplateBody=template)
+    except ClientError as error:
+        if "No updates are to be performed" in str(error):
+            return
+        raise
 
     def ended() -> str | None:
         status = str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])

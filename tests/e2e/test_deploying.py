@@ -11,7 +11,6 @@ from .ministack import Ministack
 from .missing import Missing
 from .package import PROJECT
 
-
 #: What the doctor rightly finds on ministack: missing.py has put its words into the policies and
 #: left out some alarms, and its CloudFormation forgets two properties of tables.
 EMULATORS = (

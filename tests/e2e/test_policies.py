@@ -11,7 +11,7 @@ import pytest
 
 from infra import policies
 
-from .conftest import STAGE, Deployment
+from .conftest import STAGE, TOLD, Deployment
 from .ministack import ACCOUNT, REGION
 from .package import PROJECT
 from .policies.lane import NOT_ENFORCED
@@ -25,7 +25,7 @@ Results = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def results(deployed: Deployment) -> Results:
+def results(deployed: Deployment, pytestconfig: pytest.Config) -> Results:
     """What each lane found, all run at once on the one deployment."""
     _stop_what_works_by_itself(deployed)
     groups = [*GROUPS, *((each,) for each in ALONE)]
@@ -34,7 +34,7 @@ def results(deployed: Deployment) -> Results:
             pool.map(lambda group: [(each, _run(deployed, each)) for each in group], groups)
         )
     found = dict(pair for group in done for pair in group)
-    sys.__stdout__.write(_summary(found))
+    pytestconfig.stash.setdefault(TOLD, []).append(_summary(found))
     return found
 
 

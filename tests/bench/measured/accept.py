@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  not of a package: it runs where nothing of ours is on the path
 """CPU of accepted POSTs, in a process of its own:
 
     python -I -S -B accept.py <variant> <tree> <requests> [least | profile]
@@ -6,16 +7,18 @@ Prints the CPU of one request in milliseconds and the AWS calls it made. `least`
 twenty, for a comparison while others use the cores; `profile` prints where the time goes.
 """
 
+import itertools
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 WARM_UP = 40
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
-_sent = 0
+_numbers = itertools.count(1)
 
 
 class Context:
@@ -32,12 +35,11 @@ class Context:
 
 def event() -> dict[str, Any]:
     """What API Gateway sends for one new user: a key and an address of its own."""
-    global _sent
-    _sent += 1
+    number = next(_numbers)
     body = {
         "name": "Ann Example",
-        "email": f"ann.{_sent}@example.com",
-        "phone": f"+4366412{_sent:05}",
+        "email": f"ann.{number}@example.com",
+        "phone": f"+4366412{number:05}",
         "role": "staff",
     }
     headers = {
@@ -45,7 +47,7 @@ def event() -> dict[str, Any]:
         "Authorization": "Bearer eyJhbGciOiJSUzI1NiJ9." + "x" * 600,
         "Content-Type": "application/json",
         "Host": "abc123.execute-api.eu-central-1.amazonaws.com",
-        "Idempotency-Key": f"0b5c9a1e-57c5-4a1c-{_sent:012}",
+        "Idempotency-Key": f"0b5c9a1e-57c5-4a1c-{number:012}",
         "User-Agent": "Mozilla/5.0",
         "X-Amzn-Trace-Id": "Root=1-5f84c7a9-0b5c9a1e57c54a1c",
         "X-Forwarded-For": "203.0.113.7",
@@ -76,7 +78,7 @@ def event() -> dict[str, Any]:
             "identity": {"sourceIp": "203.0.113.7", "userAgent": "Mozilla/5.0"},
             "path": f"/api{path}",
             "protocol": "HTTP/1.1",
-            "requestId": f"c6af9ac6-7b61-11e6-9a41-{_sent:012}",
+            "requestId": f"c6af9ac6-7b61-11e6-9a41-{number:012}",
             "resourcePath": path,
             "stage": "api",
         },
@@ -118,10 +120,14 @@ def quietly(run: Callable[[], Any]) -> Any:
         os.dup2(kept, 1)
 
 
+def tell(seconds: float, calls: dict[str, int], requests: int) -> None:
+    sys.stdout.write(f"{seconds * 1000} {sum(calls.values()) / requests}\n")
+
+
 def main() -> None:
     variant, tree, requests = sys.argv[1:4]
     sys.path.insert(0, tree)
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    sys.path.append(str(Path(__file__).parent))
     import answers
 
     answers.install()
@@ -132,7 +138,7 @@ def main() -> None:
     if sys.argv[4:] == ["least"]:
         twenties = [events[at : at + 20] for at in range(0, len(events), 20)]
         spent = quietly(lambda: min(spend(handle, few) for few in twenties))
-        print(spent / 20 * 1000, sum(answers.calls.values()) / len(events))
+        tell(spent / 20, answers.calls, len(events))
     elif len(sys.argv) > 4:
         import cProfile
         import pstats
@@ -143,7 +149,7 @@ def main() -> None:
         pstats.Stats(profile).sort_stats("cumtime").print_stats(110)
     else:
         spent = quietly(lambda: spend(handle, events))
-        print(spent / len(events) * 1000, sum(answers.calls.values()) / len(events))
+        tell(spent / len(events), answers.calls, len(events))
 
 
 if __name__ == "__main__":

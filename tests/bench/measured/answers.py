@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  not of a package: it runs where nothing of ours is on the path
 """AWS that answers at once: below the SDK, where botocore hands a signed request to HTTP.
 
 Everything above is each variant's own: serialising, signing, retries, parsing. The answers are

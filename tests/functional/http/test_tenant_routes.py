@@ -229,6 +229,7 @@ def test_the_default_sender_is_the_name_that_mails_come_from(
     assert mail.sender.endswith("<no-reply@example.com>")
 
 
+@pytest.mark.local  # the path names the local tenant
 def test_of_many_changes_of_a_tenant_at_once_none_is_lost_silently(platform: Caller) -> None:
     callers = [platform.in_a_session_of_its_own() for _ in range(6)]
     fields = ("provider", "region", "time_zone", "sender", "provider", "region")

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  not of a package: it runs where nothing of ours is on the path
 """The least that accepts a user: boto3 with its default settings and nothing around it.
 
 One transaction of the rows that Backburner writes for the same request, one message per channel.

@@ -1,16 +1,19 @@
-"""Our signature is botocore's, whatever is signed."""
+"""What we write and sign by a shorter way is what botocore writes and signs."""
 
+import json
 from typing import Any
 
+import botocore.session
 import pytest
 import time_machine
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from botocore.serialize import JSONSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.kernel.aws import Signer
+from chalicelib.kernel.aws import Signer, Writer
 
 NOON = "2026-11-22T12:00:00Z"
 WITH_TOKEN = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "a token/+=")
@@ -59,3 +62,63 @@ def test_any_body_under_any_headers_is_signed_as_botocore_does(
 )
 def test_a_request_of_another_kind_is_signed_as_botocore_does(request_: dict[str, Any]) -> None:
     assert signed(Signer, **request_) == signed(SigV4Auth, **request_)
+
+
+ITEM = {
+    "sk": {"S": 'job#1 \u00fc \U0001f680 "quoted"'},
+    "version": {"N": "12345678901234567890.5"},
+    "body": {"B": b"\x00\xff bytes"},
+    "all": {"BS": [b"a", b"b"]},
+    "history": {"L": [{"M": {"at": {"S": ""}, "none": {"NULL": True}}}]},
+}
+CALLS = [
+    (
+        "dynamodb",
+        "TransactWriteItems",
+        {"TransactItems": [{"Put": {"TableName": "t", "Item": ITEM}}]},
+    ),
+    ("dynamodb", "Query", {"TableName": "t", "Limit": 5, "ConsistentRead": False}),
+    (
+        "sqs",
+        "SendMessageBatch",
+        {
+            "QueueUrl": "https://sqs.eu-central-1.amazonaws.com/1/q",
+            "Entries": [
+                {
+                    "Id": "0",
+                    "MessageBody": "{}",
+                    "MessageGroupId": "t1",
+                    "DelaySeconds": 0,
+                    "MessageAttributes": {"b": {"DataType": "Binary", "BinaryValue": b"\xff"}},
+                }
+            ],
+        },
+    ),
+    ("stepfunctions", "StartExecution", {"stateMachineArn": "arn", "name": "n", "input": "{}"}),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "parameters"), CALLS)
+def test_a_call_is_written_as_botocore_does(
+    service: str, operation: str, parameters: dict[str, Any]
+) -> None:
+    model = botocore.session.Session().get_service_model(service).operation_model(operation)
+    ours, theirs = (
+        kind().serialize_to_request(parameters, model) for kind in (Writer, JSONSerializer)
+    )
+
+    assert json.loads(ours.pop("body")) == json.loads(theirs.pop("body"))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sqs"])
+def test_no_member_of_these_services_is_named_otherwise_in_json(service: str) -> None:
+    model = botocore.session.Session().get_service_model(service)
+    renamed = [
+        f"{shape}.{member}"
+        for shape in model.shape_names
+        for member, told in getattr(model.shape_for(shape), "members", {}).items()
+        if "name" in told.serialization
+    ]
+
+    assert renamed == []
