@@ -111,7 +111,7 @@ def provision(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # La
 
 
 @app.on_ws_connect()
-def socket_connect(event: WebsocketEvent) -> dict[str, int]:
+def websocket_connect(event: WebsocketEvent) -> dict[str, int]:
     """Admit who has a ticket."""
     from chalicelib.kernel import sockets
 
@@ -121,7 +121,7 @@ def socket_connect(event: WebsocketEvent) -> dict[str, int]:
 
 
 @app.on_ws_message()
-def socket_message(event: WebsocketEvent) -> None:
+def websocket_message(event: WebsocketEvent) -> None:
     """Let a client follow a topic."""
     from chalicelib.kernel import sockets
 
@@ -129,7 +129,7 @@ def socket_message(event: WebsocketEvent) -> None:
 
 
 @app.on_ws_disconnect()
-def socket_disconnect(event: WebsocketEvent) -> None:
+def websocket_disconnect(event: WebsocketEvent) -> None:
     """Forget a connection that has ended."""
     from chalicelib.kernel import sockets
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deploy import functions, gateway, mappings, project, record, stack
+from infra.deploy import functions, gateway, mappings, project, record, sockets, stack
 from infra.deploy.account import Account, DeployError, reason
 from infra.deploy.project import stage_settings
 from infra.package.build import MEGABYTE
@@ -96,8 +96,10 @@ def deploy(given: argparse.Namespace) -> int:
     report = Report()
     made = stack.deploy(account, _stack_parameters(given, settings))
     report.step("template", made.changed)
+    settings = {**_known_of_the_stack(made), **settings}
     record_ = _deploy_functions(account, settings, report)
     report.step("queues", mappings.complete(account))
+    report.step("sockets", sockets.complete(account, record_, settings))
     address = _complete_gateway(account, settings, record_, report)
     print("Nothing has changed." if not report.changed else "Deployed.")
     print(f"\nAPI: {settings.get('PUBLIC_URL') or address}")
@@ -122,11 +124,16 @@ def _stack_parameters(given: argparse.Namespace, settings: dict[str, str]) -> di
     return parameters
 
 
+def _known_of_the_stack(made: stack.Stack) -> dict[str, str]:
+    """Settings that are addresses of what the stack has made: the functions need not ask."""
+    return {"PROVISION_MACHINE_ARN": made.outputs["ProvisionProjectArn"]}
+
+
 def _deploy_functions(account: Account, settings: dict[str, str], report: Report) -> dict[str, Any]:
     keys, made = record.signing_keys(account)
     report.step("keys", "made" if made else "")
     rendered = project.render(
-        account, {**settings, "SIGNING_KEYS": keys}, partial_batch=mappings.all_report(account)
+        account, {**settings, "SIGNING_KEYS": keys}, _told_later(account, settings)
     )
     size = rendered.package.zip.stat().st_size / MEGABYTE
     deployed, known = functions.deploy(account, rendered)
@@ -134,6 +141,16 @@ def _deploy_functions(account: Account, settings: dict[str, str], report: Report
         "functions", f"deployed, {size:.1f} MB" if deployed else "", f"as they were, {size:.1f} MB"
     )
     return known
+
+
+def _told_later(account: Account, settings: dict[str, str]) -> dict[str, str]:
+    """What the functions are told once it is so: at the first deployment after it."""
+    known = {}
+    if mappings.all_report(account):
+        known[project.QUEUE_SETTING] = "true"
+    if address := sockets.endpoint(record.known(account)):
+        known[sockets.SETTING] = address
+    return {name: value for name, value in known.items() if name not in settings}
 
 
 def _complete_gateway(

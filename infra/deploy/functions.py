@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,21 @@ def configuration(account: Account, function: str) -> dict[str, Any]:
             return {}
         raise
     return found
+
+
+def tell(account: Account, function: str, settings: Mapping[str, str]) -> bool:
+    """Sets what is missing of a function's settings; whether anything was.
+
+    The environment is set as a whole, so it is read first; Lambda takes one change at a time.
+    """
+    there = configuration(account, function).get("Environment", {}).get("Variables", {})
+    if settings.items() <= there.items():
+        return False
+    client, name = account.client("lambda"), policies.lambda_name(function, account.stage)
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
+    variables = {**there, **settings}
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    return True
 
 
 def _run(account: Account, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra import policies
 from infra.deploy.account import Account, DeployError
-from infra.deploy.functions import configuration
+from infra.deploy.functions import configuration, tell
 from infra.deploy.project import QUEUE_SETTING
 
 FLAG = "ReportBatchItemFailures"
@@ -51,21 +51,10 @@ def complete(account: Account) -> list[str]:
             client.update_event_source_mapping(UUID=mapping["UUID"], FunctionResponseTypes=[FLAG])
             changed.append(f"{function}: {FLAG}")
     for function, _ in worked:
-        changed += _tell(account, function)
+        if tell(account, function, {QUEUE_SETTING: "true"}):
+            changed.append(f"{function}: {QUEUE_SETTING}")
         changed += _stop_recursion(account, function)
     return changed
-
-
-def _tell(account: Account, function: str) -> list[str]:
-    """The environment is set as a whole, so it is read first."""
-    environment = configuration(account, function).get("Environment", {}).get("Variables", {})
-    if environment.get(QUEUE_SETTING) == "true":
-        return []
-    account.client("lambda").update_function_configuration(
-        FunctionName=policies.lambda_name(function, account.stage),
-        Environment={"Variables": {**environment, QUEUE_SETTING: "true"}},
-    )
-    return [f"{function}: {QUEUE_SETTING}"]
 
 
 def _stop_recursion(account: Account, function: str) -> list[str]:

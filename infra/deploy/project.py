@@ -58,12 +58,16 @@ def _config() -> dict[str, Any]:
     return config
 
 
-def render(account: Account, settings: Mapping[str, str], *, partial_batch: bool) -> StageProject:
-    """Packs the project and writes the stage's own; both as before when nothing has changed."""
+def render(account: Account, settings: Mapping[str, str], later: Mapping[str, str]) -> StageProject:
+    """Packs the project and writes the stage's own; both as before when nothing has changed.
+
+    `later` are settings that the first deployment gives the functions afterwards: that they are
+    there from the start now is nothing new to deploy.
+    """
     package = build(PROJECT, BUILD)
     folder = prepare(account.stage)
     policies.write_policies(account.place, folder / ".chalice" / "policies" / account.stage)
-    known = _write_config(folder, account.stage, settings, partial_batch=partial_batch)
+    known = _write_config(folder, account.stage, settings, later)
     offer(package, folder)
     offer(package, PROJECT)
     return StageProject(folder, package, _fingerprint(package, folder, account.stage, known))
@@ -73,7 +77,7 @@ def prepare(stage: str) -> Path:
     """The stage's folder with what ships, as it is now, and the settings that anybody may know."""
     folder = BUILD / "stages" / stage
     _copy(folder)
-    _write_config(folder, stage, stage_settings(stage), partial_batch=False)
+    _write_config(folder, stage, stage_settings(stage), {})
     return folder
 
 
@@ -89,7 +93,7 @@ def _copy(folder: Path) -> None:
 
 
 def _write_config(
-    folder: Path, stage: str, settings: Mapping[str, str], *, partial_batch: bool
+    folder: Path, stage: str, settings: Mapping[str, str], later: Mapping[str, str]
 ) -> str:
     """Writes the config; answers with what of it decides whether anything is new."""
     config = _config()
@@ -97,8 +101,7 @@ def _write_config(
     told["environment_variables"] = dict(sorted(settings.items()))
     config["stages"] = {stage: told}
     known = json.dumps(config, sort_keys=True)
-    if partial_batch:
-        told["environment_variables"][QUEUE_SETTING] = "true"
+    told["environment_variables"] |= later
     file = folder / ".chalice" / "config.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # it holds the signing keys

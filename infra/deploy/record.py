@@ -61,14 +61,21 @@ def signing_keys(account: Account) -> tuple[str, bool]:
 
 def bring_record(account: Account, file: Path) -> dict[str, Any]:
     """Writes Chalice's record of the stage to where Chalice reads it; answers with it."""
-    packed = parameter(account, "deployed")
+    record = known(account)
     file.parent.mkdir(parents=True, exist_ok=True)
-    if packed is None:
+    if record["resources"]:
+        file.write_text(json.dumps(record, indent=2), encoding="utf-8")
+    else:
         file.unlink(missing_ok=True)
+    return record
+
+
+def known(account: Account) -> dict[str, Any]:
+    """Chalice's record of the last deployment; without resources before the first."""
+    packed = parameter(account, "deployed")
+    if packed is None:
         return {"resources": []}
-    text = zlib.decompress(base64.b85decode(packed)).decode()
-    file.write_text(text, encoding="utf-8")
-    record: dict[str, Any] = json.loads(text)
+    record: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(packed)))
     return record
 
 

@@ -8,12 +8,15 @@ from infra.local.resources import Client, Made, Properties, builds
 
 @builds("AWS::Logs::LogGroup")
 def log_group(client: Client, properties: Properties) -> Made:
+    logs = client("logs")
     name = properties.need("LogGroupName")
-    client("logs").create_log_group(logGroupName=name)
     days = properties.take("RetentionInDays")
-    if days is not None:
-        client("logs").put_retention_policy(logGroupName=name, retentionInDays=int(days))
-    return Made(name)
+    logs.create_log_group(logGroupName=name)
+    if days:
+        logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
+    found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    (arn,) = (each["arn"] for each in found if each["logGroupName"] == name)
+    return Made(name, {"Arn": arn})
 
 
 @builds("AWS::Logs::MetricFilter")

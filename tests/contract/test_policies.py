@@ -14,6 +14,11 @@ PLACE = Place("dev", "eu-central-1", "123456789012")
 ANYTHING = {
     "sns:Publish": "a phone number is no resource; topics are, and there is no narrower pattern",
 }
+#: Resources that no stage's name is part of, and why each may stand.
+NOT_BY_NAME = {
+    ":identity/": "an identity of SES is an address or a domain",
+    "/@connections/": "an API has a random id, which Chalice makes after the policies",
+}
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text())
 DEPLOYED = [stage for stage in CONFIG["stages"] if stage != "local"]
 
@@ -66,10 +71,18 @@ def test_no_statement_allows_any_action_or_any_resource() -> None:
 def test_every_resource_is_of_one_stage() -> None:
     for function, statement in statements():
         for resource in statement["Resource"]:
-            if resource == "*" or ":identity/" in resource:
+            if resource == "*" or any(each in resource for each in NOT_BY_NAME):
                 continue
-            assert "backburner-dev" in resource, f"{function}: {resource}"
+            named = resource + json.dumps(statement.get("Condition", {}))
+            assert "backburner-dev" in named, f"{function}: {resource}"
             assert ":eu-central-1:123456789012:" in resource, f"{function}: {resource}"
+
+
+def test_a_key_is_used_by_the_stages_own_name_alone() -> None:
+    for function, statement in statements():
+        if any(action.startswith("kms:") for action in statement["Action"]):
+            wanted = {"kms:ResourceAliases": "alias/backburner-dev-data"}
+            assert statement["Condition"] == {"ForAnyValue:StringEquals": wanted}, function
 
 
 def test_names_of_functions_and_roles_are_those_that_chalice_gives() -> None:
@@ -105,4 +118,7 @@ def test_services_are_named_where_a_client_is_asked_for() -> None:
         path.relative_to(ROOT).as_posix(): path.read_bytes()
         for path in (ROOT / "chalicelib").rglob("*.py")
     }
-    assert services.used(files) >= {"dynamodb", "sqs", "sesv2", "sns"}
+    assert services.used(files) >= {
+        *("dynamodb", "sqs", "sesv2", "sns"),
+        *("kms", "stepfunctions", "apigatewaymanagementapi"),
+    }

@@ -172,6 +172,7 @@ def run_deploy(proxy: Missing, issuer: Issuer, *more: str) -> "subprocess.Comple
         "CORS_ORIGINS": ORIGIN,
         "SENDER_EMAIL": "no-reply@example.com",
         "SMS_ENABLED": "true",
+        "SIMULATED_REGIONS": "local-1",
     }
     given = [f"--setting={name}={value}" for name, value in settings.items()]
     return subprocess.run(

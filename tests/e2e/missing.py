@@ -3,8 +3,10 @@
 - ImportRestApi and PutRestApi. ministack makes an API of a swagger document through
   CloudFormation, so these two become a stack with one AWS::ApiGateway::RestApi.
 - Alarms over several metrics: left out of the template. ministack rings for none anyway.
-- Two habits of IAM. AWS has no action for a batch of SQS, which needs that of the single call:
-  ministack asks for sqs:SendMessageBatch. And it asks for ses:SendEmail on "*" alone.
+- Three habits of IAM. AWS has no action for a batch of SQS, which needs that of the single call:
+  ministack asks for sqs:SendMessageBatch. It asks for ses:SendEmail on "*" alone. And a key that a
+  call names by its alias is the alias to it, so that kms:ResourceAliases, on AWS the way to allow
+  the keys of an alias, finds nothing.
 
 All other calls of the deployment pass through as they are. The functions never come here: they
 know ministack's own address.
@@ -23,6 +25,7 @@ from .stacks import create_stack, update_stack
 _IMPORT = re.compile(r"^/restapis\?.*mode=import")
 _PUT = re.compile(r"^/restapis/(?P<id>\w+)(\?.*)?$")
 _STACK = "chalice-api"
+_ALIASES = "kms:ResourceAliases"
 BATCHED = frozenset({"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"})
 _HOP = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
@@ -91,8 +94,14 @@ def adapted(policy: dict[str, Any]) -> dict[str, Any]:
 def _adapted(statement: dict[str, Any]) -> dict[str, Any]:
     actions = list(statement["Action"])
     batches = [f"{action}Batch" for action in actions if action in BATCHED]
-    resource = "*" if "ses:SendEmail" in actions else statement["Resource"]
-    return {**statement, "Action": actions + batches, "Resource": resource}
+    given = {**statement, "Action": actions + batches}
+    if "ses:SendEmail" in actions:
+        return {**given, "Resource": "*"}
+    alias = given.get("Condition", {}).get("ForAnyValue:StringEquals", {}).get(_ALIASES)
+    if alias:
+        del given["Condition"]
+        given["Resource"] = [each.replace("key/*", alias) for each in given["Resource"]]
+    return given
 
 
 def _with_policy_adapted(body: bytes) -> bytes:

@@ -14,7 +14,7 @@ from infra import policies
 from .conftest import STAGE, TOLD, Deployment
 from .ministack import ACCOUNT, REGION
 from .package import PROJECT
-from .policies.lane import NOT_ENFORCED
+from .policies.lane import NOT_ENFORCED, UNTRIED
 
 pytestmark = pytest.mark.policies
 #: Lanes of one group run one after the other: without the authorizer nobody calls the API.
@@ -57,6 +57,7 @@ def _run(deployed: Deployment, function: str) -> list[dict[str, Any]]:
             **deployed.environment(),
             "PATH": os.environ["PATH"],
             "STAGE": STAGE,
+            "SIMULATED_REGIONS": "local-1",
             "SIGNING_KEYS": "the lane signs nothing that the functions read",
             "PUSH_GRACE_SECONDS": "3600",  # no sweep of another lane takes this lane's jobs
             "POWERTOOLS_METRICS_DISABLED": "true",
@@ -75,9 +76,12 @@ def _summary(found: Results) -> str:
     for function, results_ in sorted(found.items()):
         for each in results_[1:]:
             scenario = (each["failed"] or "NONE").partition(":")[0]
-            lines.append(f"  {function:<12} {each['action']:<28} {scenario}")
+            lines.append(f"  {function:<20} {each['action']:<30} {scenario}")
     lines.append("Not enforced by the emulator, so not tried:")
     lines += [f"  {action:<41} {why}" for action, why in NOT_ENFORCED.items()]
+    lines.append("Not tried, since no scenario needs it:")
+    for function, untried in UNTRIED.items():
+        lines += [f"  {function:<18} {action:<30} {why}" for action, why in untried.items()]
     return "\n".join(lines) + "\n"
 
 

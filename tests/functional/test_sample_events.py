@@ -66,7 +66,7 @@ def _outcome(function: Callable[[Any, Context], object], event: dict[str, Any]) 
     except Exception as told:  # noqa: BLE001  BatchIncomplete, and an authorizer's own
         return str(told)
     if isinstance(answer, dict) and "statusCode" in answer:  # times and ids differ
-        return answer["statusCode"], answer["body"]
+        return answer["statusCode"], answer.get("body")
     return answer
 
 

@@ -30,6 +30,38 @@ NOT_ENFORCED = {
     "sqs:DeleteMessage": "the mapping's poller acts without the role",
     "sqs:GetQueueAttributes": "the mapping's poller acts without the role",
 }
+_GONE = "needs a socket, and the functions of the emulator reach AWS's own address of none"
+#: Likewise, of one function: what its scenarios cannot bring about.
+UNTRIED: dict[str, dict[str, str]] = {
+    "api_handler": {
+        "kms:Decrypt": "for a region's password, once the platform has a data key",
+        "kms:GenerateDataKey": "for the password of the stage's first region",
+    },
+    "work": {
+        "dynamodb:BatchWriteItem": _GONE,
+        "dynamodb:Query": "for what watchers are told, which is left out when it fails",
+        "execute-api:ManageConnections": _GONE,
+        "kms:Decrypt": "needs a region of a real provider",
+    },
+    "provision": {
+        "dynamodb:BatchWriteItem": _GONE,
+        "execute-api:ManageConnections": _GONE,
+    },
+    "reconcile": {
+        "dynamodb:BatchWriteItem": _GONE,
+        "execute-api:ManageConnections": _GONE,
+        "states:StopExecution": "needs a workflow that is still at work after its limit",
+    },
+    "websocket_message": {
+        "dynamodb:BatchGetItem": _GONE,
+        "dynamodb:BatchWriteItem": _GONE,
+        "dynamodb:DeleteItem": _GONE,
+        "dynamodb:GetItem": _GONE,
+        "dynamodb:PutItem": _GONE,
+        "dynamodb:UpdateItem": _GONE,
+        "execute-api:ManageConnections": _GONE,
+    },
+}
 Json = dict[str, Any]
 _WARNING = re.compile('"level":"(WARNING|ERROR)"')
 
@@ -91,10 +123,10 @@ class Lane:
 
     def actions(self) -> list[str]:
         found = {action for each in self.whole["Statement"] for action in each["Action"]}
-        return sorted(found - set(NOT_ENFORCED))
+        return sorted(found - set(NOT_ENFORCED) - set(UNTRIED.get(self.function, {})))
 
     def invoke(self, event: Json, *, says: str = "") -> Any:
-        """The function's answer; AssertionError when it fails, or warns of something but `says`."""
+        """The function's answer; AssertionError when it fails, or warns but with `says`."""
         answer = self.client("lambda").invoke(
             FunctionName=self.lambda_name, Payload=json.dumps(event), LogType="Tail"
         )
@@ -102,7 +134,7 @@ class Lane:
         log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
         assert "FunctionError" not in answer, str(told)[:300]
         warned = [line for line in log.splitlines() if _WARNING.search(line)]
-        bad = [line for line in warned if not says or f'"message":"{says}"' not in line]
+        bad = [line for line in warned if not says or f'"message":"{says}' not in line]
         assert not bad, bad[0][:300]
         return told
 

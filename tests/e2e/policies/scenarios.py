@@ -8,6 +8,7 @@ import json
 import uuid
 from typing import Any
 
+from tests.e2e.policies import projects
 from tests.e2e.policies.lane import Lane, Scenario
 from tests.functional.client import Answer, Caller
 from tests.functional.deployed import Deployed
@@ -292,6 +293,18 @@ def imports_a_file(lane: Lane) -> None:
     lane.must_hold("bulk", manager.client.tenant_id("t1"))
 
 
+def makes_and_renames_a_project(lane: Lane) -> None:
+    manager = _manager(lane)
+    user = _ok(manager.create_user(), 201)["data"]["user"]["id"]
+    name = f"P {uuid.uuid4().hex}"
+    body = {"name": name, "provider": "simulated", "region": "local-1", "user_ids": [user]}
+    made = _ok(manager.post("/admin/v1/projects", body), 201)["data"]
+    one = f"/admin/v1/projects/{made['id']}"
+    _ok(manager.patch(one, {"name": f"{name} B"}))
+    # It takes part once the workflow has begun, which nobody starts here.
+    _ok(manager.delete(f"{one}/users/{user}"), 404)
+
+
 WORKER: list[Scenario] = [
     buries_what_it_cannot_read,
     hides_a_message_until_its_time,
@@ -303,11 +316,16 @@ SENDER: list[Scenario] = [
     reports_a_member_that_failed,
 ]
 SCENARIOS: dict[str, list[Scenario]] = {
-    "api_handler": [invites_changes_and_lists, imports_a_file],
+    "api_handler": [invites_changes_and_lists, imports_a_file, makes_and_renames_a_project],
     "authorize": [admits_and_binds_a_login],
     "notify": [*SENDER, *WORKER],
-    "work": [works_an_import, *WORKER],
+    "work": [works_an_import, *WORKER, projects.starts_and_switches_off_a_project],
     "bulk": [works_an_import, *SENDER, *WORKER],
     "feedback": [takes_in_a_bounce, hands_back_what_the_store_refuses],
     "sweep": [pushes_what_is_due],
+    "reconcile": [projects.ends_what_takes_too_long],
+    "provision": [projects.makes_a_project, projects.makes_a_project_where_there_is_a_key],
+    "websocket_connect": [projects.opens_a_socket],
+    "websocket_message": [projects.hears_nobody_without_a_socket],
+    "websocket_disconnect": [projects.closes_a_socket],
 }
