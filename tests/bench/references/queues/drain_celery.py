@@ -38,7 +38,7 @@ lock = threading.Lock()
 original = AsyncSQSConnection.make_request
 
 
-def counted(self, operation, *args, **kwargs):  # noqa: ANN001, ANN002, ANN003, ANN201
+def counted(self, operation, *args, **kwargs):
     """Kombu's own receives and deletes go this way, not through botocore's hooks."""
     calls["made"] += 1
     return original(self, operation, *args, **kwargs)
@@ -63,7 +63,7 @@ def count_botocore() -> None:
 
     send = botocore.endpoint.Endpoint.make_request
 
-    def make_request(self, model, request):  # noqa: ANN001, ANN202
+    def make_request(self, model, request):
         calls["made"] += 1
         return send(self, model, request)
 

@@ -11,8 +11,8 @@ import threading
 import time
 
 os.environ["dramatiq_queue_prefetch"] = "10"  # noqa: SIM112  dramatiq's spelling, read at import
-import dramatiq  # noqa: E402
-from dramatiq_sqs import SQSBroker  # noqa: E402
+import dramatiq
+from dramatiq_sqs import SQSBroker
 
 THREADS = 10
 endpoint, wanted = sys.argv[1], int(sys.argv[2])
