@@ -12,7 +12,6 @@ import contextlib
 import logging
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -29,32 +28,21 @@ _OF_ITS_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 _json = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
-class _Lines(logging.Handler):
-    """Writes each record as one line of JSON, which CloudWatch Logs Insights takes apart."""
+class _Line(logging.Formatter):
+    """A record as one line of JSON, which CloudWatch Logs Insights takes apart."""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            _write(_line_of(record))
-        except Exception:  # noqa: BLE001  logging's own way: what cannot be told stops nobody
-            self.handleError(record)
-
-
-def _line_of(record: logging.LogRecord) -> dict[str, Any]:
-    line = {
-        "level": record.levelname,
-        "message": record.getMessage(),
-        "timestamp": clock.iso(clock.now()),
-        "service": SERVICE,
-        **{name: value for name, value in vars(record).items() if name not in _OF_ITS_OWN},
-    }
-    if record.exc_info:
-        line["exception"] = "".join(traceback.format_exception(*record.exc_info))
-    return line
-
-
-def _write(line: dict[str, Any]) -> None:
-    sys.stdout.write(_json.encode(line).decode() + "\n")
-    sys.stdout.flush()
+    def format(self, record: logging.LogRecord) -> str:
+        told = {name: value for name, value in vars(record).items() if name not in _OF_ITS_OWN}
+        line = {
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "timestamp": clock.iso(clock.now()),
+            "service": SERVICE,
+            **told,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _json.encode(line).decode()
 
 
 class Log:
@@ -62,7 +50,9 @@ class Log:
 
     def __init__(self, level: str) -> None:
         self._logger = logging.getLogger(SERVICE)
-        self._logger.handlers = [_Lines()]
+        lines = logging.StreamHandler(sys.stdout)
+        lines.setFormatter(_Line())
+        self._logger.handlers = [lines]
         self._logger.propagate = False  # Lambda's own handler would write each line again
         self.setLevel(level)
 
@@ -172,4 +162,5 @@ def emit(counts: dict[str, float], **dimensions: str) -> None:
     ]
     told = {"Namespace": NAMESPACE, "Dimensions": [list(words)], "Metrics": metrics}
     about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [told]}
-    _write({"_aws": about, **words, **counts})
+    sys.stdout.write(_json.encode({"_aws": about, **words, **counts}).decode() + "\n")
+    sys.stdout.flush()

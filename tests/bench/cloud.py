@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from infra.local import log
 from infra.local.cloud import LocalCloud, Options, running
 from infra.local.mapping import Mapping
 from tests.functional.client import Caller, Client
@@ -17,6 +18,7 @@ def counted(seen: Seen) -> Iterator[LocalCloud]:
     with running(Options(work=False, aws_endpoint=False, log_lines=False)) as cloud:
         from chalicelib.kernel import aws, store
 
+        log.silence()
         store.connection()
         for client in (aws.client("dynamodb"), aws.client("sqs"), cloud._sqs):
             _watch(client, seen)
