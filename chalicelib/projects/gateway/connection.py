@@ -1,5 +1,6 @@
 """One connection to a provider: a log-in whose token serves every call, and what answers mean."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,7 +16,7 @@ _NO_TOKEN = frozenset({HTTPStatus.UNAUTHORIZED})
 _REDIRECTS = range(300, 400)
 
 
-class Connection:
+class Connection(ABC):
     """Calls of a provider's identity service. A dialect says how it logs in."""
 
     def __init__(self, region: Region, address: str) -> None:
@@ -38,9 +39,9 @@ class Connection:
     def _where(self) -> str:
         return f"the region {self.region.name}"
 
+    @abstractmethod
     def _log_in(self) -> str:
         """A token; counts the log-in in `logins`."""
-        raise NotImplementedError
 
     def _call(
         self,

@@ -69,7 +69,7 @@ def test_after_ten_minutes_without_provider_all_is_sent_within_the_rate_and_noth
     faults.add(Fault("ses", kind="refuse", times=None))
     ids = notices.queue("reminder", *addresses(jobs))
     cloud.run_until_idle()
-    go_on(cloud, 600, step=20)
+    go_on(cloud, 600, step=10)
     assert 0 < tried() <= most_calls(600)
     assert outbox.sent() == []
 
