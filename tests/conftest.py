@@ -3,10 +3,14 @@
 import os
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.local.cloud import LocalCloud, Options, running
+
+SHARE = pytest.StashKey[tuple[int, int]]()  #: functional tests against a deployment, of how many
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +18,32 @@ def started() -> Iterator[LocalCloud]:
     with running(Options(work=False, aws_endpoint=False, log_lines=False)) as cloud:
         _read_settings_again()
         yield cloud
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--deployment", type=Path, help="of tests/functional: run against this deployment"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Against a deployment: without the functional tests that need the local cloud's process."""
+    if not config.getoption("deployment"):
+        return
+    from tests.functional.locality import is_local
+
+    remote = [each for each in items if isinstance(each, pytest.Function) and not is_local(each)]
+    config.hook.pytest_deselected(items=[each for each in items if each not in set(remote)])
+    config.stash[SHARE] = (len(remote), len(items))
+    items[:] = remote
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if share := config.stash.get(SHARE, None):
+        ran, of = share
+        terminalreporter.write_line(
+            f"{ran} of {of} functional tests ran against the deployment ({ran / of:.0%})"
+        )
 
 
 def _read_settings_again() -> None:

@@ -1,4 +1,6 @@
-"""The outermost layer of HTTP: one log line per request, X-Request-Id, Server-Timing.
+"""What Lambda hands over and Chalice leaves as it is.
+
+Over HTTP the outermost layer: one log line per request, X-Request-Id, Server-Timing.
 
 Also turns what Chalice itself answers (an unknown method on a known path) into a problem.
 Query strings are never logged: they hold addresses and tokens.
@@ -6,8 +8,9 @@ Query strings are never logged: they hold addresses and tokens.
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any, cast
 
-from chalice.app import Chalice, Response
+from chalice.app import Chalice, CloudWatchEvent, Response, SQSEvent
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.kernel import cors, http, telemetry
@@ -38,6 +41,11 @@ def install(app: Chalice) -> None:
             response.headers["Server-Timing"] = server_timing(meter)
             _record(raw, request_id, response.status_code, meter)
             return response
+
+
+def remaining_seconds(event: SQSEvent | CloudWatchEvent) -> float:
+    """How long this invocation may still run."""
+    return float(cast("Any", event.context).get_remaining_time_in_millis()) / 1000
 
 
 def server_timing(meter: Meter) -> str:

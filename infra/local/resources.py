@@ -224,18 +224,6 @@ def role(client: Client, properties: Properties) -> Made:
     return Made(name, {"Arn": made["Arn"], "RoleId": made["RoleId"]})
 
 
-@builds("AWS::Logs::LogGroup")
-def log_group(client: Client, properties: Properties) -> Made:
-    logs = client("logs")
-    name = properties.need("LogGroupName")
-    days = properties.take("RetentionInDays")
-    logs.create_log_group(logGroupName=name)
-    if days:
-        logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
-    (made,) = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][:1]
-    return Made(name, {"Arn": made["arn"]})
-
-
 @builds("AWS::StepFunctions::StateMachine")
 def state_machine(client: Client, properties: Properties) -> Made:
     """Step Functions reads the definition, so a mistake in it is told here."""

@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+from infra.local import alarms  # noqa: F401  more builders
 from infra.local.resources import BUILDERS, Made, Properties, TemplateError, Value
 
 SECTIONS = {
@@ -54,11 +55,16 @@ def load(
     endpoint_url: str | None = None,
 ) -> Stack:
     """Builds every resource of the template. Nothing of it may exist yet."""
-    text = Path(path).read_text(encoding="utf-8")
-    template = yaml.load(text, Loader=_Yaml)  # noqa: S506  # a SafeLoader with more tags
+    template = parse(Path(path).read_text(encoding="utf-8"))
     _refuse_others(template, SECTIONS, "section")
     stack = _Building(template, dict(parameters or {}), session, endpoint_url, Path(path).parent)
     return Stack(resources=stack.resources(), outputs=stack.outputs())
+
+
+def parse(text: str) -> dict[str, Value]:
+    """A template's text with the long forms of its intrinsics, so that it is also JSON."""
+    template: dict[str, Value] = yaml.load(text, Loader=_Yaml)  # noqa: S506  a SafeLoader  # nosec B506
+    return template
 
 
 def _refuse_others(given: Mapping[str, Value], known: set[str], what: str) -> None:

@@ -1,26 +1,34 @@
 """One ministack with the project deployed, for all tests of this folder."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 import urllib3
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .ministack import Ministack, install
-from .package import PROJECT, Package, deploy, package
+from .ministack import ACCOUNT, REGION, Ministack, install
+from .missing import Missing
+from .package import PROJECT, Package, package
 
 STAGE = "dev"  #: of .chalice/config.json: what ships to a stage, not a stage of our own
 AUDIENCE = "backburner"
 ORIGIN = "https://app.example.com"  #: may call from a browser
 TENANT = "t1"
 RUNNING = pytest.StashKey[Ministack]()
+TOLD = pytest.StashKey[list[str]]()  #: what a run says at its end, passed or not
 
 
 class Issuer:
@@ -57,6 +65,15 @@ class Issuer:
         }
         return jwt.encode({**usual, **claims}, self._key, "RS256", headers={"kid": "one"})
 
+    @property
+    def private_key(self) -> str:
+        """The key in the form that the functional tests read it."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ).decode()
+
     def stop(self) -> None:
         """Closes the address of the keys."""
         self._server.shutdown()
@@ -70,6 +87,26 @@ class Deployment:
     api_url: str
     ministack: Ministack
     issuer: Issuer
+    deploying: str  #: what `python -m infra.deploy` said
+
+    @cached_property
+    def told(self) -> dict[str, Any]:
+        """The deployment as tests/functional/deployed.py wants it described."""
+        return {
+            "api_url": self.api_url,
+            "connect_to": self.ministack.endpoint_url.partition("//")[2],
+            "certificate": self.ministack.certificate,
+            "issuer": self.issuer.url,
+            "audience": AUDIENCE,
+            "private_key": self.issuer.private_key,
+            "key_id": "one",
+        }
+
+    def environment(self) -> dict[str, str]:
+        """Of a command that shall meet this ministack, as the account's root."""
+        return command_environment(
+            self.ministack.endpoint_url, AWS_CA_BUNDLE=self.ministack.certificate
+        )
 
     def call(
         self,
@@ -94,7 +131,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Package:
 @pytest.fixture(scope="session")
 def ministack(pytestconfig: pytest.Config) -> Iterator[Ministack]:
     install()
-    started = pytestconfig.stash[RUNNING] = Ministack.start()
+    started = pytestconfig.stash[RUNNING] = Ministack.start(auth=True)
     yield started
     started.stop()
     del pytestconfig.stash[RUNNING]
@@ -109,16 +146,66 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="session")
-def deployed(packed: Package, ministack: Ministack, issuer: Issuer) -> Deployment:
-    environment = {
+def proxy(ministack: Ministack) -> Iterator[Missing]:
+    started = Missing(ministack)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def deployed(ministack: Ministack, proxy: Missing, issuer: Issuer) -> Deployment:
+    """The stage, deployed by the project's own command, with every role enforced."""
+    done = run_deploy(proxy, issuer, "--no-doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # AWS's own address, https://<id>.execute-api...; ministack knows it by its id.
+    told = next(line for line in done.stdout.splitlines() if line.startswith("API: "))
+    api_id = told.partition("//")[2].partition(".")[0]
+    return Deployment(f"{ministack.api_url(api_id)}/api", ministack, issuer, done.stdout)
+
+
+def run_deploy(proxy: Missing, issuer: Issuer, *more: str) -> "subprocess.CompletedProcess[str]":
+    """Runs the project's own command against ministack."""
+    settings = {
         "ISSUER": issuer.url,
         "AUDIENCE": AUDIENCE,
         "JWKS_URL": f"{issuer.url}/jwks",
-        "SIGNING_KEYS": "only-for-this-deployment",
         "CORS_ORIGINS": ORIGIN,
+        "SENDER_EMAIL": "no-reply@example.com",
+        "SMS_ENABLED": "true",
+        "SIMULATED_REGIONS": "local-1",
     }
-    api_url = deploy(ministack, packed, STAGE, environment)
-    return Deployment(api_url, ministack, issuer)
+    given = [f"--setting={name}={value}" for name, value in settings.items()]
+    return subprocess.run(
+        [sys.executable, "-m", "infra.deploy", "--stage", STAGE, *given, *more],
+        check=False,
+        cwd=PROJECT,
+        env=command_environment(proxy.url),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def command_environment(endpoint_url: str, **more: str) -> dict[str, str]:
+    """Of a command against ministack: nothing of the shell's own AWS account."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **more,
+    }
+
+
+@pytest.fixture(scope="session")
+def described(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file by which the functional tests find the deployment."""
+    file = tmp_path_factory.mktemp("deployment") / "deployment.json"
+    file.write_text(json.dumps(deployed.told))
+    return file
 
 
 @pytest.fixture(scope="session")
@@ -141,3 +228,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.sections.append(("ministack", ministack.log()))
         report.sections.append(("functions", ministack.function_logs()))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for text in config.stash.get(TOLD, []):
+        terminalreporter.write_line(text)

@@ -127,7 +127,7 @@ class Ministack:
         self.endpoint_url = endpoint_url
         self._process = process
         self._home = home
-        self._certificate = str(home / "ministack-tls" / "server.crt")
+        self.certificate = str(home / "ministack-tls" / "server.crt")
         self._pool: urllib3.PoolManager | None = None
 
     @classmethod
@@ -205,13 +205,24 @@ class Ministack:
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **how: Any
     ) -> urllib3.BaseHTTPResponse:
         """Calls an address of this ministack once, whether or not its name can be resolved."""
-        if self._pool is None:
-            tls = self._certificate if self.endpoint_url.startswith("https") else None
-            self._pool = urllib3.PoolManager(retries=False, timeout=30, ca_certs=tls)
         parts = urlsplit(url)
         path = urlunsplit(("", "", parts.path, parts.query, ""))
         sent = {**(headers or {}), "Host": parts.netloc}
-        return self._pool.request(method, self.endpoint_url + path, headers=sent, **how)
+        return self._connections.request(method, self.endpoint_url + path, headers=sent, **how)
+
+    @property
+    def _connections(self) -> urllib3.PoolManager:
+        if self._pool is None:
+            tls = self.certificate if self.endpoint_url.startswith("https") else None
+            self._pool = urllib3.PoolManager(retries=False, timeout=60, ca_certs=tls)
+        return self._pool
+
+    def pass_on(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> urllib3.BaseHTTPResponse:
+        """A call of AWS's API as somebody else made it."""
+        url = self.endpoint_url + path
+        return self._connections.request(method, url, headers=headers, body=body)
 
     def client(self, service: str) -> Any:
         """A botocore client of this ministack, as the account's root."""
@@ -219,7 +230,7 @@ class Ministack:
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,
-            verify=self._certificate,
+            verify=self.certificate,
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key="test",
         )

@@ -4,9 +4,10 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from .conftest import STAGE, Deployment
-from .ministack import queued, sent_mails, wait_for
+from .ministack import REGION, Mail, queued, sent_mails, wait_for
 from .package import Package
 
 #: Imports every module that ships, with the package alone on the path.
@@ -17,7 +18,7 @@ import app, chalicelib
 for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
     importlib.import_module(module.name)
 """
-ANN = {"name": "Ann", "email": "ann@example.com", "role": "staff"}
+ANN = {"name": "Ann", "email": "ann-of-the-smoke-test@example.com", "role": "staff"}
 
 
 def test_the_package_brings_everything_that_it_imports(packed: Package, tmp_path: Path) -> None:
@@ -35,12 +36,56 @@ def test_an_invited_person_gets_one_mail(deployed: Deployment, tenant: str) -> N
     link = answer.headers["Location"]
     assert deployed.call("GET", link, token=deployed.issuer.token()).json()["data"]["name"] == "Ann"
 
-    wait_for("mail to Ann", lambda: sent_mails(deployed.ministack), 30)
+    def to_ann() -> list[Mail]:
+        mails = sent_mails(deployed.ministack)  # other tests' tenants know an Ann too
+        return [mail for mail in mails if mail.to == [ANN["email"]]]
+
+    wait_for("mail to Ann", to_ann, 30)
     wait_for("end of the job", lambda: _statuses(deployed) == ["sent"], 10)
-    [mail] = sent_mails(deployed.ministack)
-    assert mail.to == ["ann@example.com"]
+    [mail] = to_ann()
     assert f"{deployed.api_url}/invitations/accept?token=" in mail.text
     assert queued(deployed.ministack, f"backburner-{STAGE}-notify-dead") == []
+
+
+def test_a_project_is_made_by_the_workflow_and_its_user_has_a_credential(
+    deployed: Deployment, tenant: str
+) -> None:
+    token = deployed.issuer.token()
+    bea = {"name": "Bea", "email": "bea-of-the-smoke-test@example.com", "role": "staff"}
+    made = deployed.call("POST", "/admin/v1/users", bea, token=token)
+    assert made.status == 201, made.data
+    body = {"name": "Alder", "user_ids": [made.json()["data"]["user"]["id"]]}
+
+    answer = deployed.call("POST", "/admin/v1/projects", body, token=token)
+
+    assert answer.status == 201, answer.data
+    link = answer.headers["Location"] + "/status"
+
+    def ended() -> dict[str, Any] | None:
+        now: dict[str, Any] = deployed.call("GET", link, token=token).json()["data"]
+        return now if now["status"] in ("active", "failed") else None
+
+    now = wait_for("end of the workflow", ended, 120)
+    assert now["status"] == "active", now
+    users = now["progress"]["users"]
+    assert users["synced"] == users["total"] >= 1
+    kept = deployed.ministack.client("dynamodb").scan(
+        TableName=f"backburner-{STAGE}-projects",
+        FilterExpression="begins_with(sk, :kind)",
+        ExpressionAttributeValues={":kind": {"S": "credential#"}},
+    )["Items"]
+    assert [each["tenant"]["S"] for each in kept] == [tenant] * users["synced"]
+
+
+def test_sockets_have_their_api_and_the_functions_know_where(deployed: Deployment) -> None:
+    """Only that far: the address is AWS's own, which ministack's functions cannot reach."""
+    (api,) = deployed.ministack.client("apigatewayv2").get_apis()["Items"]
+    assert api["ProtocolType"] == "WEBSOCKET"
+    function = deployed.ministack.client("lambda").get_function_configuration(
+        FunctionName=f"backburner-{STAGE}-websocket_message"
+    )
+    known = function["Environment"]["Variables"]["SOCKET_ENDPOINT"]
+    assert known == f"https://{api['ApiId']}.execute-api.{REGION}.amazonaws.com/api"
 
 
 def test_without_a_valid_token_nobody_gets_in(deployed: Deployment) -> None:

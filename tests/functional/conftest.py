@@ -1,6 +1,9 @@
 """The local cloud of tests/conftest.py, emptied before each test.
 
 No thread works its queues: a test says `cloud.run_until_idle()` and `cloud.advance(seconds)`.
+
+With `--deployment <file>` the tests that come in by HTTP alone run against a deployment instead
+(deployed.py); those that need the local cloud's process are left out (locality.py).
 """
 
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ import pytest
 from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller, Client
+from tests.functional.deployed import Deployed
 
 
 @pytest.fixture
@@ -22,8 +26,18 @@ def cloud(started: LocalCloud) -> Iterator[LocalCloud]:
     started.schedules.fire_due(clock.now())  # planned anew, since time went back
 
 
+@pytest.fixture(scope="session")
+def deployment(pytestconfig: pytest.Config) -> Deployed | None:
+    """What `--deployment` describes; None: the tests run against the local cloud."""
+    file = pytestconfig.getoption("deployment")
+    return Deployed.read(file) if file else None
+
+
 @pytest.fixture
-def client(cloud: LocalCloud) -> Client:
+def client(request: pytest.FixtureRequest, deployment: Deployed | None) -> Client:
+    if deployment:
+        return deployment.client()
+    cloud: LocalCloud = request.getfixturevalue("cloud")
     return Client(cloud.url, cloud.issuer.token)
 
 

@@ -47,7 +47,8 @@ def test_a_sample_event_replayed_twice_has_the_same_outcome_and_is_done_once(
     event = json.loads(file.read_text())
     named = _put_real_jobs_into(event, manager)
     _put_real_project_into(event, manager)
-    function = cloud.app.handler_map[file.parent.name]
+    name = file.parent.name
+    function = cloud.app if name == "api_handler" else cloud.app.handler_map[name]
 
     first = _outcome(function, event)
     sent, jobs = outbox.sent(), manager.jobs()
@@ -59,13 +60,14 @@ def test_a_sample_event_replayed_twice_has_the_same_outcome_and_is_done_once(
 
 
 def _outcome(function: Callable[[Any, Context], object], event: dict[str, Any]) -> object:
-    """What the function answers, or that it asks for some messages to come back."""
-    from chalicelib.kernel.jobs.worker import BatchIncomplete
-
+    """What the function answers, or raises: some messages shall come back, nobody enters."""
     try:
-        return function(event, Context())
-    except BatchIncomplete as incomplete:
-        return str(incomplete)
+        answer = function(event, Context())
+    except Exception as told:  # noqa: BLE001  BatchIncomplete, and an authorizer's own
+        return str(told)
+    if isinstance(answer, dict) and "statusCode" in answer:  # times and ids differ
+        return answer["statusCode"], answer.get("body")
+    return answer
 
 
 def _put_real_jobs_into(event: dict[str, Any], manager: Caller) -> list[str]:

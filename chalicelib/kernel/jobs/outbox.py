@@ -154,13 +154,23 @@ def sweep(has_time: Callable[[], bool] = lambda: True) -> int:
     Safe to run twice at once: a second copy of a message is harmless, and of two sweeps only one
     moves a row's due time on. Stops early when `has_time` says so; the next sweep goes on.
     """
-    pushed = 0
-    for shard in range(settings.due_shards):
-        for jobs in _tens(_due(str(shard))):
-            if not has_time():
-                return pushed
-            pushed += _push_and_move(jobs)
-    return pushed
+    pushed = longest = 0
+    try:
+        for shard in range(settings.due_shards):
+            for jobs in _tens(_due(str(shard))):
+                longest = max(longest, *map(_waited_seconds, jobs))
+                if not has_time():
+                    return pushed
+                pushed += _push_and_move(jobs)
+        return pushed
+    finally:
+        telemetry.emit({"sweep_pushed": pushed, "ledger_age_seconds": longest})
+
+
+def _waited_seconds(job: Job) -> int:
+    """How long a job is past its time; each push in vain has doubled its step."""
+    in_vain = int(job.due_step_seconds or 0) - 2 * settings.push_grace_seconds
+    return clock.epoch_seconds() - int(job.due_at) + max(0, in_vain)
 
 
 def _due(shard: str) -> Iterable[Job]:

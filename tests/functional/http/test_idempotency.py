@@ -261,6 +261,7 @@ def test_accepting_with_a_key_needs_no_token_of_a_caller_and_is_replayed(
     assert client.send("POST", "/v1/invitations/accept", json={"token": token}).status_code == 404
 
 
+@pytest.mark.local  # the key of a caller that every run has
 def test_creating_a_tenant_with_a_key_creates_one(client: Client) -> None:
     admin = client.as_("admin", None)
 
@@ -273,6 +274,7 @@ def test_creating_a_tenant_with_a_key_creates_one(client: Client) -> None:
     assert [tenant["name"] for tenant in admin.listed("/admin/v1/tenants")].count("Cedar") == 1
 
 
+@pytest.mark.local  # the tenant's name is the local one
 def test_changing_a_tenant_with_a_key_and_an_if_match_is_replayed(client: Client) -> None:
     admin = client.as_("admin", None)
     tag = admin.get("/admin/v1/tenants/t1").headers["ETag"]

@@ -43,6 +43,7 @@ def pass_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(tenancy._cache, tenant_id, (read_at - 61, tenant))
 
 
+@pytest.mark.local  # no other tenants may be there
 def test_a_tenant_is_created_read_changed_and_listed(platform: Caller) -> None:
     body = {"id": "cedar", "name": "Cedar", "defaults": {"region": "eu-west-1"}}
     created = platform.post(TENANTS, body)
@@ -74,11 +75,13 @@ def test_a_tenant_without_an_id_gets_one(platform: Caller) -> None:
     assert platform.get(f"{TENANTS}/{tenant['id']}").json()["data"] == tenant
 
 
+@pytest.mark.local  # no other tenants may be there
 def test_an_id_that_is_taken_is_a_conflict(platform: Caller) -> None:
     assert platform.post(TENANTS, {"id": "t1", "name": "Another"}).status_code == 409
     assert platform.get(f"{TENANTS}/t1").json()["data"]["name"] == "Alder Books"
 
 
+@pytest.mark.local  # no other tenants may be there
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -122,6 +125,7 @@ def test_only_admins_see_and_change_tenants(client: Client, role: str) -> None:
     assert [answer.status_code for answer in answers] == [403] * 4
 
 
+@pytest.mark.local  # no other tenants may be there
 def test_tenants_come_in_pages(platform: Caller) -> None:
     for number in range(5):
         platform.post(TENANTS, {"id": f"a{number}", "name": "A"})
@@ -131,6 +135,7 @@ def test_tenants_come_in_pages(platform: Caller) -> None:
     assert ids == [*(f"a{number}" for number in range(5)), "t1", "t2"]
 
 
+@pytest.mark.local  # no other tenants may be there
 def test_of_eight_who_create_one_tenant_one_does(platform: Caller) -> None:
     callers = [platform.in_a_session_of_its_own() for _ in range(8)]
     body = {"id": "cedar", "name": "Cedar"}
@@ -200,6 +205,7 @@ def test_how_long_configuration_is_kept_is_a_setting(
     assert [conf_calls(manager.get("/admin/v1/users")) for _ in range(3)] == [1, 1, 1]
 
 
+@pytest.mark.local  # no other tenants may be there
 def test_a_tenant_is_known_at_once_after_it_was_created(client: Client, platform: Caller) -> None:
     caller = client.as_("manager", "cedar")
     assert caller.get("/admin/v1/users").status_code == 403
@@ -223,6 +229,7 @@ def test_the_default_sender_is_the_name_that_mails_come_from(
     assert mail.sender.endswith("<no-reply@example.com>")
 
 
+@pytest.mark.local  # the path names the local tenant
 def test_of_many_changes_of_a_tenant_at_once_none_is_lost_silently(platform: Caller) -> None:
     callers = [platform.in_a_session_of_its_own() for _ in range(6)]
     fields = ("provider", "region", "time_zone", "sender", "provider", "region")

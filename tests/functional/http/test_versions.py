@@ -144,6 +144,7 @@ def test_of_two_changes_of_one_version_at_once_one_wins_and_one_is_stale(
     assert manager.get(path).json()["data"] == won.json()["data"]
 
 
+@pytest.mark.local  # the path names the local tenant
 def test_a_tenant_is_changed_by_version_too(client: Client) -> None:
     admin = client.as_("admin", None)
     path = "/admin/v1/tenants/t1"

@@ -180,6 +180,7 @@ def test_a_bound_login_is_known_whatever_its_address_says_later(
     assert renamed.patch(path_of(user), {"role": "staff"}).status_code == 403
 
 
+@pytest.mark.local  # API Gateway remembers the authorizer's answer
 def test_a_deactivated_users_login_is_refused(client: Client, manager: Caller) -> None:
     user = created(manager, role="manager")
     login = {"sub": "ann-1", "email": "ann@example.com", "email_verified": True}

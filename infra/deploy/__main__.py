@@ -1,0 +1,195 @@
+"""Deploys a stage, and shows each step.
+
+    python -m infra.deploy --stage dev [--alarm-email ops@example.com]
+
+Run it again after any change; what is as it should be stays untouched. To go back, check out an
+earlier tag and deploy that. Credentials and region are those of the aws command line.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.deploy import functions, gateway, mappings, project, record, sockets, stack
+from infra.deploy.account import Account, DeployError, reason
+from infra.deploy.project import stage_settings
+from infra.package.build import MEGABYTE
+from infra.package.content import PackingError
+
+#: Settings of the stack that are given with the command and then remembered by the stack.
+STACK_OPTIONS = {
+    "alarm_email": "AlarmEmail",
+    "sender_domain": "SenderDomain",
+    "owns_sender": "OwnsSender",
+}
+FIRST = '--id alder --name "Alder Books"'
+#: A stage answers nobody without these.
+NEEDED = {
+    "ISSUER": "the OpenID Connect issuer whose tokens are accepted",
+    "AUDIENCE": "the audience that its tokens name",
+    "JWKS_URL": "where it publishes its keys",
+    "SENDER_EMAIL": "the address that mails come from",
+}
+
+
+class Report:
+    """Says each step as it ends, and remembers whether anything changed."""
+
+    def __init__(self) -> None:
+        self.changed = False
+
+    def step(self, name: str, changed: str | list[str], unchanged: str = "as it was") -> None:
+        told = ", ".join(changed) if isinstance(changed, list) else changed
+        self.changed = self.changed or bool(told)
+        print(f"  {name:<10} {told or unchanged}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    given = _parse(arguments)
+    return guarded(lambda: deploy(given))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Runs a command; what goes wrong is told in a sentence and not in a trace."""
+    try:
+        return work()
+    except (DeployError, PackingError) as error:
+        print(f"Stopped: {error}", file=sys.stderr)
+    except ClientError as error:
+        print(f"Stopped: AWS refuses {error.operation_name}: {reason(error)}", file=sys.stderr)
+    except BotoCoreError as error:
+        print(f"Stopped: {error}", file=sys.stderr)
+    return 2
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.deploy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--alarm-email", default=os.environ.get("ALARM_EMAIL"))
+    parser.add_argument("--sender-domain", default=os.environ.get("SENDER_DOMAIN"))
+    parser.add_argument("--owns-sender", choices=["true", "false"])
+    parser.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the functions, on top of .chalice/config.json; this time only",
+    )
+    parser.add_argument("--no-doctor", action="store_true", help="leave out the look afterwards")
+    return parser.parse_args(arguments)
+
+
+def deploy(given: argparse.Namespace) -> int:
+    """Every step in order; 0 when the doctor finds nothing that is broken."""
+    settings = {**stage_settings(given.stage), **_settings_given(given.setting)}
+    account = Account(given.stage)
+    place = account.place
+    print(f"Stage {place.stage}, account {place.account}, region {place.region}")
+    report = Report()
+    made = stack.deploy(account, _stack_parameters(given, settings))
+    report.step("template", made.changed)
+    settings = {**_known_of_the_stack(made), **settings}
+    record_ = _deploy_functions(account, settings, report)
+    report.step("queues", mappings.complete(account))
+    report.step("sockets", sockets.complete(account, record_, settings))
+    address = _complete_gateway(account, settings, record_, report)
+    print("Nothing has changed." if not report.changed else "Deployed.")
+    print(f"\nAPI: {settings.get('PUBLIC_URL') or address}")
+    healthy = given.no_doctor or _examine(account)
+    _say_next_steps(given.stage, settings)
+    return 0 if healthy else 1
+
+
+def _settings_given(pairs: list[str]) -> dict[str, str]:
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise DeployError(f"--setting takes NAME=VALUE, not {wrong[0]!r}")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _stack_parameters(given: argparse.Namespace, settings: dict[str, str]) -> dict[str, str]:
+    parameters = {"Stage": given.stage}
+    if "SENDER_EMAIL" in settings:
+        parameters["SenderEmail"] = settings["SENDER_EMAIL"]
+    for option, name in STACK_OPTIONS.items():
+        if getattr(given, option) is not None:
+            parameters[name] = getattr(given, option)
+    return parameters
+
+
+def _known_of_the_stack(made: stack.Stack) -> dict[str, str]:
+    """Settings that are addresses of what the stack has made: the functions need not ask."""
+    return {"PROVISION_MACHINE_ARN": made.outputs["ProvisionProjectArn"]}
+
+
+def _deploy_functions(account: Account, settings: dict[str, str], report: Report) -> dict[str, Any]:
+    keys, made = record.signing_keys(account)
+    report.step("keys", "made" if made else "")
+    rendered = project.render(
+        account, {**settings, "SIGNING_KEYS": keys}, _told_later(account, settings)
+    )
+    size = rendered.package.zip.stat().st_size / MEGABYTE
+    deployed, known = functions.deploy(account, rendered)
+    report.step(
+        "functions", f"deployed, {size:.1f} MB" if deployed else "", f"as they were, {size:.1f} MB"
+    )
+    return known
+
+
+def _told_later(account: Account, settings: dict[str, str]) -> dict[str, str]:
+    """What the functions are told once it is so: at the first deployment after it."""
+    known = {}
+    if mappings.all_report(account):
+        known[project.QUEUE_SETTING] = "true"
+    if address := sockets.endpoint(record.known(account)):
+        known[sockets.SETTING] = address
+    return {name: value for name, value in known.items() if name not in settings}
+
+
+def _complete_gateway(
+    account: Account, settings: dict[str, str], known: dict[str, Any], report: Report
+) -> str:
+    api_id = record.resource(known, "rest_api", "rest_api_id")
+    address = record.resource(known, "rest_api", "rest_api_url") or ""
+    if api_id is None:
+        raise DeployError("Chalice has not made the API")
+    api_stage = address.rstrip("/").rpartition("/")[2] or "api"
+    origins = tuple(filter(None, map(str.strip, settings.get("CORS_ORIGINS", "").split(","))))
+    report.step("gateway", gateway.complete(account, api_id, api_stage, origins))
+    return address.rstrip("/")
+
+
+def _examine(account: Account) -> bool:
+    from infra.doctor.__main__ import examine, show
+
+    findings = examine(account)
+    print()
+    show(findings)
+    return not any(finding.broken for finding in findings)
+
+
+def _say_next_steps(stage: str, settings: dict[str, str]) -> None:
+    missing = [
+        f"set {name} in .chalice/config.json: {why}"
+        for name, why in NEEDED.items()
+        if not settings.get(name)
+    ]
+    steps = [
+        *missing,
+        "confirm the mail that SES sent to the sender's address, unless it is confirmed",
+        f"make the first tenant: STAGE={stage} .venv/bin/python -m infra.ops tenant create {FIRST}",
+    ]
+    print("\nNext:")
+    for number, step in enumerate(steps, 1):
+        print(f"  {number}. {step}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

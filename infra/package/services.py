@@ -1,0 +1,130 @@
+"""botocore's data, down to what is read: 31 MB of which a cold start pays for every byte it loads.
+
+Kept are the services that the code asks for, found in the code itself, so that a new one is
+nothing to add here. Of a service stay all its operations and shapes: leaving out the unused ones
+would save another 0.7 ms, and make a call that nobody packed fail at run time.
+"""
+
+import ast
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from infra.package.content import Files, PackingError
+from infra.package.trimming import OURS
+
+DATA = "botocore/data/"
+#: What botocore reads for every service.
+COMMON = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
+_MODEL = re.compile(
+    rf"{DATA}(?P<service>[^/]+)/(?P<version>[^/]+)/(?P<kind>[a-z-]+)-\d\.json(\.gz)?$"
+)
+_KINDS = frozenset({"service", "endpoint-rule-set"})  # no paginators, waiters, examples
+#: Services whose name in endpoints.json is another than that of their client.
+_PREFIXES = {"sesv2": "email", "stepfunctions": "states"}
+#: AWS's own certificates: Amazon Trust Services, which every endpoint of the partition `aws` uses.
+#: https://www.amazontrust.com/repository/
+_AUTHORITIES = re.compile(
+    rb'# Label: "(?:Amazon Root CA [1-4]|Starfield Services Root Certificate Authority - G2)"'
+)
+AUTHORITIES_FILE = "botocore/cacert.pem"
+
+
+def used(files: Files) -> frozenset[str]:
+    """The services whose clients our code makes.
+
+    Raises PackingError where a client's name is not written out: it could not be found here.
+    """
+    return frozenset(
+        service
+        for name, content in files.items()
+        if OURS.match(name) and name.endswith(".py") and name != "chalicelib/kernel/aws.py"
+        for service in _clients(name, content)
+    )
+
+
+def _clients(name: str, source: bytes) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr not in ("client", "create_client"):
+            continue
+        first = node.args[0] if node.args else None
+        if not isinstance(first, ast.Constant):
+            raise PackingError(f"{name}:{node.lineno}: write the name of the service out")
+        yield str(first.value)
+
+
+def pruned(files: Files) -> Files:
+    """The files with botocore's data and certificates cut down."""
+    services = used(files) | {"sqs"}  # kernel/aws.py asks SQS itself for addresses of queues
+    if unknown := {each for each in services if not _versions(files, each)}:
+        raise PackingError(f"botocore knows no service {', '.join(sorted(unknown))}")
+    kept = {name: content for name, content in files.items() if not name.startswith(DATA)}
+    kept[AUTHORITIES_FILE] = authorities(files[AUTHORITIES_FILE])
+    kept |= {DATA + name: files[DATA + name] for name in COMMON}
+    kept[f"{DATA}endpoints.json"] = _endpoints(files[f"{DATA}endpoints.json"], services)
+    for service in services:
+        latest = max(_versions(files, service))
+        for name, content in files.items():
+            model = _MODEL.match(name)
+            if model and model["kind"] in _KINDS:
+                if (model["service"], model["version"]) != (service, latest):
+                    continue
+                kept[name.removesuffix(".gz")] = _plain(content)
+    return kept
+
+
+def _versions(files: Files, service: str) -> set[str]:
+    models = (_MODEL.match(name) for name in files)
+    return {model["version"] for model in models if model and model["service"] == service}
+
+
+def _plain(content: bytes) -> bytes:
+    """A model without its documentation, unpacked: Lambda has unzipped it already."""
+    text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    return _json(_without_words(json.loads(text)))
+
+
+def _without_words(value: Any) -> Any:
+    """Without documentation, and without the parameters from which botocore works out, with one
+    jmespath search a call, whose account an ARN names. We name tables and queues, never ARNs.
+    """
+    if isinstance(value, dict):
+        return {
+            key: _without_words(inner)
+            for key, inner in value.items()
+            if not (key == "documentation" and isinstance(inner, str))
+            and key != "operationContextParams"
+        }
+    if isinstance(value, list):
+        return [_without_words(inner) for inner in value]
+    return value
+
+
+def _endpoints(content: bytes, services: frozenset[str]) -> bytes:
+    document = json.loads(content)
+    names = {_PREFIXES.get(service, service) for service in services}
+    for partition in document["partitions"]:
+        partition["services"] = {
+            name: told for name, told in partition["services"].items() if name in names
+        }
+    return _json(document)
+
+
+def authorities(bundle: bytes) -> bytes:
+    """Of all certificates those of AWS: reading 140 costs 16 ms of CPU for each new connection.
+
+    AWS_CA_BUNDLE names another file where a proxy or another partition needs one.
+    """
+    entries = bundle.split(b"\n# Issuer: ")
+    kept = [entry for entry in entries[1:] if _AUTHORITIES.search(entry)]
+    if len(kept) != 5:  # noqa: PLR2004  four of Amazon, one of Starfield
+        raise PackingError("botocore's certificates do not hold AWS's own")
+    return b"".join(b"\n# Issuer: " + entry.rstrip() + b"\n" for entry in kept)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=False).encode()

@@ -1,0 +1,63 @@
+"""What of Chalice's zip nobody reads on Lambda, and the proof that nothing else was left out."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+
+from infra.package.content import Files, PackingError
+
+#: What is left out, and why it may be.
+LEFT_OUT = {
+    r"[^/]+\.dist-info/": "names and versions for pip; nothing that ships asks for its own",
+    r"[^/]+\.data/": "scripts and headers that pip would install elsewhere",
+    r"(.+/)?tests?/": "a library's tests",
+    r".+\.(pyi|typed|pyx|pxd|c|h)$": "for type checkers and compilers",
+    r".+/py\.typed$": "for type checkers",
+    r".+\.pyc$": "bytecode is made anew, the same on each machine",
+    r"aws_lambda_powertools/event_handler/": "a web framework; ours is Chalice",
+    r"aws_lambda_powertools/utilities/(data_classes|parser|kafka|feature_flags)/": (
+        "events as classes, and validation by pydantic, which we do not ship"
+    ),
+    r"aws_lambda_powertools/utilities/(idempotency|streaming|validation)/": "refused: decisions.md",
+}
+_LEFT_OUT = re.compile("|".join(f"(?:{pattern})" for pattern in LEFT_OUT))
+OURS = re.compile(r"app\.py$|chalicelib/")
+
+
+def trimmed(files: Files) -> Files:
+    """The files without what is left out."""
+    return {name: content for name, content in files.items() if not _LEFT_OUT.match(name)}
+
+
+def refuse_missing_imports(files: Files) -> None:
+    """Raises PackingError for an import of ours, at whatever depth, that the package lacks.
+
+    A late import would fail only when a customer meets it.
+    """
+    missing = sorted(
+        f"{name}: {module}"
+        for name, content in files.items()
+        if OURS.match(name) and name.endswith(".py")
+        for module in _imports(content)
+        if not _ships(module, files)
+    )
+    if missing:
+        raise PackingError("Imported and not packed:\n  " + "\n  ".join(missing))
+
+
+def _imports(source: bytes) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def _ships(module: str, files: Files) -> bool:
+    path = module.replace(".", "/")
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return True
+    return any(name in files for name in (f"{path}.py", f"{path}/__init__.py")) or any(
+        name.startswith(f"{path}.") and name.endswith(".so") for name in files
+    )

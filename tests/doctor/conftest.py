@@ -1,0 +1,174 @@
+"""A stage as it should be, on moto, for a test to break in one place."""
+
+import io
+import itertools
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.session import Session
+
+from infra import policies
+from infra.deploy import stack
+from infra.deploy.account import Account
+from infra.deploy.mappings import FLAG
+from infra.doctor.__main__ import examine
+from infra.local import emulator, template
+
+STAGE = "dev"
+QUEUES = ("notify", "work", "bulk", "feedback")
+SENDER = "no-reply@example.com"
+SETTINGS = {
+    "STAGE": STAGE,
+    "SIGNING_KEYS": "key",
+    "ISSUER": "https://issuer.example.com",
+    "AUDIENCE": "backburner",
+    "JWKS_URL": "https://issuer.example.com/jwks",
+    "SENDER_EMAIL": SENDER,
+}
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+_numbers = itertools.count(710_000_000_001)
+
+
+@dataclass
+class Stage:
+    """A deployed stage in an account of its own."""
+
+    account: Account
+
+    def client(self, service: str) -> Any:
+        return self.account.client(service)
+
+    def found(self) -> list[str]:
+        """What the doctor finds, in its words."""
+        return [finding.what for finding in examine(self.account)]
+
+    def broken(self) -> list[str]:
+        return [finding.what for finding in examine(self.account) if finding.broken]
+
+    def queue_url(self, name: str) -> str:
+        url = self.client("sqs").get_queue_url(QueueName=f"backburner-{STAGE}-{name}")["QueueUrl"]
+        return str(url)
+
+    def set_environment(self, function: str, **variables: str) -> None:
+        self.client("lambda").update_function_configuration(
+            FunctionName=policies.lambda_name(function, STAGE),
+            Environment={"Variables": {**_environment(function), **variables}},
+        )
+
+
+def _environment(function: str) -> dict[str, str]:
+    return {**SETTINGS, **({"PARTIAL_BATCH": "true"} if function in QUEUES else {})}
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A stage for one test."""
+    with made() as stage:
+        yield stage
+
+
+@contextmanager
+def made() -> Iterator[Stage]:
+    """A stage as it should be."""
+    with pytest.MonkeyPatch.context() as patch:
+        emulator.start()
+        try:
+            yield _stage(patch)
+        finally:
+            emulator.stop()
+
+
+def _stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setenv("AWS_REGION", emulator.REGION)
+    account = Account(STAGE, _session(str(next(_numbers))))
+    for call, answer in UNKNOWN_TO_MOTO.items():
+        account.session.register(f"before-call.{call}", _answering(answer))
+    account.session.register("after-call.sesv2.GetEmailIdentity", _verified)
+    parameters = {"Stage": STAGE, "AlarmEmail": "ops@example.com"}
+    template.load(stack.TEMPLATE, account.session, parameters)
+    account.client("cloudformation").create_stack(
+        StackName=stack.stack_name(STAGE), TemplateBody=_SMALL
+    )
+    monkeypatch.setattr(stack, "template_body", lambda: _SMALL)
+    for function in policies.functions():
+        _make(account, function)
+    return Stage(account)
+
+
+#: What AWS says of an account in use.
+UNKNOWN_TO_MOTO = {
+    "sesv2.GetAccount": {
+        "ProductionAccessEnabled": True,
+        "SendingEnabled": True,
+        "SendQuota": {"MaxSendRate": 50.0},
+    },
+    "lambda.GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 1000}},
+}
+
+
+def _answering(answer: dict[str, Any]) -> Callable[..., Any]:
+    """What a handler of `before-call` gives, botocore takes in place of the call's own answer."""
+    response = AWSResponse("https://aws", 200, {}, None)
+    return lambda **_: (response, {**answer, "ResponseMetadata": {}})
+
+
+def _verified(parsed: dict[str, Any], **_: Any) -> None:
+    if "Error" not in parsed:
+        parsed["VerifiedForSendingStatus"] = True
+
+
+#: moto would make half of the true one a second time; the resources stand there already.
+_SMALL = json.dumps(
+    {"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "x"}}}},
+    separators=(",", ":"),
+)
+
+
+def _session(number: str) -> Session:
+    root = Session()
+    root.set_config_variable("region", emulator.REGION)
+    given = root.create_client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{number}:role/test", RoleSessionName="test"
+    )["Credentials"]
+    session = Session()
+    session.set_config_variable("region", emulator.REGION)
+    session.register_component("data_loader", root.get_component("data_loader"))
+    session.set_credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    return session
+
+
+def _make(account: Account, function: str) -> None:
+    """Role, function and mapping, as Chalice and the deployment make them."""
+    iam, role = account.client("iam"), policies.role_name(function, STAGE)
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    document = json.dumps(policies.policy(function, account.place))
+    iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=document)
+    account.client("lambda").create_function(
+        FunctionName=policies.lambda_name(function, STAGE),
+        Role=arn,
+        Runtime="python3.11",
+        Handler=f"app.{function}",
+        Timeout=60,
+        Code={"ZipFile": _zip()},
+        Environment={"Variables": _environment(function)},
+    )
+    if function in QUEUES:
+        place = account.place
+        account.client("lambda").create_event_source_mapping(
+            FunctionName=policies.lambda_name(function, STAGE),
+            EventSourceArn=f"arn:aws:sqs:{place.region}:{place.account}:backburner-{STAGE}-{function}",
+            FunctionResponseTypes=[FLAG],
+        )
+
+
+def _zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("app.py"), "")
+    return buffer.getvalue()

@@ -1,0 +1,331 @@
+"""What each function does in its daily life, one scenario a habit. A new function is a new entry.
+
+Run in a lane's process, which has the stage's settings and the rights of the account's root: what
+a scenario needs is made by the project's own code, and the function does the rest.
+"""
+
+import json
+import uuid
+from typing import Any
+
+from tests.e2e.policies import projects
+from tests.e2e.policies.lane import Lane, Scenario
+from tests.functional.client import Answer, Caller
+from tests.functional.deployed import Deployed
+
+Json = dict[str, Any]
+
+
+def _imported(lane: Lane) -> tuple[str, str, str, list[Any]]:
+    """(tenant, batch, queued job, all jobs) of a new import of three rows, one of them taken."""
+    import app  # noqa: F401  declares the jobs
+    from chalicelib.kernel.jobs import unique
+    from chalicelib.kernel.jobs.outbox import Transaction
+    from chalicelib.kernel.tenancy import Caller as By
+    from chalicelib.people import imports, models, rules
+
+    tenant = lane.tenant()
+    taken = f"taken-{uuid.uuid4().hex[:8]}@example.com"
+    models.email_guard(tenant, rules.email_key(taken), "somebody").save()
+    rows = f"name,email,phone,role\nA,a@example.com,+4915112345678,staff\nB,{taken},,staff\n"
+    with Transaction(tenant) as tx:
+        by = By("root", "manager", tenant)
+        batch = imports.start(tx, by, rows.encode(), as_csv=True, base_url="https://x.example")
+        (job,) = tx._jobs
+        unique.lock(tx, job, 600, unique.Taken(job))
+        batch.batch.finally_ = "people.import_rows"  # any job: it is queued when the batch ends
+    return tenant, batch.id, job.id, [job]
+
+
+def works_an_import(lane: Lane) -> None:
+    """A chunk of rows: users, guards and their invitations; batch, lock and errors."""
+    from chalicelib.kernel.jobs import batches
+    from chalicelib.kernel.jobs.unique import Lock
+
+    tenant, batch_id, job_id, (job,) = _imported(lane)
+    lane.invoke(_message(lane, "people.import_rows", tenant, job_id))
+
+    done = _job(tenant, job_id)
+    assert done.status == "done", done.last_error
+    batch = batches.get(tenant, batch_id, consistent=True)
+    assert batch is not None
+    assert batch.status == "done", batch.status
+    assert batches.errors_of(batch)
+    try:
+        Lock.get(tenant, job.unique_key)
+    except Lock.DoesNotExist:
+        return
+    raise AssertionError("the lock was not given back")
+
+
+def _job(tenant: str, job_id: str) -> Any:
+    """The job's row as it is now."""
+    from chalicelib.kernel.jobs import ledger
+
+    found = ledger.get(tenant, job_id, consistent=True)
+    assert found is not None
+    return found
+
+
+def _body(type_: str, tenant: str, job_id: str) -> str:
+    return json.dumps({"v": 1, "type": type_, "tenant": tenant, "job": job_id})
+
+
+def _message(lane: Lane, type_: str, tenant: str, job_id: str) -> Json:
+    """The event that brings a job to the lane's function, whatever queue it was made for."""
+    return lane.event(lane.function, _body(type_, tenant, job_id))
+
+
+def _invitation(lane: Lane, channel: str, recipient: str) -> tuple[str, str]:
+    """(tenant, job) of a queued invitation, in a batch of its own and with a lock."""
+    import app  # noqa: F401
+    from chalicelib.kernel import clock
+    from chalicelib.kernel.jobs import batches, unique
+    from chalicelib.kernel.jobs.outbox import Delivery, Transaction
+    from chalicelib.people import service
+    from chalicelib.people.service import NewPerson
+
+    tenant, person_id = lane.tenant(), clock.new_id()
+    new = NewPerson("Ann", "ann@example.com", "staff")
+    service.new_person(tenant, person_id, new, created_by="root").save()
+    with Transaction(tenant) as tx:
+        batch = batches.create(tx, finally_="people.import_rows")
+        how = Delivery(channel=channel, recipient=recipient, queue=lane.function, batch=batch)
+        job = tx.enqueue(
+            "people.invitation", how, person_id=person_id, version=1, base_url="https://x.example"
+        )
+        unique.lock(tx, job, 600, unique.Taken(job))
+    return tenant, job.id
+
+
+def _sends(lane: Lane, channel: str, recipient: str) -> None:
+
+    tenant, job_id = _invitation(lane, channel, recipient)
+    lane.invoke(_message(lane, "people.invitation", tenant, job_id))
+    done = _job(tenant, job_id)
+    assert done.status == "done", (done.status, done.last_error)
+    assert done.provider_message_id
+
+
+def sends_a_mail(lane: Lane) -> None:
+    _sends(lane, "email", "ann@example.com")
+
+
+def sends_an_sms(lane: Lane) -> None:
+    _sends(lane, "sms", "+4915112345678")
+
+
+def reports_a_member_that_failed(lane: Lane) -> None:
+    """An address that SES would refuse for good: told by the batch, copied to the dead letters."""
+    tenant, job_id = _invitation(lane, "email", "ann\n@example.com")
+    lane.invoke(_message(lane, "people.invitation", tenant, job_id), says="job failed")
+    assert _job(tenant, job_id).status == "failed"
+    lane.must_hold(f"{lane.function}-dead", job_id)
+
+
+def hides_a_message_until_its_time(lane: Lane) -> None:
+    """A job whose time has not come: seen again then, and not after the queue's own six minutes."""
+    import app  # noqa: F401
+    from chalicelib.kernel import clock
+    from chalicelib.kernel.jobs.ledger import Job
+
+    tenant = lane.tenant()
+    job_id = clock.new_id()
+    Job(
+        tenant,
+        f"job#{job_id}",
+        type="people.invitation",
+        queue=lane.function,
+        status="queued",
+        max_attempts=3,
+        not_before=clock.epoch_seconds() + 8,
+        created_at=clock.iso(clock.now()),
+    ).save()
+    lane.send(lane.function, _body("people.invitation", tenant, job_id))
+    answer = lane.invoke(lane.receive(lane.function, job_id))
+    assert answer["batchItemFailures"], "the message was not kept"
+    lane.receive(lane.function, job_id)
+
+
+def buries_what_it_cannot_read(lane: Lane) -> None:
+    body = f"no message {uuid.uuid4().hex}"
+    lane.invoke(lane.event(lane.function, body), says="unreadable message")
+    lane.must_hold(f"{lane.function}-dead", body)
+
+
+def takes_over_after_a_crash(lane: Lane) -> None:
+    """A job left running beyond its lease is read, taken and ended."""
+    from chalicelib.kernel.jobs.ledger import Job
+
+    tenant, job_id = _invitation(lane, "email", "ann@example.com")
+    job = Job(tenant, f"job#{job_id}")
+    job.update([Job.status.set("running"), Job.claim_token.set("dead"), Job.lease_until.set(1)])
+    lane.invoke(_message(lane, "people.invitation", tenant, job_id))
+    assert _job(tenant, job_id).claim_token != "dead", "not taken over"
+
+
+def takes_in_a_bounce(lane: Lane) -> None:
+    from chalicelib.kernel.notify.limits import Recipient
+
+    tenant, job_id = _invitation_for_feedback(lane)
+    lane.invoke(_bounce(lane, tenant, job_id))
+    assert _job(tenant, job_id).delivery == "bounced", "the bounce was not noted"
+    assert Recipient.get(tenant, "to#email#ann@example.com").suppressed == "bounced"
+
+
+def hands_back_what_the_store_refuses(lane: Lane) -> None:
+    """The store down: the message is handed back as failed, the function does not break off."""
+    but = lane.missing
+    tenant, job_id = _invitation_for_feedback(lane)
+    event = _bounce(lane, tenant, job_id)
+    lane.allow(but=but | {"dynamodb:UpdateItem"})
+    try:
+        answer = lane.client("lambda").invoke(
+            FunctionName=lane.lambda_name, Payload=json.dumps(event)
+        )
+        told = json.loads(answer["Payload"].read())
+    finally:
+        lane.allow(but=but)
+    assert "FunctionError" not in answer, told
+    assert told["batchItemFailures"] == [{"itemIdentifier": event["Records"][0]["messageId"]}]
+
+
+def _invitation_for_feedback(lane: Lane) -> tuple[str, str]:
+    return _invitation(Lane("notify"), "email", "ann@example.com")
+
+
+def _bounce(lane: Lane, tenant: str, job_id: str) -> Json:
+    mail = {"messageId": "0100-1", "tags": {"tenant": [tenant], "job": [job_id]}}
+    bounce = {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "ann@example.com"}]}
+    event = {"eventType": "Bounce", "mail": mail, "bounce": bounce}
+    return lane.event("feedback", json.dumps(event))
+
+
+def pushes_what_is_due(lane: Lane) -> None:
+    """Jobs whose push was lost, one for each queue: pushed, and their time moved on."""
+    import app  # noqa: F401
+    from chalicelib.kernel import clock
+    from chalicelib.kernel.jobs import ledger
+
+    rows = []
+    for queue in ("notify", "work", "bulk"):
+        row = ledger.new(lane.tenant(), "people.invitation", {}, queue=queue, tries=3)
+        row.due_at = clock.epoch_seconds() - 120
+        row.save()
+        rows.append(row)
+    event = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+    lane.invoke({**event, "id": "1", "account": "", "time": "", "region": "", "resources": []})
+    for row in rows:
+        lane.must_hold(row.queue, row.id)
+        assert _job(row.tenant, row.id).due_at > clock.epoch_seconds(), "not moved on"
+
+
+def admits_and_binds_a_login(lane: Lane) -> None:
+    """The first login binds the token's subject to the invited person."""
+    from chalicelib.kernel import clock
+    from chalicelib.people import models, rules, service
+    from chalicelib.people.service import NewPerson
+
+    tenant, person_id = lane.tenant(), clock.new_id()
+    email = f"{uuid.uuid4().hex[:8]}@example.com"
+    new = NewPerson("Ann", email, "staff")
+    service.new_person(tenant, person_id, new, created_by="root").save()
+    models.email_guard(tenant, rules.email_key(email), person_id).save()
+    claims = {"sub": f"s-{person_id}", "role": "staff", "tenant_id": tenant}
+    token = Deployed(lane.told).token({**claims, "email": email, "email_verified": True})
+    answer = lane.invoke(
+        {
+            "type": "TOKEN",
+            "authorizationToken": f"Bearer {token}",
+            "methodArn": f"arn:aws:execute-api:{lane.told['region']}:{lane.told['account']}"
+            ":abc/api/GET/admin/v1/users",
+        }
+    )
+    assert answer["principalId"] == claims["sub"]
+    assert models.get_login(tenant, claims["sub"]) is not None, "the login was not bound"
+
+
+# The API, by HTTP
+
+
+def _manager(lane: Lane) -> Caller:
+    return Deployed(lane.told).client().as_("manager")
+
+
+def _ok(answer: Answer, status: int = 200) -> Json:
+    assert answer.status_code == status, f"{answer.status_code} {answer.text[:200]}"
+    return dict(answer.json()) if answer.text else {}
+
+
+def invites_changes_and_lists(lane: Lane) -> None:
+    """A user's whole life, every list, and the pages that anybody sees."""
+    manager = _manager(lane)
+    made = _ok(manager.create_user(phone="+4915112345678"), 201)["data"]["user"]
+    one = f"/admin/v1/users/{made['id']}"
+    lane.must_hold("notify", manager.client.tenant_id("t1"))  # pushed, and not left to the sweep
+    _ok(manager.get(one))
+    _ok(manager.patch(one, {"name": "Ann B", "email": "ann-b@example.com"}))
+    for query in ("", "?search=ann", "?search=ann-b@example.com"):
+        _ok(manager.get(f"/admin/v1/users{query}"))
+    for path in ("jobs", "notifications", "notifications?recipient=ann@example.com"):
+        _ok(manager.get(f"/admin/v1/{path}"))
+    _ok(manager.get("/admin/v1/suppressions"), 200)
+    keyed = {"Idempotency-Key": uuid.uuid4().hex}
+    _ok(manager.post("/admin/v1/users", _bob(), headers=keyed), 201)
+    _ok(manager.post("/admin/v1/users", _bob(), headers=keyed), 201)
+    _ok(manager.delete(one))
+
+
+def _bob() -> Json:
+    return {"name": "Bob", "email": "bob@example.com", "role": "staff"}
+
+
+def imports_a_file(lane: Lane) -> None:
+    manager = _manager(lane)
+    rows = "name,email,phone,role\nCid,cid@example.com,,staff\nbad,bad,,staff\n"
+    batch = _ok(
+        manager.send(
+            "POST", "/admin/v1/users/import", headers={"Content-Type": "text/csv"}, data=rows
+        ),
+        202,
+    )["data"]["batch_id"]
+    _ok(manager.get(f"/v1/batches/{batch}"))
+    lane.must_hold("bulk", manager.client.tenant_id("t1"))
+
+
+def makes_and_renames_a_project(lane: Lane) -> None:
+    manager = _manager(lane)
+    user = _ok(manager.create_user(), 201)["data"]["user"]["id"]
+    name = f"P {uuid.uuid4().hex}"
+    body = {"name": name, "provider": "simulated", "region": "local-1", "user_ids": [user]}
+    made = _ok(manager.post("/admin/v1/projects", body), 201)["data"]
+    one = f"/admin/v1/projects/{made['id']}"
+    _ok(manager.patch(one, {"name": f"{name} B"}))
+    # It takes part once the workflow has begun, which nobody starts here.
+    _ok(manager.delete(f"{one}/users/{user}"), 404)
+
+
+WORKER: list[Scenario] = [
+    buries_what_it_cannot_read,
+    hides_a_message_until_its_time,
+]
+SENDER: list[Scenario] = [
+    sends_a_mail,
+    sends_an_sms,
+    takes_over_after_a_crash,
+    reports_a_member_that_failed,
+]
+SCENARIOS: dict[str, list[Scenario]] = {
+    "api_handler": [invites_changes_and_lists, imports_a_file, makes_and_renames_a_project],
+    "authorize": [admits_and_binds_a_login],
+    "notify": [*SENDER, *WORKER],
+    "work": [works_an_import, *WORKER, projects.starts_and_switches_off_a_project],
+    "bulk": [works_an_import, *SENDER, *WORKER],
+    "feedback": [takes_in_a_bounce, hands_back_what_the_store_refuses],
+    "sweep": [pushes_what_is_due],
+    "reconcile": [projects.ends_what_takes_too_long],
+    "provision": [projects.makes_a_project, projects.makes_a_project_where_there_is_a_key],
+    "websocket_connect": [projects.opens_a_socket],
+    "websocket_message": [projects.hears_nobody_without_a_socket],
+    "websocket_disconnect": [projects.closes_a_socket],
+}

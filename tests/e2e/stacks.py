@@ -1,0 +1,59 @@
+"""CloudFormation stacks on ministack."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from .ministack import Ministack, wait_for
+
+STACK_SECONDS = 60
+
+
+def create_stack(
+    ministack: Ministack, name: str, template: str, parameters: Mapping[str, str]
+) -> dict[str, str]:
+    """Makes a stack and returns its outputs. Raises RuntimeError with the failed resources."""
+    cloudformation = ministack.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+
+    def finished() -> dict[str, Any] | None:
+        stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+    stack = wait_for(f"end of stack {name}", finished, STACK_SECONDS)
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        raise RuntimeError(f"{name}: {stack['StackStatus']}\n{_reasons(cloudformation, name)}")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _reasons(cloudformation: Any, stack: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    return "\n".join(
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in events
+        if event["ResourceStatus"].endswith("_FAILED") and "ResourceStatusReason" in event
+    )
+
+
+def update_stack(ministack: Ministack, name: str, template: str) -> None:
+    """Changes a stack, if need be. Raises RuntimeError with the failed resources."""
+    cloudformation = ministack.client("cloudformation")
+    try:
+        cloudformation.update_stack(StackName=name, TemplateBody=template)
+    except ClientError as error:
+        if "No updates are to be performed" in str(error):
+            return
+        raise
+
+    def ended() -> str | None:
+        status = str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+        return None if status.endswith("_IN_PROGRESS") else status
+
+    if (status := wait_for(f"end of stack {name}", ended, STACK_SECONDS)) != "UPDATE_COMPLETE":
+        raise RuntimeError(f"{name}: {status}\n{_reasons(cloudformation, name)}")
