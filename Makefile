@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check audit openapi simulate e2e e2e-policies package deploy doctor destroy \
+.PHONY: help run demo test thorough check audit openapi simulate e2e e2e-policies package deploy doctor destroy \
 	killers peers test-peers fuzz bench clean
 
 help:  ## Show what there is
@@ -31,6 +31,9 @@ demo: $(READY)  ## Invite the 200 sample people and show what it took
 
 test: $(READY)  ## Run the tests
 	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/emulator tests/local_cloud tests/functional
+
+thorough: $(READY)  ## Run what takes seconds each: long tables of faults, races, outages
+	@$(PY) -m pytest -n 2 --dist loadgroup -m thorough tests/local_cloud tests/functional
 
 check: $(READY)  ## Lint, types, and the tests of contracts: architecture, budgets, docs
 	@$(VENV)/bin/ruff check .
