@@ -102,6 +102,12 @@ class Deployment:
             "key_id": "one",
         }
 
+    @cached_property
+    def socket_endpoint(self) -> str:
+        """Where the functions send to sockets; a client opens one at the same place."""
+        (api,) = self.ministack.client("apigatewayv2").get_apis()["Items"]
+        return f"{self.ministack.endpoint_url}/_aws/execute-api/{api['ApiId']}/api"
+
     def environment(self) -> dict[str, str]:
         """Of a command that shall meet this ministack, as the account's root."""
         return command_environment(

@@ -7,6 +7,9 @@
   ministack asks for sqs:SendMessageBatch. It asks for ses:SendEmail on "*" alone. And a key that a
   call names by its alias is the alias to it, so that kms:ResourceAliases, on AWS the way to allow
   the keys of an alias, finds nothing.
+- **API Gateway's host names.** Where sockets are sent to is https://<id>.execute-api..., which
+  nobody answers here. Functions are given the emulator's own address of the same API, and whoever
+  asks what they were given hears the name.
 
 All other calls of the deployment pass through as they are. The functions never come here: they
 know ministack's own address.
@@ -19,9 +22,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from .ministack import Ministack
+from .ministack import REGION, Ministack
 from .stacks import create_stack, update_stack
 
+_FUNCTIONS = "/2015-03-31/functions"
+_NAMED = re.compile(rb'("SOCKET_ENDPOINT": ?")https://(\w+)\.execute-api\.[\w.-]+')
 _IMPORT = re.compile(r"^/restapis\?.*mode=import")
 _PUT = re.compile(r"^/restapis/(?P<id>\w+)(\?.*)?$")
 _STACK = "chalice-api"
@@ -58,6 +63,7 @@ class Missing:
 
         self.takes_all_alarms = False  #: True: those that ministack refuses reach it
         self._ministack = ministack
+        self._sockets = f"{ministack.endpoint_url}/_aws/execute-api/"
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Calls)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -71,6 +77,8 @@ class Missing:
         if method == "PUT" and (found := _PUT.match(path)):
             update_stack(self._ministack, _STACK, _api(body))
             return _told({"id": found["id"], "name": "backburner"}, 200)
+        if path.startswith(_FUNCTIONS):
+            body = _NAMED.sub(rf"\1{self._sockets}\2".encode(), body)
         if b"TemplateBody=" in body and not self.takes_all_alarms:
             body = _without_metric_math(body)
         if body.startswith(b"Action=PutRolePolicy") or b"&Action=PutRolePolicy&" in body:
@@ -78,7 +86,12 @@ class Missing:
         kept = {name: value for name, value in headers.items() if name.lower() not in _HOP}
         passed = self._ministack.pass_on(method, path, kept, body)
         back = {name: value for name, value in passed.headers.items() if name.lower() not in _HOP}
-        return passed.status, back, passed.data
+        return passed.status, back, self._named(passed.data)
+
+    def _named(self, answer: bytes) -> bytes:
+        place = re.escape(self._sockets).encode()
+        name = rb"https://\1.execute-api." + REGION.encode() + rb".amazonaws.com"
+        return re.sub(place + rb"(\w+)", name, answer)
 
     def stop(self) -> None:
         """Closes its address."""

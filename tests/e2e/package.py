@@ -71,6 +71,7 @@ def deploy(
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:
         _report_batch_item_failures(template)
+    _deploy_sockets_by_stage(template)
     outputs = create_stack(ministack, f"backburner-{stage}", json.dumps(template), {})
     # The address in the outputs is AWS's own, https://<id>.execute-api...; only its end counts.
     api_stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
@@ -100,6 +101,16 @@ def _report_batch_item_failures(template: dict[str, Any]) -> None:
             if source["Type"] == "SQS":
                 source["Properties"]["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
                 function["Environment"]["Variables"]["PARTIAL_BATCH"] = "true"
+
+
+def _deploy_sockets_by_stage(template: dict[str, Any]) -> None:
+    """Ministack knows no AWS::ApiGatewayV2::Deployment; a stage may deploy by itself instead."""
+    resources = template["Resources"]
+    resources.pop("WebsocketAPIDeployment", None)
+    for resource in resources.values():
+        if resource["Type"] == "AWS::ApiGatewayV2::Stage":
+            resource["Properties"].pop("DeploymentId", None)
+            resource["Properties"]["AutoDeploy"] = True
 
 
 def _functions(template: dict[str, Any]) -> list[dict[str, Any]]:

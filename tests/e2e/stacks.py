@@ -5,9 +5,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from .ministack import Ministack, wait_for
+from .ministack import REGION, Ministack, wait_for
 
 STACK_SECONDS = 60
+MOST_BYTES = 51_200  #: of a template in the call itself
+BUCKET = "templates"
 
 
 def create_stack(
@@ -17,7 +19,7 @@ def create_stack(
     cloudformation = ministack.client("cloudformation")
     cloudformation.create_stack(
         StackName=name,
-        TemplateBody=template,
+        **_given(ministack, name, template),
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
@@ -30,6 +32,16 @@ def create_stack(
     if stack["StackStatus"] != "CREATE_COMPLETE":
         raise RuntimeError(f"{name}: {stack['StackStatus']}\n{_reasons(cloudformation, name)}")
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _given(ministack: Ministack, name: str, template: str) -> dict[str, str]:
+    """The template in the call; one that is too large for that by way of S3, as on AWS."""
+    if len(template.encode()) <= MOST_BYTES:
+        return {"TemplateBody": template}
+    client = ministack.client("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_object(Bucket=BUCKET, Key=f"{name}.json", Body=template.encode())
+    return {"TemplateURL": f"{ministack.endpoint_url}/{BUCKET}/{name}.json"}
 
 
 def _reasons(cloudformation: Any, stack: str) -> str:

@@ -30,38 +30,8 @@ NOT_ENFORCED = {
     "sqs:DeleteMessage": "the mapping's poller acts without the role",
     "sqs:GetQueueAttributes": "the mapping's poller acts without the role",
 }
-_GONE = "needs a socket, and the functions of the emulator reach AWS's own address of none"
 #: Likewise, of one function: what its scenarios cannot bring about.
-UNTRIED: dict[str, dict[str, str]] = {
-    "api_handler": {
-        "kms:Decrypt": "for a region's password, once the platform has a data key",
-        "kms:GenerateDataKey": "for the password of the stage's first region",
-    },
-    "work": {
-        "dynamodb:BatchWriteItem": _GONE,
-        "dynamodb:Query": "for what watchers are told, which is left out when it fails",
-        "execute-api:ManageConnections": _GONE,
-        "kms:Decrypt": "needs a region of a real provider",
-    },
-    "provision": {
-        "dynamodb:BatchWriteItem": _GONE,
-        "execute-api:ManageConnections": _GONE,
-    },
-    "reconcile": {
-        "dynamodb:BatchWriteItem": _GONE,
-        "execute-api:ManageConnections": _GONE,
-        "states:StopExecution": "needs a workflow that is still at work after its limit",
-    },
-    "websocket_message": {
-        "dynamodb:BatchGetItem": _GONE,
-        "dynamodb:BatchWriteItem": _GONE,
-        "dynamodb:DeleteItem": _GONE,
-        "dynamodb:GetItem": _GONE,
-        "dynamodb:PutItem": _GONE,
-        "dynamodb:UpdateItem": _GONE,
-        "execute-api:ManageConnections": _GONE,
-    },
-}
+UNTRIED: dict[str, dict[str, str]] = {}
 Json = dict[str, Any]
 _WARNING = re.compile('"level":"(WARNING|ERROR)"')
 
@@ -113,10 +83,13 @@ class Lane:
         self._start_cold()
 
     def _start_cold(self) -> None:
-        """What a warm function has already asked for, it would not ask for again."""
+        """What a warm function has already asked for, it would not ask for again.
+
+        Its providers may be at 127.0.0.1, where the scenarios know who answers: nobody.
+        """
         client, name = self.client("lambda"), self.lambda_name
         variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        variables["POLICY_TRIAL"] = uuid.uuid4().hex
+        variables |= {"POLICY_TRIAL": uuid.uuid4().hex, "PRIVATE_ADDRESSES": "true"}
         client.update_function_configuration(
             FunctionName=name, Environment={"Variables": variables}
         )

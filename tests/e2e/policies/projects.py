@@ -1,15 +1,27 @@
-"""Scenarios of projects and of sockets."""
+"""Scenarios of projects."""
 
 import json
 import uuid
 from typing import Any
 
+from tests.e2e.policies import sockets
 from tests.e2e.policies.lane import Lane
 
 Json = dict[str, Any]
 
 
-def _project(lane: Lane, tenant: str) -> tuple[Any, str]:
+#: A provider that does not answer; the lane's functions may ask for it.
+NOBODY = {
+    "address": "http://127.0.0.1:9/v3",
+    "account": "Default/admin",
+    "username": "backburner",
+    "password": "not asked for",
+}
+
+
+def new(
+    lane: Lane, tenant: str, provider: str = "simulated", region: str = "local-1"
+) -> tuple[Any, str]:
     """(project, its first job) just created in the tenant, with one user."""
     import app  # noqa: F401  declares the jobs
     from chalicelib.kernel.tenancy import Caller as By
@@ -33,8 +45,8 @@ def _project(lane: Lane, tenant: str) -> tuple[Any, str]:
     ).save()
     tx = service.Naming(tenant)
     by = By("root", "manager", tenant, "root@example.com")
-    new = service.NewProject(f"P {person}", "", "simulated", "local-1", (person,))
-    project = service.create(tx, by, new, base_url="https://x.example")
+    wanted = service.NewProject(f"P {person}", "", provider, region, (person,))
+    project = service.create(tx, by, wanted, base_url="https://x.example")
     tx.commit()
     return project, tx._jobs[0].id
 
@@ -55,7 +67,8 @@ def makes_a_project_where_there_is_a_key(lane: Lane) -> None:
 def _make(lane: Lane, tenant: str) -> None:
     from chalicelib.projects import models
 
-    project, _ = _project(lane, tenant)
+    project, _ = new(lane, tenant)
+    gone = sockets.follow_and_go(tenant, project.id)
     run = {"tenant": tenant, "project": project.id, "run": 1, "kind": "provision", "retry": 0}
     for step in ("ensure_project", "attach_participants"):
         assert lane.invoke({**run, "step": step})["outcome"] == "ok"
@@ -66,21 +79,35 @@ def _make(lane: Lane, tenant: str) -> None:
     now = models.get_project(tenant, project.id)
     assert now is not None
     assert now.status == "active", now.error
+    sockets.must_be_forgotten(gone)
     lane.must_hold("notify", tenant)
 
 
 def ends_what_takes_too_long(lane: Lane) -> None:
-    from chalicelib.projects import models
+    """One whose workflow is still at work: it is stopped, and the project has failed."""
+    from chalicelib.projects import models, runs
     from chalicelib.projects.models import Project
 
     tenant = lane.tenant()
-    project, _ = _project(lane, tenant)
+    project, _ = new(lane, tenant)
+    runs.start(tenant, project.id, 1)
+    gone = sockets.follow_and_go(tenant, project.id)
     project.update([Project.limit_at.set(1), Project.watch_at.set(1)])
     lane.invoke(_minute(), says="run ended")
     now = models.get_project(tenant, project.id)
     assert now is not None
     assert now.status == "failed", now.status
+    assert _execution_of(lane, project) == "ABORTED"
+    sockets.must_be_forgotten(gone)
     lane.must_hold("notify", tenant)
+
+
+def _execution_of(lane: Lane, project: Any) -> str:
+    from chalicelib.projects import runs
+
+    arn = runs.machine_arn().replace(":stateMachine:", ":execution:")
+    name = f"{arn}:{runs.execution_name(project)}"
+    return str(lane.client("stepfunctions").describe_execution(executionArn=name)["status"])
 
 
 def _minute() -> Json:
@@ -90,66 +117,55 @@ def _minute() -> Json:
 
 def starts_and_switches_off_a_project(lane: Lane) -> None:
     from chalicelib.kernel.jobs import ledger
-    from chalicelib.kernel.jobs.outbox import Transaction
-    from chalicelib.projects import models, runs
-    from chalicelib.projects.models import Project
+    from chalicelib.projects import models
 
     tenant = lane.tenant()
-    _, job = _project(lane, tenant)
+    _, job = new(lane, tenant)
     lane.invoke(lane.event("work", _body("projects.start", tenant, job)))
     started = ledger.get(tenant, job, consistent=True)
     assert started is not None
     assert started.status == "done", started.last_error
 
-    project, _ = _project(lane, tenant)
-    project.update([Project.status.set("active")])
-    now = models.get_project(tenant, project.id)
-    assert now is not None
-    with Transaction(tenant) as tx:
-        runs.suspend(tx, now)
-    lane.invoke(lane.event("work", _body("projects.suspend", tenant, tx._jobs[0].id)))
+    project, _ = new(lane, tenant)
+    gone = sockets.follow_and_go(tenant, project.id)
+    lane.invoke(lane.event("work", _body("projects.suspend", tenant, _suspended(project))))
     now = models.get_project(tenant, project.id)
     assert now is not None
     assert now.status == "suspended", now.status
+    sockets.must_be_forgotten(gone)
+
+
+def _suspended(project: Any) -> str:
+    """The job that switches the project off."""
+    from chalicelib.kernel.jobs.outbox import Transaction
+    from chalicelib.projects import models, runs
+    from chalicelib.projects.models import Project
+
+    project.update([Project.status.set("active")])
+    now = models.get_project(project.tenant, project.id)
+    assert now is not None
+    with Transaction(project.tenant) as tx:
+        runs.suspend(tx, now)
+    return str(tx._jobs[0].id)
+
+
+def logs_in_at_a_provider(lane: Lane) -> None:
+    """With the region's password: it gets as far as to hear that nobody is there."""
+    from chalicelib.kernel.jobs import ledger
+    from chalicelib.kernel.transactions import Transaction
+    from chalicelib.projects import regions
+
+    tenant, name, tx = lane.tenant(), uuid.uuid4().hex, Transaction()
+    regions.create(tx, "openstack", name, NOBODY)
+    tx.commit()
+    project, _ = new(lane, tenant, "openstack", name)
+    job = _suspended(project)
+    answer = lane.invoke(lane.event("work", _body("projects.suspend", tenant, job)), says="job")
+    assert answer["batchItemFailures"], "the job shall be tried again"
+    tried = ledger.get(tenant, job, consistent=True)
+    assert tried is not None
+    assert "cannot be reached" in str(tried.last_error), tried.last_error
 
 
 def _body(type_: str, tenant: str, job_id: str) -> str:
     return json.dumps({"v": 1, "type": type_, "tenant": tenant, "job": job_id})
-
-
-def opens_a_socket(lane: Lane) -> None:
-    from chalicelib.kernel import sockets
-
-    connection = uuid.uuid4().hex
-    event = _of_socket(connection, "$connect", queryStringParameters={"ticket": _ticket(lane)})
-    assert lane.invoke(event)["statusCode"] == 200
-    assert sockets._find(connection)
-
-
-def closes_a_socket(lane: Lane) -> None:
-    from chalicelib.kernel import sockets
-
-    connection = uuid.uuid4().hex
-    assert sockets.connect(connection, _ticket(lane))
-    assert lane.invoke(_of_socket(connection, "$disconnect"))["statusCode"] == 200
-    assert not sockets._find(connection)
-
-
-def hears_nobody_without_a_socket(lane: Lane) -> None:
-    event = _of_socket(uuid.uuid4().hex, "$default", body='{"subscribe": "project#x"}')
-    assert lane.invoke(event)["statusCode"] == 200
-
-
-def _ticket(lane: Lane) -> str:
-    from chalicelib.kernel import sockets
-    from chalicelib.kernel.tenancy import Caller as By
-
-    ticket, transaction = sockets.issue(By("root", "manager", lane.tenant()))
-    transaction.commit()
-    return ticket
-
-
-def _of_socket(connection: str, route: str, **more: Any) -> Json:
-    place = {"domainName": "a1.execute-api.eu-central-1.amazonaws.com", "stage": "api"}
-    context = {**place, "connectionId": connection, "routeKey": route, "apiId": "a1"}
-    return {"requestContext": context, "isBase64Encoded": False, **more}

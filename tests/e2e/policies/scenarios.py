@@ -8,7 +8,7 @@ import json
 import uuid
 from typing import Any
 
-from tests.e2e.policies import projects
+from tests.e2e.policies import projects, sockets
 from tests.e2e.policies.lane import Lane, Scenario
 from tests.functional.client import Answer, Caller
 from tests.functional.deployed import Deployed
@@ -305,6 +305,17 @@ def makes_and_renames_a_project(lane: Lane) -> None:
     _ok(manager.delete(f"{one}/users/{user}"), 404)
 
 
+def keeps_the_passwords_of_regions(lane: Lane) -> None:
+    """The first makes the platform's data key; a function that knows no key opens it."""
+    from chalicelib.kernel.vault import PLATFORM, DataKey
+
+    DataKey(PLATFORM, "datakey#1").delete()
+    for _ in range(2):
+        new = {"provider": "openstack", "name": uuid.uuid4().hex, **projects.NOBODY}
+        _ok(Deployed(lane.told).platform.post("/admin/v1/regions", new), 201)
+        lane.allow(but=lane.missing)
+
+
 WORKER: list[Scenario] = [
     buries_what_it_cannot_read,
     hides_a_message_until_its_time,
@@ -316,16 +327,26 @@ SENDER: list[Scenario] = [
     reports_a_member_that_failed,
 ]
 SCENARIOS: dict[str, list[Scenario]] = {
-    "api_handler": [invites_changes_and_lists, imports_a_file, makes_and_renames_a_project],
+    "api_handler": [
+        invites_changes_and_lists,
+        imports_a_file,
+        makes_and_renames_a_project,
+        keeps_the_passwords_of_regions,
+    ],
     "authorize": [admits_and_binds_a_login],
     "notify": [*SENDER, *WORKER],
-    "work": [works_an_import, *WORKER, projects.starts_and_switches_off_a_project],
+    "work": [
+        works_an_import,
+        *WORKER,
+        projects.starts_and_switches_off_a_project,
+        projects.logs_in_at_a_provider,
+    ],
     "bulk": [works_an_import, *SENDER, *WORKER],
     "feedback": [takes_in_a_bounce, hands_back_what_the_store_refuses],
     "sweep": [pushes_what_is_due],
     "reconcile": [projects.ends_what_takes_too_long],
     "provision": [projects.makes_a_project, projects.makes_a_project_where_there_is_a_key],
-    "websocket_connect": [projects.opens_a_socket],
-    "websocket_message": [projects.hears_nobody_without_a_socket],
-    "websocket_disconnect": [projects.closes_a_socket],
+    "websocket_connect": [sockets.opens_a_socket],
+    "websocket_message": [sockets.follows_and_leaves_a_project, sockets.forgets_who_asks_and_goes],
+    "websocket_disconnect": [sockets.closes_a_socket],
 }
