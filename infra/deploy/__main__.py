@@ -27,6 +27,9 @@ STACK_OPTIONS = {
     "owns_sender": "OwnsSender",
 }
 FIRST = '--id alder --name "Alder Books"'
+REGION_STEP = (
+    "for projects: add a region by POST /admin/v1/regions; DEFAULT_REGION names the usual one"
+)
 #: A stage answers nobody without these.
 NEEDED = {
     "ISSUER": "the OpenID Connect issuer whose tokens are accepted",
@@ -185,6 +188,7 @@ def _say_next_steps(stage: str, settings: dict[str, str]) -> None:
         *missing,
         "confirm the mail that SES sent to the sender's address, unless it is confirmed",
         f"make the first tenant: STAGE={stage} .venv/bin/python -m infra.ops tenant create {FIRST}",
+        *([] if settings.get("DEFAULT_REGION") else [REGION_STEP]),
     ]
     print("\nNext:")
     for number, step in enumerate(steps, 1):
