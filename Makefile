@@ -90,7 +90,7 @@ killers: $(READY)  ## Kill workers at random moments and see that nothing is los
 peers: $(READY)  ## Install the third-party servers and tools that tests run beside us
 	@$(PY) -m tests.peers.install
 
-test-peers: peers  ## Run beside a real OpenID Connect provider and a real OpenStack Keystone
+test-peers: peers  ## Run beside a real OpenID provider, OpenStack Keystone and browser
 	@$(PY) -m pytest tests/peers --ignore tests/peers/fuzz
 
 fuzz: peers  ## Schemathesis over the API's own description, with all its checks

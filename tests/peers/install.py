@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.peers.browser import chromium
 from tests.peers.keystone import server as keystone
 
 HERE = Path(__file__).parent
@@ -17,6 +18,7 @@ PEERS = HERE.parents[1] / ".peers"
 SCHEMATHESIS = PEERS / "schemathesis"
 OIDC = PEERS / "oidc"
 KEYSTONE = PEERS / "keystone"
+BROWSER = PEERS / "browser"
 
 
 def install() -> None:
@@ -24,6 +26,7 @@ def install() -> None:
     _once(SCHEMATHESIS, [HERE / "requirements.txt"], _make_venv)
     _once(OIDC, [HERE / "oidc" / name for name in ("package.json", "package-lock.json")], _npm)
     _once(KEYSTONE, [HERE / "keystone" / "requirements.txt"], keystone.make)
+    _once(BROWSER, [HERE / "browser" / "requirements.txt"], chromium.make)
 
 
 def _once(home: Path, lists: list[Path], make: Callable[[Path, list[Path]], None]) -> None:
