@@ -81,15 +81,15 @@ def _run(deployed: Deployment, function: str) -> list[dict[str, Any]]:
         timeout=LANE_SECONDS,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"action"')]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"right"')]
 
 
 def _summary(found: Results) -> str:
-    lines = ["", "Without this action of the policy, that scenario fails:"]
+    lines = ["", "Without this right (statement and action) of the policy, that scenario fails:"]
     for function, results_ in sorted(found.items()):
         for each in results_[1:]:
             scenario = (each["failed"] or "NONE").partition(":")[0]
-            lines.append(f"  {function:<20} {each['action']:<30} {scenario}")
+            lines.append(f"  {function:<20} {each['right']:<42} {scenario}")
     lines.append("Not enforced by the emulator, so not tried:")
     lines += [f"  {action:<41} {why}" for action, why in NOT_ENFORCED.items()]
     if UNTRIED:
@@ -103,10 +103,10 @@ def _summary(found: Results) -> str:
 def test_with_its_whole_policy_a_function_does_all_it_should(
     results: Results, function: str
 ) -> None:
-    assert results[function][0] == {"action": None, "failed": None}
+    assert results[function][0] == {"right": None, "failed": None}
 
 
 @pytest.mark.parametrize("function", policies.functions())
-def test_without_any_action_of_its_policy_a_function_fails(results: Results, function: str) -> None:
+def test_without_any_right_of_its_policy_a_function_fails(results: Results, function: str) -> None:
     assert len(results[function]) > 1
-    assert [each["action"] for each in results[function][1:] if not each["failed"]] == []
+    assert [each["right"] for each in results[function][1:] if not each["failed"]] == []

@@ -1,6 +1,6 @@
 """One lane: `python -m tests.e2e.policies.lane <function>`, told by POLICY_LANE (JSON).
 
-Prints one JSON line for the whole policy and one for each action: {"action", "failed"}, where
+Prints one JSON line for the whole policy and one for each right: {"right", "failed"}, where
 `failed` is what went wrong without it, or null when nothing did.
 """
 
@@ -42,7 +42,7 @@ class Lane:
 
     function: str
     told: Json = field(default_factory=lambda: json.loads(os.environ["POLICY_LANE"]))
-    missing: frozenset[str] = frozenset()  #: actions that the role lacks now
+    missing: frozenset[str] = frozenset()  #: what the role lacks now, as `rights` names it
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
@@ -68,10 +68,10 @@ class Lane:
         return policy(self.function, place)
 
     def allow(self, *, but: frozenset[str] = frozenset()) -> None:
-        """Gives the role its policy without some actions, and starts the function cold."""
+        """Gives the role its policy without some rights, and starts the function cold."""
         self.missing = but
         statements = [
-            {**each, "Action": [action for action in each["Action"] if action not in but]}
+            {**each, "Action": [a for a in each["Action"] if _right(each, a) not in but]}
             for each in self.whole["Statement"]
         ]
         left = {**self.whole, "Statement": [each for each in statements if each["Action"]]}
@@ -94,9 +94,15 @@ class Lane:
             FunctionName=name, Environment={"Variables": variables}
         )
 
-    def actions(self) -> list[str]:
-        found = {action for each in self.whole["Statement"] for action in each["Action"]}
-        return sorted(found - set(NOT_ENFORCED) - set(UNTRIED.get(self.function, {})))
+    def rights(self) -> list[str]:
+        """Each action of each statement, as `<statement> <action>`."""
+        untried = set(NOT_ENFORCED) | set(UNTRIED.get(self.function, {}))
+        return sorted(
+            _right(each, action)
+            for each in self.whole["Statement"]
+            for action in each["Action"]
+            if action not in untried
+        )
 
     def invoke(self, event: Json, *, says: str | tuple[str, ...] = ()) -> Any:
         """The function's answer; AssertionError when it fails, or warns but with `says`."""
@@ -172,15 +178,19 @@ class Lane:
         return id_
 
 
+def _right(statement: Json, action: str) -> str:
+    return f"{statement['Sid']} {action}"
+
+
 Scenario = Callable[[Lane], None]
 
 
 def run(lane: Lane, scenarios: list[Scenario]) -> Iterator[Json]:
-    """Without nothing, and then without each action in turn; leaves the whole policy behind."""
+    """With all rights, and then without each in turn; leaves the whole policy behind."""
     try:
-        yield {"action": None, "failed": _first_failure(lane, scenarios, frozenset())}
-        for action in lane.actions():
-            yield {"action": action, "failed": _first_failure(lane, scenarios, frozenset({action}))}
+        yield {"right": None, "failed": _first_failure(lane, scenarios, frozenset())}
+        for right in lane.rights():
+            yield {"right": right, "failed": _first_failure(lane, scenarios, frozenset({right}))}
     finally:
         lane.allow()
 

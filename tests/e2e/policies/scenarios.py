@@ -178,7 +178,7 @@ def hands_back_what_the_store_refuses(lane: Lane) -> None:
     but = lane.missing
     tenant, job_id = _invitation_for_feedback(lane)
     event = _bounce(lane, tenant, job_id)
-    lane.allow(but=but | {"dynamodb:UpdateItem"})
+    lane.allow(but=but | {"Ledger dynamodb:UpdateItem"})
     try:
         answer = lane.client("lambda").invoke(
             FunctionName=lane.lambda_name, Payload=json.dumps(event)
