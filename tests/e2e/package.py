@@ -64,13 +64,17 @@ def deploy(
     environment: Mapping[str, str],
     *,
     partial_batch: bool = False,
+    told: bool = True,
 ) -> str:
-    """Deploys tables, queues and the package; returns the API's address, without a last slash."""
+    """Deploys tables, queues and the package; returns the API's address, without a last slash.
+
+    With `partial_batch` the mappings report batch item failures; functions are `told` so or not.
+    """
     infrastructure = understood(template_body())
     create_stack(ministack, f"backburner-{stage}-infra", infrastructure, {"Stage": stage})
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:
-        _report_batch_item_failures(template)
+        _report_batch_item_failures(template, told=told)
     _deploy_sockets_by_stage(template)
     outputs = create_stack(ministack, f"backburner-{stage}", json.dumps(template), {})
     # The address in the outputs is AWS's own, https://<id>.execute-api...; only its end counts.
@@ -95,12 +99,12 @@ def _with_place_of(
     return changed
 
 
-def _report_batch_item_failures(template: dict[str, Any]) -> None:
+def _report_batch_item_failures(template: dict[str, Any], *, told: bool) -> None:
     for function in _functions(template):
         for source in function.get("Events", {}).values():
             if source["Type"] == "SQS":
                 source["Properties"]["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
-                function["Environment"]["Variables"]["PARTIAL_BATCH"] = "true"
+                function["Environment"]["Variables"]["PARTIAL_BATCH"] = str(told).lower()
 
 
 def _deploy_sockets_by_stage(template: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""The worker rule on the packaged project, with both kinds of event source mapping.
+"""The worker rule on the packaged project, with each kind of event source mapping.
 
 Chalice cannot set ReportBatchItemFailures: the worker must lose nothing and repeat no success
-without it, and do the same when the deployment has set it.
+without it, and do the same when the deployment has set it, also after a plain `chalice deploy`,
+which leaves the mapping as it is and takes from the functions that they knew.
 """
 
 import shutil
@@ -81,13 +82,17 @@ def with_trial(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Package]
     return project, package(project, STAGE, tmp_path_factory.mktemp("trial-package"))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain mapping", "reporting mapping"])
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"partial_batch": True}, {"partial_batch": True, "told": False}],
+    ids=["plain mapping", "reporting mapping", "reporting mapping, function not told"],
+)
 def trial(with_trial: tuple[Path, Package], request: pytest.FixtureRequest) -> Iterator[Trial]:
     install()
     project, packed = with_trial
     ministack = Ministack.start()
     try:
-        deploy(ministack, packed, STAGE, {}, partial_batch=request.param)
+        deploy(ministack, packed, STAGE, {}, **request.param)
         yield Trial(project, ministack)
     finally:
         ministack.stop()
