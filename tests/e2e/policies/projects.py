@@ -135,6 +135,24 @@ def starts_and_switches_off_a_project(lane: Lane) -> None:
     sockets.must_be_forgotten(gone)
 
 
+def tells_who_made_a_project(lane: Lane) -> None:
+    """The mail says what the project is now."""
+    from chalicelib.kernel.jobs import ledger
+    from chalicelib.kernel.jobs.outbox import Transaction
+    from chalicelib.kernel.notify import notices
+
+    tenant = lane.tenant()
+    project, _ = new(lane, tenant)
+    with Transaction(tenant) as tx:
+        to = {"email": "ann@example.com"}
+        jobs = notices.enqueue(tx, "projects.active", to, project_id=project.id, run=1)
+    job = jobs["email"].id
+    lane.invoke(lane.event("notify", _body("projects.active", tenant, job)))
+    told = ledger.get(tenant, job, consistent=True)
+    assert told is not None
+    assert told.status == "done", told.last_error
+
+
 def _suspended(project: Any) -> str:
     """The job that switches the project off."""
     from chalicelib.kernel.jobs.outbox import Transaction

@@ -8,9 +8,8 @@ import json
 import uuid
 from typing import Any
 
-from tests.e2e.policies import projects, sockets
+from tests.e2e.policies import projects, requests, sockets
 from tests.e2e.policies.lane import Lane, Scenario
-from tests.functional.client import Answer, Caller
 from tests.functional.deployed import Deployed
 
 Json = dict[str, Any]
@@ -245,77 +244,6 @@ def admits_and_binds_a_login(lane: Lane) -> None:
     assert models.get_login(tenant, claims["sub"]) is not None, "the login was not bound"
 
 
-# The API, by HTTP
-
-
-def _manager(lane: Lane) -> Caller:
-    return Deployed(lane.told).client().as_("manager")
-
-
-def _ok(answer: Answer, status: int = 200) -> Json:
-    assert answer.status_code == status, f"{answer.status_code} {answer.text[:200]}"
-    return dict(answer.json()) if answer.text else {}
-
-
-def invites_changes_and_lists(lane: Lane) -> None:
-    """A user's whole life, every list, and the pages that anybody sees."""
-    manager = _manager(lane)
-    made = _ok(manager.create_user(phone="+4915112345678"), 201)["data"]["user"]
-    one = f"/admin/v1/users/{made['id']}"
-    lane.must_hold("notify", manager.client.tenant_id("t1"))  # pushed, and not left to the sweep
-    _ok(manager.get(one))
-    _ok(manager.patch(one, {"name": "Ann B", "email": "ann-b@example.com"}))
-    for query in ("", "?search=ann", "?search=ann-b@example.com"):
-        _ok(manager.get(f"/admin/v1/users{query}"))
-    for path in ("jobs", "notifications", "notifications?recipient=ann@example.com"):
-        _ok(manager.get(f"/admin/v1/{path}"))
-    _ok(manager.get("/admin/v1/suppressions"), 200)
-    keyed = {"Idempotency-Key": uuid.uuid4().hex}
-    _ok(manager.post("/admin/v1/users", _bob(), headers=keyed), 201)
-    _ok(manager.post("/admin/v1/users", _bob(), headers=keyed), 201)
-    _ok(manager.delete(one))
-
-
-def _bob() -> Json:
-    return {"name": "Bob", "email": "bob@example.com", "role": "staff"}
-
-
-def imports_a_file(lane: Lane) -> None:
-    manager = _manager(lane)
-    rows = "name,email,phone,role\nCid,cid@example.com,,staff\nbad,bad,,staff\n"
-    batch = _ok(
-        manager.send(
-            "POST", "/admin/v1/users/import", headers={"Content-Type": "text/csv"}, data=rows
-        ),
-        202,
-    )["data"]["batch_id"]
-    _ok(manager.get(f"/v1/batches/{batch}"))
-    lane.must_hold("bulk", manager.client.tenant_id("t1"))
-
-
-def makes_and_renames_a_project(lane: Lane) -> None:
-    manager = _manager(lane)
-    user = _ok(manager.create_user(), 201)["data"]["user"]["id"]
-    name = f"P {uuid.uuid4().hex}"
-    body = {"name": name, "provider": "simulated", "region": "local-1", "user_ids": [user]}
-    made = _ok(manager.post("/admin/v1/projects", body), 201)["data"]
-    one = f"/admin/v1/projects/{made['id']}"
-    _ok(manager.patch(one, {"name": f"{name} B"}))
-    # It takes part once the workflow has begun, which nobody starts here.
-    _ok(manager.delete(f"{one}/users/{user}"), 404)
-
-
-def keeps_the_passwords_of_regions(lane: Lane) -> None:
-    """The first makes the platform's data key; a function that knows no key opens it."""
-    from chalicelib.kernel.vault import PLATFORM, DataKey
-
-    DataKey(PLATFORM, "datakey#1").delete()
-    for _ in range(2):
-        new = {"provider": "openstack", "name": uuid.uuid4().hex, **projects.NOBODY}
-        _ok(Deployed(lane.told).platform.post("/admin/v1/regions", new), 201)
-        lane.allow(but=lane.missing)
-
-
 WORKER: list[Scenario] = [
     buries_what_it_cannot_read,
     hides_a_message_until_its_time,
@@ -328,13 +256,14 @@ SENDER: list[Scenario] = [
 ]
 SCENARIOS: dict[str, list[Scenario]] = {
     "api_handler": [
-        invites_changes_and_lists,
-        imports_a_file,
-        makes_and_renames_a_project,
-        keeps_the_passwords_of_regions,
+        requests.invites_changes_and_lists,
+        requests.imports_a_file,
+        requests.makes_and_changes_a_project,
+        requests.lists_the_projects_of_a_member,
+        requests.keeps_the_passwords_of_regions,
     ],
     "authorize": [admits_and_binds_a_login],
-    "notify": [*SENDER, *WORKER],
+    "notify": [*SENDER, *WORKER, projects.tells_who_made_a_project],
     "work": [
         works_an_import,
         *WORKER,
@@ -347,6 +276,10 @@ SCENARIOS: dict[str, list[Scenario]] = {
     "reconcile": [projects.ends_what_takes_too_long],
     "provision": [projects.makes_a_project, projects.makes_a_project_where_there_is_a_key],
     "websocket_connect": [sockets.opens_a_socket],
-    "websocket_message": [sockets.follows_and_leaves_a_project, sockets.forgets_who_asks_and_goes],
+    "websocket_message": [
+        sockets.follows_and_leaves_a_project,
+        sockets.follows_as_a_manager,
+        sockets.forgets_who_asks_and_goes,
+    ],
     "websocket_disconnect": [sockets.closes_a_socket],
 }

@@ -30,9 +30,19 @@ def follows_and_leaves_a_project(lane: Lane) -> None:
     tenant = lane.tenant()
     project, _ = projects.new(lane, tenant)
     topic = f"project#{project.id}"
-    with _opened(lane, _ticket(tenant, _member(tenant, project.id))) as socket:
+    with _opened(lane, _ticket(tenant, member(tenant, project.id))) as socket:
         assert _asked(socket, subscribe=topic) == {"subscribed": topic}
         assert _asked(socket, unsubscribe=topic) == {"unsubscribed": topic}
+
+
+def follows_as_a_manager(lane: Lane) -> None:
+    from tests.e2e.policies import projects
+
+    tenant = lane.tenant()
+    project, _ = projects.new(lane, tenant)
+    topic = f"project#{project.id}"
+    with _opened(lane, _ticket(tenant)) as socket:
+        assert _asked(socket, subscribe=topic) == {"subscribed": topic}
 
 
 def forgets_who_asks_and_goes(lane: Lane) -> None:
@@ -80,7 +90,7 @@ def _ticket(tenant: str, subject: str = "") -> str:
     return ticket
 
 
-def _member(tenant: str, project_id: str) -> str:
+def member(tenant: str, project_id: str) -> str:
     """The login of somebody who takes part."""
     from chalicelib.kernel import clock
     from chalicelib.people import models as people
