@@ -61,7 +61,7 @@ def makes_and_changes_a_project(lane: Lane) -> None:
 
     manager = _manager(lane)
     user = _ok(manager.create_user(), 201)["data"]["user"]["id"]
-    later = _ok(manager.create_user(), 201)["data"]["user"]["id"]
+    later = _ok(manager.create_user(email="later@example.com"), 201)["data"]["user"]["id"]
     name = f"P {uuid.uuid4().hex}"
     body = {"name": name, "provider": "simulated", "region": "local-1", "user_ids": [user]}
     made = _ok(manager.post("/admin/v1/projects", body), 201)["data"]
