@@ -10,6 +10,14 @@ import pytest
 
 from infra.local.cloud import LocalCloud, Options, running
 
+#: Modules whose tests share what is dear to make: one process runs them all, by the group's name.
+TOGETHER = {
+    "tests/functional/http/test_two_tenants.py": "two tenants",
+    "tests/local_cloud/test_control.py": "programs",
+    "tests/local_cloud/test_demo.py": "programs",
+    "tests/local_cloud/test_running.py": "programs",
+    "tests/local_cloud/test_workers_apart.py": "programs",
+}
 SHARE = pytest.StashKey[tuple[int, int]]()  #: functional tests against a deployment, of how many
 
 
@@ -36,6 +44,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=[each for each in items if each not in set(remote)])
     config.stash[SHARE] = (len(remote), len(items))
     items[:] = remote
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadgroup`: pytest-xdist 3.8 does not see its own marks under pytest 9.2."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+
+    return Scheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -198,9 +198,9 @@ class LocalCloud:
         return total
 
     def _drain(self) -> int:
-        total = drain(self.mappings, self._sqs)
+        total = drain(self.mappings, self._sqs, sqs.wait_for_message)
         while self.mail_events.publish_all():
-            total += drain(self.mappings, self._sqs)
+            total += drain(self.mappings, self._sqs, sqs.wait_for_message)
         return total
 
     def advance(self, seconds: float) -> int:

@@ -16,14 +16,22 @@ WAKE_SECONDS = 0.05  # between two calls that end the threads' sleep
 DRAIN_LIMIT = 100_000  # deliveries after which drain() takes the queues for a treadmill
 
 
-def drain(mappings: Sequence[Mapping], sqs: Client) -> int:
+def drain(
+    mappings: Sequence[Mapping], sqs: Client, wait_for_message: WaitForMessage | None = None
+) -> int:
     """Delivers, in this thread, until no queue has anything visible; how many deliveries it took.
 
     What a function sends meanwhile is delivered too; what failed waits for its visibility, and a
-    queue that cannot be reached is told and left.
+    queue that cannot be reached is told and left. With `wait_for_message` only queues in which
+    there is something are polled.
     """
+
+    def polled(mapping: Mapping) -> int:
+        waits = wait_for_message is None or wait_for_message([mapping.queue_name], 0)
+        return _polled(mapping, sqs) if waits else 0
+
     total = 0
-    while delivered := sum(_polled(mapping, sqs) for mapping in mappings):
+    while delivered := sum(polled(mapping) for mapping in mappings):
         total += delivered
         if total > DRAIN_LIMIT:
             raise RuntimeError(f"still not at rest after {total} deliveries")

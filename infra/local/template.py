@@ -39,6 +39,8 @@ RESOURCE_KEYS = {
     "DeletionPolicy",
     "UpdateReplacePolicy",
 }
+#: libyaml's where there is one, which is ten times as fast.
+SafeLoader: Value = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ABSENT = object()  # what AWS::NoValue resolves to: the property is left out
 
 
@@ -72,12 +74,12 @@ def _refuse_others(given: Mapping[str, Value], known: set[str], what: str) -> No
         raise TemplateError(f"unknown {what} {', '.join(others)}")
 
 
-class _Yaml(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
+class _Yaml(SafeLoader):  # type: ignore[misc, unused-ignore]
     """YAML with CloudFormation's short forms; a date stays the text that it is in a policy."""
 
     yaml_implicit_resolvers = {
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
-        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, pairs in SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def intrinsic(self, suffix: str, node: yaml.Node) -> dict[str, Value]:

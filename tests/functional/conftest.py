@@ -7,7 +7,9 @@ With `--deployment <file>` the tests that come in by HTTP alone run against a de
 """
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
+import botocore.endpoint  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from infra.local import clock, faults
@@ -24,6 +26,14 @@ def cloud(started: LocalCloud) -> Iterator[LocalCloud]:
     faults.clear()
     clock.stop()
     started.schedules.fire_due(clock.now())  # planned anew, since time went back
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sdk_tries_again_at_once() -> Iterator[None]:
+    """The SDK's waits between its tries pass in no time; how often it tries stays its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,15 @@ from tests.functional import aws
 from tests.functional.client import Answer, Caller, at_once
 
 RUNS = 20
+FIRST = 3  #: runs of the tests that everybody runs
 SAME = 50
 DIFFERENT = 50
 
 
-@pytest.mark.parametrize("run", range(RUNS))
+@pytest.mark.parametrize(
+    "run",
+    [*range(FIRST), *(pytest.param(n, marks=pytest.mark.thorough) for n in range(FIRST, RUNS))],
+)
 def test_of_fifty_who_want_one_address_one_gets_it_and_fifty_others_get_theirs(
     cloud: LocalCloud, manager: Caller, run: int
 ) -> None:

@@ -13,7 +13,14 @@ from tests.functional.client import Caller
 MOST_MESSAGES = 8
 
 
-@pytest.mark.parametrize("jobs", [120, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        25,
+        pytest.param(120, marks=pytest.mark.thorough),
+        pytest.param(10_000, marks=pytest.mark.slow),
+    ],
+)
 def test_jobs_that_wait_half_an_hour_get_few_messages_and_are_all_done_once_afterwards(
     cloud: LocalCloud, manager: Caller, jobs: int
 ) -> None:
@@ -33,7 +40,7 @@ def test_jobs_that_wait_half_an_hour_get_few_messages_and_are_all_done_once_afte
 
 
 def test_no_single_job_gets_more_than_its_share_of_messages(cloud: LocalCloud) -> None:
-    ids = sample_jobs.enqueue(*(("count", {"label": str(number)}) for number in range(30)))
+    ids = sample_jobs.enqueue(*(("count", {"label": str(number)}) for number in range(10)))
     for _ in range(30):
         cloud.advance(60)
 
@@ -56,7 +63,7 @@ def test_jobs_saved_during_an_outage_of_the_queues_are_all_done_once_after_it(
 ) -> None:
     sample_jobs.forget()
     faults.add(Fault("sqs", "SendMessageBatch", "refuse", times=None))
-    labels = [f"job-{number}" for number in range(50)]
+    labels = [f"job-{number}" for number in range(20)]
     sample_jobs.enqueue(*(("count", {"label": label}) for label in labels))
     for _ in range(5):
         cloud.advance(60)

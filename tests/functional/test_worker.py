@@ -19,10 +19,10 @@ def _nothing_ran() -> None:
     sample_jobs.forget()
 
 
-def run(cloud: LocalCloud, *, minutes: int) -> None:
+def run(cloud: LocalCloud, *, minutes: int, step: int = 1) -> None:
     cloud.run_until_idle()
-    for _ in range(minutes):
-        cloud.advance(60)
+    for _ in range(0, minutes, step):
+        cloud.advance(60 * step)
         cloud.run_until_idle()
 
 
@@ -38,10 +38,10 @@ def mappings(
     return [replace(each, report_batch_item_failures=reporting) for each in cloud.mappings]
 
 
-def drain_for(cloud: LocalCloud, mappings: list[Mapping], *, minutes: int) -> None:
+def drain_for(cloud: LocalCloud, mappings: list[Mapping], *, minutes: int, step: int = 1) -> None:
     drain(mappings, aws.client("sqs"))
-    for _ in range(minutes):
-        cloud.advance(60)
+    for _ in range(0, minutes, step):
+        cloud.advance(60 * step)
         drain(mappings, aws.client("sqs"))
 
 
@@ -81,7 +81,7 @@ def test_a_crash_of_the_process_spoils_none_of_its_batch(
         ("crash", {"label": "crashes once", "times": 1}),
         ("crash", {"label": "always crashes", "times": 99}),
     )
-    drain_for(cloud, mappings, minutes=40)
+    drain_for(cloud, mappings, minutes=40, step=4)
 
     assert sample_jobs.starts["crashes once"] == 2
     assert {sample_jobs.starts[f"healthy-{number}"] for number in range(4)} == {1}
@@ -99,7 +99,7 @@ def test_a_job_that_kills_its_process_is_counted_by_its_claims_until_it_is_dead(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     (job_id,) = sample_jobs.enqueue(("crash", {"label": "killer", "times": 99}))
-    run(cloud, minutes=40)
+    run(cloud, minutes=40, step=4)
 
     job = manager.job(job_id)
     assert sample_jobs.starts["killer"] == 3

@@ -12,8 +12,9 @@ import pytest
 import time_machine
 from botocore.session import Session
 
-from infra.local import emulator
+from infra.local import clock, emulator, faults
 from tests.local_cloud.programs import Cloud, Program, cloud_of, run
+from tests.local_cloud.stage import Held, Stage
 from tests.local_cloud.world import RECEIVES, VISIBILITY_SECONDS, World
 
 NewAccount = Callable[[str], Session]
@@ -79,6 +80,24 @@ def world(session: Session, account: str) -> Iterator[World]:
         sqs.delete_queue(QueueUrl=each)
 
 
+@pytest.fixture
+def stage(session: Session) -> Iterator[Stage]:
+    stage = Stage(session)
+    stage.executions.start()
+    yield stage
+    clock.stop()
+    stage.executions.clear()
+    stage.executions.stop()
+    faults.clear()
+
+
+@pytest.fixture
+def held(stage: Stage) -> Iterator[Held]:
+    stage.answer = held = Held()
+    yield held
+    held.let_go()
+
+
 Run = Callable[..., Program]
 
 
@@ -99,6 +118,16 @@ def start() -> Iterator[Run]:
 @pytest.fixture(scope="session")
 def shared_cloud() -> Iterator[Cloud]:
     """One `make run` for all tests that neither stop it nor count what is in it."""
+    program = run("infra.local", "--port", "0")
+    try:
+        yield cloud_of(program)
+    finally:
+        program.kill()
+
+
+@pytest.fixture(scope="session")
+def own_cloud() -> Iterator[Cloud]:
+    """A second one, whose clock may be moved and whose AWS may fail."""
     program = run("infra.local", "--port", "0")
     try:
         yield cloud_of(program)

@@ -1,12 +1,11 @@
 """The `/_local` routes: what a test or a person can ask of a local cloud."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.local_cloud.programs import PATIENCE, Cloud, cloud_of, problem_of, run
+from tests.local_cloud.programs import PATIENCE, Cloud, problem_of
 
 pytestmark = pytest.mark.local
 
@@ -77,16 +76,6 @@ def test_the_page_for_people_loads_nothing_from_elsewhere(shared_cloud: Cloud, p
 
 
 # Time, faults, state -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def own_cloud() -> Iterator[Cloud]:
-    """One whose clock may be moved and whose AWS may fail."""
-    program = run("infra.local", "--port", "0")
-    try:
-        yield cloud_of(program)
-    finally:
-        program.kill()
 
 
 def test_a_jump_fires_each_schedule_once(own_cloud: Cloud) -> None:

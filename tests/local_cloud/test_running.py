@@ -18,15 +18,16 @@ pytestmark = pytest.mark.local
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine")
-def test_the_first_command_works_when_pasted_and_mail_and_sms_arrive(start: Run) -> None:
-    cloud = cloud_of(start("infra.local", "--port", "0"))
+def test_the_first_command_works_when_pasted_and_mail_and_sms_arrive(shared_cloud: Cloud) -> None:
+    cloud, before = shared_cloud, len(shared_cloud.outbox())
     pasted = subprocess.run(  # the command is our own greeting's
         ["bash", "-c", cloud.curl], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert "201 Created" in pasted.stdout
     assert '"email_invitation_queued":true' in pasted.stdout
     cloud.until_idle()
-    assert {message["channel"] for message in cloud.outbox()} == {"email", "sms"}
+    arrived = cloud.control("GET", f"/outbox?after={before}")
+    assert {message["channel"] for message in arrived} == {"email", "sms"}
     assert re.search(r"\d\d:\d\d:\d\d  201 POST +/admin/v1/users  [\d.]+ ms  2 AWS calls\n",
                      cloud.program.output)  # fmt: skip
     for channel in ("email", "sms"):
@@ -36,16 +37,20 @@ def test_the_first_command_works_when_pasted_and_mail_and_sms_arrive(start: Run)
 
 
 def test_two_run_side_by_side_and_know_nothing_of_each_other(
-    start: Run, shared_cloud: Cloud
+    own_cloud: Cloud, shared_cloud: Cloud
 ) -> None:
-    other = cloud_of(start("infra.local", "--port", "0"))
-    assert len({other.url, other.endpoint_url, shared_cloud.url, shared_cloud.endpoint_url}) == 4
-    for cloud in (shared_cloud, other):
-        assert cloud.create_user("both@example.com").status_code == 201
+    clouds = (shared_cloud, own_cloud)
+    assert len({address for each in clouds for address in (each.url, each.endpoint_url)}) == 4
+    before = [len(cloud.outbox()) for cloud in clouds]
+    for cloud, email in zip(clouds, ("one@example.com", "other@example.com"), strict=True):
+        for each in (email, "both@example.com"):
+            assert cloud.create_user(each).status_code == 201
         cloud.until_idle()
-    assert other.recipients() == {"both@example.com"}
-    other.program.end()
-    assert shared_cloud.create_user("later@example.com").status_code == 201
+    sent = [{m["to"] for m in c.outbox()[n:]} for c, n in zip(clouds, before, strict=True)]
+    assert sent == [
+        {"one@example.com", "both@example.com"},
+        {"other@example.com", "both@example.com"},
+    ]
 
 
 def test_a_project_comes_to_its_ends_and_its_progress_is_pushed(shared_cloud: Cloud) -> None:
@@ -67,8 +72,12 @@ def test_a_project_comes_to_its_ends_and_its_progress_is_pushed(shared_cloud: Cl
             pass  # on its way; the last push says so, or `recv` loses patience
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_at_once_and_cleanly_when_told_to(start: Run, number: int) -> None:
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
+)
+def test_it_ends_at_once_and_cleanly_when_told_to_and_another_lives_on(
+    start: Run, shared_cloud: Cloud, number: int
+) -> None:
     cloud = cloud_of(start("infra.local", "--port", "0"))
     with socket.create_connection(_address(cloud.url)):  # an idle browser's, say
         before = time.monotonic()
@@ -78,6 +87,7 @@ def test_it_ends_at_once_and_cleanly_when_told_to(start: Run, number: int) -> No
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(_address(cloud.url))
+    assert shared_cloud.create_user(f"after-{number}@example.com").status_code == 201
 
 
 def _address(url: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The loader builds the whole template, and says by name what it cannot build."""
+"""The project's template, built as a whole by the local cloud's loader."""
 
 import json
 import time
@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from botocore.session import Session
 
-from infra.local.resources import TemplateError
 from infra.local.template import Stack, load
 from tests.local_cloud.conftest import NewAccount
 
@@ -34,28 +33,27 @@ class Shipped:
         return dict(answer["Attributes"])
 
 
+@dataclass(frozen=True)
+class TwoStages:
+    """In one account, with a sender each; alarms of the first are mailed."""
+
+    session: Session
+    first: Stack
+    second: Stack
+
+
+@pytest.fixture(scope="module")
+def two_stages(new_account: NewAccount) -> TwoStages:
+    session = new_account("700000000002")
+    mailed = {"SenderEmail": "shop@example.com", "AlarmEmail": "ops@example.com"}
+    dev = {"Stage": "dev", "SenderEmail": "b@example.com"}
+    return TwoStages(session, load(TEMPLATE, session, mailed), load(TEMPLATE, session, dev))
+
+
 @pytest.fixture(scope="module")
 def shipped(new_account: NewAccount) -> Shipped:
     session = new_account("700000000000")
     return Shipped(session, load(TEMPLATE, session).outputs)
-
-
-@pytest.fixture
-def load_text(session: Session, tmp_path: Path) -> Load:
-    def load_it(text: str, **parameters: str) -> Stack:
-        path = tmp_path / "template.yaml"
-        path.write_text(text)
-        return load(path, session, parameters)
-
-    return load_it
-
-
-def queue(name: str, more: str = "") -> str:
-    head = "Type: AWS::SQS::Queue\n    Properties:\n      QueueName: q"
-    return f"  {name}:\n    {head}{name}\n{more}"
-
-
-# The project's template --------------------------------------------------------------------------
 
 
 def test_the_tables_have_their_indexes_expiry_and_recovery(shipped: Shipped) -> None:
@@ -98,32 +96,14 @@ def test_the_machine_may_call_its_function_and_logs_no_data(shipped: Shipped) ->
     assert (tasks["Action"], tasks["Resource"]) == ("lambda:InvokeFunction", function)
 
 
-@pytest.mark.parametrize("name", ["no.asl.json", "substituted.asl.json"])
-def test_a_definition_that_is_not_there_or_not_complete_is_refused(
-    load_text: Load, tmp_path: Path, name: str
-) -> None:
-    (tmp_path / "substituted.asl.json").write_text('{"Resource": "${Nobody}"}')
-    properties = f"""
-      StateMachineName: m
-      StateMachineType: STANDARD
-      RoleArn: arn:aws:iam::123456789012:role/m
-      DefinitionS3Location: {name}
-"""
-    head = "Resources:\n  Flow:\n    Type: AWS::StepFunctions::StateMachine\n"
-    text = f"{head}    Properties:{properties}"
-    with pytest.raises(TemplateError, match=r"Flow: .*(cannot read no.asl.json|\$\{Nobody\})"):
-        load_text(text)
-
-
-@pytest.mark.parametrize(("stage", "protected"), [("local", False), ("prod", True)])
-def test_only_prod_tables_are_protected_from_deletion(
-    session: Session, *, stage: str, protected: bool
-) -> None:
-    stack = load(TEMPLATE, session, {"Stage": stage})
-    described = session.create_client("dynamodb").describe_table(
-        TableName=stack.outputs["KernelTableName"]
-    )
-    assert described["Table"]["DeletionProtectionEnabled"] is protected
+def test_only_prod_tables_are_protected_from_deletion(shipped: Shipped) -> None:
+    session = shipped.session
+    prod = load(TEMPLATE, session, {"Stage": "prod", "OwnsSender": "false"})
+    for outputs, protected in ((shipped.outputs, False), (prod.outputs, True)):
+        described = session.create_client("dynamodb").describe_table(
+            TableName=outputs["KernelTableName"]
+        )
+        assert described["Table"]["DeletionProtectionEnabled"] is protected
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -152,9 +132,11 @@ def test_no_queue_takes_anything_without_tls(shipped: Shipped, name: str) -> Non
     )
 
 
-def test_the_sender_may_send_and_its_mails_use_the_configuration_set(session: Session) -> None:
-    outputs = load(TEMPLATE, session, {"SenderEmail": "shop@example.com"}).outputs
-    ses = session.create_client("sesv2")
+def test_the_sender_may_send_and_its_mails_use_the_configuration_set(
+    two_stages: TwoStages,
+) -> None:
+    outputs = two_stages.first.outputs
+    ses = two_stages.session.create_client("sesv2")
     identity = ses.get_email_identity(EmailIdentity=outputs["SenderEmail"])
     assert identity["ConfigurationSetName"] == outputs["MailConfigurationName"]
     assert ses.send_email(
@@ -164,20 +146,21 @@ def test_the_sender_may_send_and_its_mails_use_the_configuration_set(session: Se
     )["MessageId"]
 
 
-@pytest.mark.parametrize(("address", "told"), [("", []), ("ops@example.com", ["ops@example.com"])])
 def test_alarms_are_mailed_only_to_an_address_that_was_given(
-    session: Session, address: str, told: list[str]
+    shipped: Shipped, two_stages: TwoStages
 ) -> None:
-    outputs = load(TEMPLATE, session, {"AlarmEmail": address}).outputs
-    subscriptions = session.create_client("sns").list_subscriptions_by_topic(
-        TopicArn=outputs["AlarmTopicArn"]
-    )["Subscriptions"]
-    assert [each["Endpoint"] for each in subscriptions] == told
+    silent, mailed = shipped.outputs, two_stages.first.outputs
+    assert told_by(shipped.session, silent["AlarmTopicArn"]) == []
+    assert told_by(two_stages.session, mailed["AlarmTopicArn"]) == ["ops@example.com"]
 
 
-def test_two_stages_with_two_senders_fit_into_one_account(session: Session) -> None:
-    first = load(TEMPLATE, session, {"SenderEmail": "a@example.com"})
-    second = load(TEMPLATE, session, {"Stage": "dev", "SenderEmail": "b@example.com"})
+def told_by(session: Session, topic: str) -> list[str]:
+    subscribed = session.create_client("sns").list_subscriptions_by_topic(TopicArn=topic)
+    return [each["Endpoint"] for each in subscribed["Subscriptions"]]
+
+
+def test_two_stages_with_two_senders_fit_into_one_account(two_stages: TwoStages) -> None:
+    first, second = two_stages.first, two_stages.second
     shared = set(first.resources.values()) & set(second.resources.values())
     # Policies have no names of their own; here they are called by how much they hang on.
     policies = ("QueuesOverTlsOnly", "MailEventsFromSes", "FeedbackFromTopic")
@@ -185,10 +168,9 @@ def test_two_stages_with_two_senders_fit_into_one_account(session: Session) -> N
 
 
 def test_two_stages_with_one_sender_fit_into_one_account_when_the_second_does_not_own_it(
-    session: Session,
+    shipped: Shipped,
 ) -> None:
-    load(TEMPLATE, session)
-    second = load(TEMPLATE, session, {"Stage": "dev", "OwnsSender": "false"})
+    second = load(TEMPLATE, shipped.session, {"Stage": "dev", "OwnsSender": "false"})
     assert "Sender" not in second.resources
     assert second.outputs["SenderEmail"] == "no-reply@example.com"
 
@@ -197,120 +179,3 @@ def test_loading_costs_less_than_a_second_and_a_half_of_cpu(session: Session) ->
     before = time.process_time()
     load(TEMPLATE, session)
     assert time.process_time() - before < 1.5
-
-
-# What the loader understands ---------------------------------------------------------------------
-
-
-def test_a_resource_is_made_before_those_that_refer_to_it_wherever_it_stands(
-    load_text: Load,
-) -> None:
-    policy = (
-        "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt Z.Arn\n"
-        "        maxReceiveCount: 3\n"
-    )
-    stack = load_text(
-        "Resources:\n" + queue("A", policy) + queue("Z") + "    DependsOn: [M]\n" + queue("M")
-    )
-    assert set(stack.resources) == {"A", "M", "Z"}
-
-
-def test_both_forms_of_the_intrinsics_are_resolved(load_text: Load, account: str) -> None:
-    stack = load_text(
-        """
-Parameters: {Stage: {Type: String, Default: local}}
-Conditions: {Prod: !Equals [!Ref Stage, prod], Other: {"Fn::Not": [!Equals [!Ref Stage, prod]]}}
-Resources:
-"""
-        + queue("A", "      DelaySeconds: !If [Prod, 5, !Ref AWS::NoValue]\n")
-        + """
-Outputs:
-  Joined: {Value: !Join ["-", [a, !Ref Stage, {Ref: Stage}]]}
-  Selected: {Value: !Select [1, [a, {"Fn::If": [Other, c, d]}]]}
-  Names: {Value: !Sub ["${AWS::Region} ${AWS::AccountId} ${A.QueueName} ${own} ${!kept}", {own: 1}]}
-  Arn: {Value: {"Fn::GetAtt": [A, Arn]}}
-  Absent: {Condition: Prod, Value: x}
-"""
-    )
-    assert stack.outputs == {
-        "Joined": "a-local-local",
-        "Selected": "c",
-        "Names": f"eu-central-1 {account} qA 1 ${{kept}}",
-        "Arn": f"arn:aws:sqs:eu-central-1:{account}:qA",
-    }
-
-
-# What it refuses ---------------------------------------------------------------------------------
-
-TOPIC = "  T:\n    Type: AWS::SNS::Topic\n    Properties:\n      TopicName: "
-
-
-@pytest.mark.parametrize(
-    ("resources", "message"),
-    [
-        ("  T: {Type: AWS::EC2::Instance}", "T: unknown type AWS::EC2::Instance"),
-        (TOPIC + "t\n      Colour: red", "T: unknown property Colour"),
-        (TOPIC + "t\n    CreationPolicy: {}", "T: unknown resource key CreationPolicy"),
-        (TOPIC + "!ImportValue x", "T: unknown intrinsic Fn::ImportValue"),
-        (TOPIC + "{'Fn::Base64': x}", "T: unknown intrinsic Fn::Base64"),
-        (TOPIC + "!Ref Nobody", "T: refers to Nobody, which is not there"),
-        (TOPIC + "!Sub '${Nobody}-x'", "T: refers to Nobody, which is not there"),
-        (TOPIC + "!Ref AWS::StackId", "T: unknown pseudo-parameter AWS::StackId"),
-        (TOPIC + "!GetAtt Q.Colour\n" + queue("Q"), "T: Q has no attribute Colour"),
-        (TOPIC + "!If [Nobody, a, b]", "T: unknown condition Nobody"),
-        (TOPIC + "!Select [7, [a]]", r"T: Fn::Select cannot read \[7, \['a'\]\]"),
-        (TOPIC + "!Ref T", "T: T: needs itself: T -> T"),
-        (TOPIC + "t\n    DependsOn: Nobody", "T: refers to Nobody, which is not there"),
-        ("  T: {Type: AWS::SNS::Topic}", "T: lacks the property TopicName"),
-        ("  T: {Type: AWS::SNS::Topic, Condition: Nobody}", "T: unknown condition Nobody"),
-    ],
-)
-def test_what_it_cannot_build_is_refused_by_name(
-    load_text: Load, resources: str, message: str
-) -> None:
-    with pytest.raises(TemplateError, match=f"^{message}$"):
-        load_text("Resources:\n" + resources + "\n")
-
-
-def test_an_unknown_property_deep_inside_another_is_refused(load_text: Load) -> None:
-    with pytest.raises(TemplateError, match=r'^T: (?s:.)*Unknown parameter.*"Colour"'):
-        load_text(
-            "Resources:\n  T:\n    Type: AWS::SES::ConfigurationSet\n    Properties:\n"
-            "      Name: x\n      ReputationOptions: {Colour: red}\n"
-        )
-
-
-def test_a_reference_to_a_resource_left_out_by_its_condition_is_refused(load_text: Load) -> None:
-    left_out = "    Condition: Never\n"
-    with pytest.raises(TemplateError, match=r"^T: refers to Q, which is not there$"):
-        load_text(
-            "Conditions: {Never: !Equals [a, b]}\nResources:\n"
-            + TOPIC
-            + "!GetAtt Q.QueueName\n"
-            + queue("Q")
-            + left_out
-        )
-
-
-def test_sections_that_it_would_ignore_are_refused(load_text: Load) -> None:
-    with pytest.raises(TemplateError, match="unknown section Mappings, Transform"):
-        load_text("Transform: x\nMappings: {}\nResources: {}\n")
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"Colour": "red"}, "unknown parameter Colour"),
-        ({"Stage": "Not a stage"}, "parameter Stage may not be 'Not a stage'"),
-    ],
-)
-def test_parameters_are_checked(session: Session, given: dict[str, str], message: str) -> None:
-    with pytest.raises(TemplateError, match=message):
-        load(TEMPLATE, session, given)
-
-
-def test_a_parameter_without_default_must_be_given(load_text: Load) -> None:
-    text = "Parameters: {Name: {Type: String}}\nResources: {}\nOutputs: {N: {Value: !Ref Name}}\n"
-    with pytest.raises(TemplateError, match="parameter Name has no value"):
-        load_text(text)
-    assert load_text(text, Name="x").outputs == {"N": "x"}

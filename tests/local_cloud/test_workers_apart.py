@@ -15,6 +15,7 @@ PEOPLE = 20
 
 @pytest.fixture
 def cloud(start: Run) -> Cloud:
+    """One whose queues are left to workers apart."""
     seconds = str(LEASE_SECONDS)
     return cloud_of(
         start("infra.local", "--port=0", "--no-worker", "--sweep-seconds=1",
@@ -39,10 +40,22 @@ def test_it_works_the_queues_by_http_and_its_mails_are_in_the_local_outbox(
     cloud.until_idle()
     assert cloud.recipients() == {"ann@example.com", "+447700900123"}
     worker.until_printed(r"job people\.invitation \(email\)  done  attempt 1")
+    an_execution_that_a_worker_starts_is_run_by_the_local_cloud(cloud)
     assert worker.end() == 0
     assert cloud.program.end() == 0
 
 
+def an_execution_that_a_worker_starts_is_run_by_the_local_cloud(cloud: Cloud) -> None:
+    body = {"name": "Alder", "provider": "simulated", "region": "local-1"}
+    assert cloud.send("POST", "/admin/v1/projects", body).status_code == 201
+    cloud.until_idle()
+    cloud.program.until_printed(r"execution backburner-local-provision-project \w+-1  succeeded")
+    assert cloud.control("GET", "/state")["executions"]["succeeded"] == 1
+    (project,) = cloud.send("GET", "/admin/v1/projects").json()["data"]
+    assert project["status"] == "active"
+
+
+@pytest.mark.thorough
 def test_what_a_killed_worker_had_begun_is_taken_over_by_the_next(start: Run, cloud: Cloud) -> None:
     emails = {f"person-{number}@example.com" for number in range(PEOPLE)}
     for email in emails:
@@ -55,21 +68,6 @@ def test_what_a_killed_worker_had_begun_is_taken_over_by_the_next(start: Run, cl
     cloud.until_idle()
     assert cloud.recipients() == emails
     ends_with_a_sentence_when_the_cloud_is_gone(next_worker, cloud)
-
-
-def test_an_execution_that_a_worker_starts_is_run_by_the_local_cloud(
-    start: Run, cloud: Cloud
-) -> None:
-    body = {"name": "Alder", "provider": "simulated", "region": "local-1"}
-    assert cloud.send("POST", "/admin/v1/projects", body).status_code == 201
-    worker = start_worker(start, cloud)
-    cloud.until_idle()
-
-    cloud.program.until_printed(r"execution backburner-local-provision-project \w+-1  succeeded")
-    assert cloud.control("GET", "/state")["executions"]["succeeded"] == 1
-    (project,) = cloud.send("GET", "/admin/v1/projects").json()["data"]
-    assert project["status"] == "active"
-    assert worker.end() == 0
 
 
 def ends_with_a_sentence_when_the_cloud_is_gone(worker: Program, cloud: Cloud) -> None:

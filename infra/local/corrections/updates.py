@@ -1,7 +1,8 @@
 """Expressions parsed once, and walked without asking each node what it might be.
 
-moto parses an update expression twice for each request, copies its tree by pickle's protocol and
-tests every node against abstract classes ten times over. The rules stay moto's.
+moto parses an update expression twice for each request, copies its tree by pickle's protocol,
+tests every node against abstract classes ten times over, and asks of every branch what holds for
+it when it holds for the whole tree. The rules stay moto's.
 """
 
 from collections import deque
@@ -11,6 +12,7 @@ from typing import Any
 
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.parsing import ast_nodes, expressions
+from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 
 # moto leaves these modules untyped.
 Expression: Any = vars(ast_nodes)["Expression"]
@@ -26,7 +28,9 @@ _moto_lex: Callable[[Any], Any] = ConditionExpressionParser._lex_condition_expre
 def install() -> None:
     replacements: list[tuple[Any, str, Any]] = [
         (UpdateExpressionParser, "make", staticmethod(lru_cache(maxsize=1024)(_moto_make))),
-        (Traverser, "traverse_node_recursively", _traverse),
+        (Traverser, "traverse", _traverse),
+        (ActionCountValidator, "traverse", _ask_of_the_whole),
+        (OverlappingPathsValidator, "traverse", _ask_of_the_whole),
         (Node, "__deepcopy__", _deepcopy),
         (Node, "find_clauses", _find_clauses),
         (ConditionExpressionParser, "_lex_condition_expression", _lex),
@@ -63,21 +67,33 @@ def _kind(node: Any) -> Any:
     return type(node)
 
 
-def _traverse(traverser: Any, node: Any, child_id: int = -1) -> Any:
-    if not _is_node(_kind(node)):
-        return node
-    parent = node.parent
-    for number, child in enumerate(node.children or ()):
-        traverser.pre_processing_of_child(node, number)
-        traverser.traverse_node_recursively(child, number)
+def _traverse(traverser: Any, root: Any) -> Any:
     processors = traverser._processing_map()
-    kind = _processed_as(_kind(node), tuple(processors))
-    if kind is not None:
-        node = processors[kind](node)
-        node.parent = parent
-        if parent:
-            parent.children[child_id] = node
-    return node
+    kinds = tuple(processors)
+    hears = type(traverser).pre_processing_of_child is not Traverser.pre_processing_of_child
+
+    def visit(node: Any, child_id: int) -> Any:
+        parent = node.parent
+        for number, child in enumerate(node.children or ()):
+            if hears:
+                traverser.pre_processing_of_child(node, number)
+            if _is_node(_kind(child)):
+                visit(child, number)
+        kind = _processed_as(_kind(node), kinds)
+        if kind is not None:
+            node = processors[kind](node)
+            node.parent = parent
+            if parent:
+                parent.children[child_id] = node
+        return node
+
+    return visit(root, -1)
+
+
+def _ask_of_the_whole(traverser: Any, root: Any) -> Any:
+    """Of a validator that looks for clauses down the tree: what it finds in a branch is in it."""
+    (ask,) = traverser._processing_map().values()
+    return ask(root)
 
 
 def _find_clauses(node: Any, clause_types: list[type]) -> list[Any]:

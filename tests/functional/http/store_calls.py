@@ -1,11 +1,12 @@
 """The app's own calls of DynamoDB, watched or broken off where botocore makes them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+PATIENCE = 10
 When = Literal["before-call", "after-call"]
 
 
@@ -74,6 +75,33 @@ def watched() -> Iterator[list[tuple[str, Any]]]:
         _hooked("after-call.dynamodb", answered),
     ):
         yield seen
+
+
+@contextmanager
+def just_before(operation: str, do: Callable[[], object]) -> Iterator[None]:
+    """Inside, `do` is done once, when the next such call of DynamoDB is about to be sent."""
+    left = [do]
+
+    def interrupt(**_: Any) -> None:
+        while left:
+            left.pop()()
+
+    with _hooked(f"before-call.dynamodb.{operation}", interrupt):
+        yield
+
+
+@contextmanager
+def met_at(operation: str, threads: int) -> Iterator[None]:
+    """Inside, the first threads that are about to send such a call wait for each other, once."""
+    met = threading.Event()
+    meeting = threading.Barrier(threads, met.set, timeout=PATIENCE)
+
+    def wait(**_: Any) -> None:
+        if not met.is_set():
+            meeting.wait()
+
+    with _hooked(f"before-call.dynamodb.{operation}", wait):
+        yield
 
 
 @contextmanager

@@ -1,60 +1,20 @@
-"""WebSockets: a ticket opens one, a topic is followed by who may, and what goes wrong is harmless.
+"""WebSockets: a topic is followed by who may, and what goes wrong is harmless.
 
-In by the ticket's route and a real WebSocket, out at the client's end and in the table.
+In by a real WebSocket, out at the client's end and in the table.
 """
 
-import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from chalicelib.kernel import sockets
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller as Member
 from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
-from tests.functional import aws
-from tests.functional.client import Answer, Caller, Client, aws_calls
-
-TICKETS = "/admin/v1/socket-tickets"
-PATIENCE = 10
-DEAF_SECONDS = 0.3
-Open = Callable[[Caller], "Line"]
-
-
-class Line:
-    """An open WebSocket."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
-
-    def ask(self, **message: str) -> dict[str, Any]:
-        self.connection.send(json.dumps(message))
-        return self.next()
-
-    def next(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.connection.recv(PATIENCE))
-        return answer
-
-    def is_quiet(self) -> bool:
-        """Nothing has come so far: the answer to a question is the first to be heard."""
-        return self.ask(unsubscribe="nothing#1") == {"unsubscribed": "nothing#1"}
-
-    def is_deaf(self) -> bool:
-        """No answer comes, for a time in which there would long have been one."""
-        self.connection.send('{"subscribe": "parcel#1"}')
-        try:
-            self.connection.recv(DEAF_SECONDS)
-        except TimeoutError:
-            return True
-        return False
+from tests.functional.client import Caller, Client
+from tests.functional.http.lines import PATIENCE, Open, kept, refusal, ticket_of
 
 
 @pytest.fixture(autouse=True)
@@ -71,125 +31,6 @@ def parcels() -> Iterator[list[Member]]:
 
     yield asked
     del sockets._may_follow["parcel"]
-
-
-@pytest.fixture
-def line(cloud: LocalCloud) -> Iterator[Open]:
-    with ExitStack() as lines:
-        yield lambda caller: Line(lines.enter_context(connect(ticket_of(caller)["url"])))
-    cloud.sockets.close_all()
-
-
-def ticket_of(caller: Caller) -> dict[str, Any]:
-    answer = caller.post(TICKETS)
-    assert answer.status_code == 201, answer.text
-    ticket: dict[str, Any] = answer.json()["data"]
-    return ticket
-
-
-def refusal(url: str) -> int:
-    """The status that a connection is refused with; 0 for one that is not."""
-    try:
-        with connect(url):
-            return 0
-    except InvalidStatus as error:
-        return int(error.response.status_code)
-
-
-def kept() -> list[str]:
-    """The rows of connections and of who follows what."""
-    rows = [*aws.rows("kernel", "#sockets"), *aws.rows("kernel"), *aws.rows("kernel", "t2")]
-    return [sk for sk in rows if sk.startswith("socket#") or sk in aws.rows("kernel", "#sockets")]
-
-
-# Tickets -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("role", ["manager", "staff", "customer"])
-def test_any_member_gets_a_ticket_in_one_call(client: Client, role: str) -> None:
-    caller = client.as_(role)
-    caller.post(TICKETS)  # token and tenant are known from here on
-    answer = caller.post(TICKETS)
-
-    assert aws_calls(answer) == 1
-    ticket = answer.json()["data"]
-    assert ticket["expires_in_seconds"] == 30
-    assert ticket["url"].endswith(f"?ticket={ticket['ticket']}")
-
-
-def test_a_ticket_needs_a_token(client: Client) -> None:
-    assert client.send("POST", TICKETS).status_code == 401
-
-
-def test_a_ticket_is_not_kept_in_a_form_that_opens_anything(manager: Caller) -> None:
-    ticket = ticket_of(manager)["ticket"]
-    assert ticket not in json.dumps(aws.rows("kernel", "#tickets"))
-
-
-def test_a_ticket_opens_one_connection(manager: Caller, line: Open) -> None:
-    url = ticket_of(manager)["url"]
-    with connect(url):
-        assert refusal(url) == 403
-    assert refusal(url) == 403
-
-
-def test_of_two_connections_with_one_ticket_at_once_one_is_opened(manager: Caller) -> None:
-    url = ticket_of(manager)["url"]
-    with ThreadPoolExecutor(8) as pool:
-        refused = sorted(pool.map(refusal, [url] * 8))
-    assert refused == [0, *[403] * 7]
-
-
-def test_a_ticket_is_good_for_thirty_seconds(cloud: LocalCloud, manager: Caller) -> None:
-    young, old = ticket_of(manager), ticket_of(manager)
-    cloud.advance(28)
-    assert refusal(young["url"]) == 0
-    cloud.advance(3)
-    assert refusal(old["url"]) == 403
-
-
-@pytest.mark.parametrize("query", ["", "?ticket=", "?ticket=guessed", "?ticket=" + "x" * 3000])
-def test_what_is_no_ticket_opens_nothing(cloud: LocalCloud, query: str) -> None:
-    assert refusal(cloud.sockets.url + query) == 403
-
-
-def test_a_bearer_token_is_no_ticket(cloud: LocalCloud, manager: Caller) -> None:
-    assert refusal(f"{cloud.sockets.url}?ticket={manager.token}") == 403
-
-
-def test_a_ticket_of_a_tenant_suspended_since_opens_nothing(admin: Caller, client: Client) -> None:
-    url = ticket_of(client.as_("manager", "t2"))["url"]
-    answer = admin.patch("/admin/v1/tenants/t2", {"status": "suspended"})
-    assert answer.status_code == 200, answer.text
-    assert refusal(url) == 403
-
-
-def test_a_ticket_for_a_store_that_is_down_can_be_asked_for_again(manager: Caller) -> None:
-    manager.post(TICKETS)
-    faults.add(Fault("dynamodb", "TransactWriteItems", "refuse", times=3))
-    assert manager.post(TICKETS).status_code == 503
-    assert manager.post(TICKETS).status_code == 201
-
-
-def test_without_an_endpoint_there_are_no_tickets_and_nothing_is_pushed(manager: Caller) -> None:
-    endpoint = settings.socket_endpoint
-    object.__setattr__(settings, "socket_endpoint", "")
-    try:
-        assert manager.post(TICKETS).status_code == 404
-        faults.clear()
-        sockets.push("t1", "parcel#1", {})
-        assert faults.counts() == {}
-    finally:
-        object.__setattr__(settings, "socket_endpoint", endpoint)
-
-
-def test_the_same_request_again_gives_the_same_ticket(manager: Caller) -> None:
-    def ask() -> Answer:
-        return manager.send("POST", TICKETS, headers={"Idempotency-Key": "k1"})
-
-    first, second = ask(), ask()
-    assert second.headers["Idempotent-Replayed"] == "true"
-    assert second.content == first.content
 
 
 # Topics ------------------------------------------------------------------------------------------

@@ -14,45 +14,34 @@ import pytest
 from chalicelib.kernel.routes import Route
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Caller, Client
+from tests.functional.http.grown_tenants import BOUNCING, CSV, GrownTenants, grow, ids_of
 from tests.functional.http.store_calls import watched
-from tests.functional.projects.rows import participate, project
 
-CSV = "name,email,role\nAnn,new@example.com,staff\n"
-BOUNCING = "bounce@simulator.amazonses.com"  #: gets onto the suppression list
 QUERIES = {("DELETE", "/admin/v1/suppressions"): {"address": BOUNCING}}
 
 
+@pytest.fixture(scope="module")
+def grown(started: LocalCloud) -> GrownTenants:
+    return grow(started)
+
+
 @pytest.fixture
-def ids(cloud: LocalCloud, manager: Caller, other: Caller) -> dict[str, str]:
+def cloud(grown: GrownTenants) -> LocalCloud:
+    """With the grown tenants in it, and not emptied for each test: nearly all of them only read."""
+    return grown.cloud
+
+
+@pytest.fixture
+def changing(grown: GrownTenants) -> Iterator[None]:
+    """For tests that write: the next one finds the tenants as they were."""
+    yield
+    grown.put_back()
+
+
+@pytest.fixture
+def ids(grown: GrownTenants) -> dict[str, str]:
     """t2's records, by the path parameter that they may stand for; t1 has the like."""
-    for tenant, caller in (("t1", manager), ("t2", other)):
-        caller.create_user(phone="+4915112345678")
-        for bouncing in (BOUNCING, f"bounce+{caller.token[-4:]}@simulator.amazonses.com"):
-            caller.create_user(email=bouncing)
-        caller.create_user("Bob", email="bob@example.com")
-        headers = {"Content-Type": "text/csv"}
-        caller.send("POST", "/admin/v1/users/import", headers=headers, data=CSV)
-        for _ in range(2):
-            made = project(tenant, "active")
-        for user in caller.users():
-            participate(tenant, made, user["id"])
-    cloud.run_until_idle()
-    return ids_of(other)
-
-
-def ids_of(caller: Caller) -> dict[str, str]:
-    """One record of each kind; a new kind of record is added here."""
-    batches = [job["batch_id"] for job in caller.jobs() if job["batch_id"]]
-    return {
-        "user_id": caller.users()[0]["id"],
-        "job_id": caller.jobs()[0]["id"],
-        "notification_id": caller.notifications()[0]["id"],
-        "batch_id": batches[0],
-        "tenant_id": "t2",
-        "provider": "openstack",  # regions are the platform's
-        "name": "nowhere",
-        "project_id": caller.listed("/admin/v1/projects")[0]["id"],
-    }
+    return dict(grown.ids)
 
 
 def routes() -> list[Route]:
@@ -171,6 +160,7 @@ def test_a_route_without_a_record_reads_and_writes_only_the_callers_tenant(
     cloud: LocalCloud,
     manager: Caller,
     ids: dict[str, str],
+    changing: None,
     route: Route,
     named_tenant: str | None,
 ) -> None:
@@ -251,7 +241,7 @@ def test_the_platforms_own_routes_are_for_admins_only(
 
 
 def test_a_manager_cannot_become_or_make_an_admin(
-    client: Client, manager: Caller, ids: dict[str, str]
+    client: Client, manager: Caller, ids: dict[str, str], changing: None
 ) -> None:
     user = manager.users()[0]["id"]
     csv = {"Content-Type": "text/csv"}

@@ -3,56 +3,27 @@
 import base64
 import string
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from infra.local import faults, outbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
-from tests.functional.client import Answer, Caller, Client, at_once, aws_calls
+from tests.functional.client import Caller, Client, at_once, aws_calls
+from tests.functional.people.invitations import (
+    ACCEPT,
+    PAGE,
+    Accept,
+    by_api,
+    by_form,
+    by_looking,
+    newest_token,
+    resend,
+    user_of,
+)
 
-ACCEPT = "/v1/invitations/accept"
-PAGE = "/invitations/accept"
 A_DAY = 86_400
-Accept = Callable[[Client, str], Answer]
-
-
-def by_api(client: Client, token: str) -> Answer:
-    return client.send("POST", ACCEPT, json={"token": token})
-
-
-def by_form(client: Client, token: str) -> Answer:
-    return client.send("POST", PAGE, data={"token": token})
-
-
-def by_looking(client: Client, token: str) -> Answer:
-    return client.send("GET", PAGE, params={"token": token})
-
-
-def newest_token(email: str = "ann@example.com") -> str:
-    """As it stands in the link of the last mail to this address."""
-    link = next(word for word in outbox.sent(to=email)[-1].text.split() if word.startswith("http"))
-    return parse_qs(urlsplit(link).query)["token"][0]
-
-
-def user_of(manager: Caller) -> dict[str, str]:
-    (user,) = manager.users()
-    return user
-
-
-def resend(manager: Caller) -> Answer:
-    return manager.post(f"/admin/v1/users/{user_of(manager)['id']}/resend-invitation")
-
-
-@pytest.fixture
-def token(cloud: LocalCloud, manager: Caller) -> str:
-    """Of Ann's invitation, out by mail."""
-    assert manager.create_user().status_code == 201
-    cloud.run_until_idle()
-    return newest_token()
 
 
 def test_accepting_by_api_makes_the_user_active(
@@ -264,88 +235,3 @@ def test_the_form_takes_forms_only_and_the_api_takes_json_only(client: Client, t
     assert client.send("POST", PAGE, json={"token": token}).status_code == 415
     assert client.send("POST", ACCEPT, data={"token": token}).status_code == 415
     assert by_api(client, token).status_code == 200
-
-
-def test_a_resend_within_a_minute_is_a_429_that_says_when(
-    cloud: LocalCloud, manager: Caller, token: str
-) -> None:
-    answer = resend(manager)
-    assert answer.status_code == 429
-    assert 1 <= int(answer.headers["Retry-After"]) <= 60
-
-    cloud.advance(int(answer.headers["Retry-After"]))
-    assert resend(manager).status_code == 202
-    assert resend(manager).status_code == 429
-
-
-def test_a_resend_reaches_mail_and_phone(cloud: LocalCloud, manager: Caller) -> None:
-    manager.create_user(phone="+4915112345678", send_email=False, send_sms=False)
-    cloud.advance(61)
-
-    assert resend(manager).status_code == 202
-    assert outbox.sent() == []
-    cloud.run_until_idle()
-    assert sorted(each.channel for each in outbox.sent()) == ["email", "sms"]
-
-
-def test_there_is_nothing_to_resend_to_an_active_or_deactivated_user(
-    cloud: LocalCloud, client: Client, manager: Caller, token: str
-) -> None:
-    by_api(client, token)
-    cloud.advance(61)
-    assert resend(manager).status_code == 409
-
-    manager.delete(f"/admin/v1/users/{user_of(manager)['id']}")
-    assert resend(manager).status_code == 409
-
-
-def test_a_resend_to_nobody_or_to_another_tenants_user_is_a_404(
-    cloud: LocalCloud, manager: Caller, other: Caller, token: str
-) -> None:
-    cloud.advance(61)
-    path = f"/admin/v1/users/{user_of(manager)['id']}/resend-invitation"
-
-    assert other.post(path).status_code == 404
-    assert manager.post("/admin/v1/users/nobody/resend-invitation").status_code == 404
-    assert manager.post(path).status_code == 202
-
-
-def test_of_eight_resends_at_once_one_is_sent(
-    cloud: LocalCloud, manager: Caller, token: str
-) -> None:
-    cloud.advance(61)
-    path = f"/admin/v1/users/{user_of(manager)['id']}/resend-invitation"
-    callers = [manager.in_a_session_of_its_own() for _ in range(8)]
-    answers = at_once(*(partial(caller.post, path) for caller in callers))
-
-    statuses = Counter(answer.status_code for answer in answers)
-    assert statuses[202] == 1
-    assert set(statuses) <= {202, 409, 429}
-    cloud.run_until_idle()
-    assert len(outbox.sent()) == 2
-
-
-def test_a_resend_before_the_first_was_sent_sends_only_the_new_one(
-    cloud: LocalCloud, client: Client, manager: Caller
-) -> None:
-    manager.create_user()
-    cloud.advance(61)
-    resend(manager)
-    cloud.run_until_idle()
-
-    assert len(outbox.sent()) == 1
-    assert by_api(client, newest_token()).status_code == 200
-
-
-def test_an_accepted_users_waiting_invitation_is_skipped(
-    cloud: LocalCloud, client: Client, manager: Caller, token: str
-) -> None:
-    cloud.advance(61)
-    resend(manager)
-    cloud.run_until_idle()
-    cloud.advance(61)
-    resend(manager)
-    manager.delete(f"/admin/v1/users/{user_of(manager)['id']}")
-    cloud.run_until_idle()
-
-    assert len(outbox.sent()) == 2

@@ -9,6 +9,7 @@ from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller
 from tests.functional.projects import workflow as projects
+from tests.functional.projects.sizes import Sizes, in_sizes
 from tests.functional.projects.workflow import Workflow, created, people, status
 
 USERS = 5_000
@@ -21,18 +22,24 @@ SECONDS_OF_A_CALL = 0.1  #: at a provider
 MOST_DOLLARS = 0.20  #: for a project with 5,000 users
 
 
+@in_sizes
 def test_two_pages_of_batches_are_worked(
-    cloud: LocalCloud, manager: Caller, workflow: Workflow
+    cloud: LocalCloud, manager: Caller, workflow: Workflow, sizes: Sizes
 ) -> None:
-    people(1_100)
+    page, more = sizes.batch * sizes.batches, sizes.batch * 2
+    people(page + more)
     project_id = created(manager)
     cloud.run_until_idle()
 
     shown = status(manager, project_id)
     assert shown["status"] == "active"
-    assert shown["progress"]["users"] == {"total": 1_100, "synced": 1_100, "failed": 0}
+    assert shown["progress"]["users"] == {
+        "total": page + more,
+        "synced": page + more,
+        "failed": 0,
+    }
     assert workflow.steps()["list_batches"] == 2
-    assert workflow.steps()["sync_users"] == 22
+    assert workflow.steps()["sync_users"] == sizes.batches + 2
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller, Client
+from tests.functional.projects.sizes import Sizes, in_sizes
 from tests.functional.projects.workflow import created, people, status
 
 PATIENCE = 10
@@ -36,10 +37,11 @@ def heard(connection: ClientConnection) -> list[dict[str, Any]]:
         found.append(message)
 
 
+@in_sizes
 def test_progress_is_pushed_and_ends_with_what_polling_says(
-    cloud: LocalCloud, manager: Caller
+    cloud: LocalCloud, manager: Caller, sizes: Sizes
 ) -> None:
-    project_id = created(manager, user_ids=people(60, "customer"))
+    project_id = created(manager, user_ids=people(sizes.batch + sizes.saved // 2, "customer"))
     with line(manager) as connection:
         told = ask(connection, subscribe=f"project#{project_id}")
         assert told == {"subscribed": f"project#{project_id}"}, told

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
-from tests.functional.client import Answer, Caller
+from tests.functional.client import Answer, Caller, Client
 
 Trouble = Literal["crash before", "crash after", "answer lost and repeated", "twice at once"]
 FUNCTION = "backburner-local-provision"
+MISSING = "01m81vfpqa4g492km3ew3kvx3r"
 Function = Callable[[dict[str, Any], Any], Any]
 
 
@@ -119,6 +120,13 @@ def people(count: int, role: str = "staff", tenant: str = "t1", prefix: str = "u
     return sorted(row.id for row in rows)
 
 
+def joined(client: Client, email: str, role: str = "customer") -> tuple[str, Caller]:
+    """A user of t1 and the API as they see it after their first login."""
+    (person,) = people(1, role, prefix=email)
+    caller = client.as_(role, sub=f"sub-of-{email}", email=email, email_verified=True)
+    return person, caller
+
+
 def create(caller: Caller, name: str = "Alder", **body: Any) -> Answer:
     return caller.post("/admin/v1/projects", {"name": name, **body})
 
@@ -132,6 +140,14 @@ def created(caller: Caller, name: str = "Alder", **body: Any) -> str:
 
 def path(project_id: str, *more: str) -> str:
     return "/".join(["/admin/v1/projects", project_id, *more])
+
+
+def ask(caller: Caller, project_id: str, what: str, **options: Any) -> Answer:
+    if what == "delete":
+        return caller.delete(path(project_id), **options)
+    if what == "add":
+        return caller.post(path(project_id, "users"), {"user_ids": [MISSING]}, **options)
+    return caller.post(path(project_id, what), **options)
 
 
 def status(caller: Caller, project_id: str) -> dict[str, Any]:

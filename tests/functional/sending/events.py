@@ -47,6 +47,13 @@ def bring(cloud: LocalCloud, *bodies: str) -> None:
         cloud.run_until_idle()
 
 
+def bring_together(cloud: LocalCloud, *bodies: str) -> None:
+    """Puts messages into the queue, and has them taken in side by side."""
+    for body in bodies:
+        aws.put_message("feedback", body)
+    cloud.run_until_idle()
+
+
 def batch_of(*bodies: str) -> dict[str, Any]:
     """One batch as Lambda delivers it."""
     (like,) = json.loads((SAMPLES / "delivery.json").read_text())["Records"]

@@ -176,7 +176,7 @@ def test_a_worker_that_dies_each_time_costs_the_allowed_attempts_and_not_one_mai
 ) -> None:
     job_id = invite(cloud, manager, muted=True)
     deaths.left = 99
-    go_on(cloud, 6 * 1200, step=60)
+    go_on(cloud, 6 * 1200, step=200)
 
     job = manager.job(job_id)
     assert job["status"] == "failed"

@@ -1,0 +1,115 @@
+"""Projects that are not created: refused at once and by field, and nothing starts."""
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+
+from infra.local.cloud import LocalCloud
+from tests.functional import aws
+from tests.functional.client import Caller, Client, at_once
+from tests.functional.projects.workflow import (
+    MISSING,
+    create,
+    created,
+    people,
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"provider": "aws"}, "provider"),
+        ({"provider": "Simulated"}, "provider"),
+        ({"provider": "openstack"}, "region"),
+        ({"provider": "openstack", "region": "nowhere"}, "region"),
+        ({"region": "local-9"}, "region"),
+        ({"region": "local-1 "}, "region"),
+        ({"region": ""}, "region"),
+        ({"provider": "simulated\n"}, "provider"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": "a\u0000b"}, "name"),
+        ({"description": "x" * 2001}, "description"),
+        ({"description": "a\u001bb"}, "description"),
+        ({"user_ids": "all"}, "user_ids"),
+        ({"user_ids": [1]}, "user_ids"),
+        ({"user_ids": [""]}, "user_ids"),
+        ({"user_ids": ["x" * 101]}, "user_ids"),
+        ({"user_ids": [f"u{number}" for number in range(81)]}, "user_ids"),
+        ({"user_ids": [f"{number}" for number in range(5000)]}, "user_ids"),
+        ({"user_ids": [MISSING]}, "user_ids"),
+        ({"user_ids": ["admin-1#x"]}, "user_ids"),
+    ],
+    ids=lambda given: str(given)[:60],
+)
+def test_what_cannot_be_is_refused_by_field_and_nothing_starts(
+    cloud: LocalCloud, manager: Caller, body: dict[str, Any], field: str
+) -> None:
+    answer = create(manager, **{"name": "Alder", **body})
+
+    assert answer.status_code == 422, answer.text
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+    assert_nothing_started(cloud)
+
+
+def test_ten_thousand_ids_are_too_large(cloud: LocalCloud, manager: Caller) -> None:
+    answer = create(manager, user_ids=[f"{number:026}" for number in range(10_000)])
+
+    assert answer.status_code == 413
+    assert_nothing_started(cloud)
+
+
+def test_every_user_who_cannot_take_part_is_named_at_once(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    good, foreign, gone = people(2), people(1, tenant="t2"), people(1, prefix="gone")
+    manager.delete(f"/admin/v1/users/{gone[0]}")
+    cloud.run_until_idle()
+    answer = create(manager, user_ids=[*good, *foreign, *gone, MISSING, "no-id-at-all"])
+
+    assert answer.status_code == 422
+    told = " ".join(each["detail"] for each in answer.json()["errors"])
+    assert len(answer.json()["errors"]) == 4
+    assert all(each in told for each in (*foreign, *gone, MISSING, "no-id-at-all"))
+    assert not any(each in told for each in good)
+    assert_nothing_started(cloud)
+
+
+@pytest.mark.parametrize("second", ["Alder", "ALDER", " alder "])
+def test_a_name_is_given_once_in_a_tenant(manager: Caller, other: Caller, second: str) -> None:
+    created(manager)
+
+    refused = create(manager, second)
+    assert refused.status_code == 409
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert create(other, second).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "run", [0, 1, *(pytest.param(n, marks=pytest.mark.thorough) for n in (2, 3, 4))]
+)
+def test_of_ten_at_once_who_want_one_name_one_gets_it(
+    cloud: LocalCloud, manager: Caller, run: int
+) -> None:
+    callers = [manager.in_a_session_of_its_own() for _ in range(10)]
+    answers = at_once(*(partial(create, each, f"Alder {run}") for each in callers))
+
+    assert Counter(each.status_code for each in answers) == {201: 1, 409: 9}
+    cloud.run_until_idle()
+    assert [each["status"] for each in manager.listed("/admin/v1/projects")] == ["active"]
+    assert cloud.state()["executions"]["succeeded"] == 1
+
+
+@pytest.mark.parametrize("role", ["staff", "customer"])
+def test_only_managers_and_admins_create_projects(client: Client, admin: Caller, role: str) -> None:
+    assert create(client.as_(role)).status_code == 403
+    assert create(admin).status_code == 201
+
+
+def assert_nothing_started(cloud: LocalCloud) -> None:
+    cloud.run_until_idle()
+    assert aws.rows("projects") == {}
+    assert aws.rows("projects", "t2") == {}
+    assert sum(cloud.state()["executions"].values()) == 0
