@@ -5,7 +5,8 @@
     python -m tests.bench --only cpu
     python -m tests.bench --queues              Celery and dramatiq too
 
-Ends with 1 when a figure falls short of its bound.
+Ends with 1 when a figure falls short of its bound; with --report it says so and ends with 0, for
+machines on which nobody can tell what else runs.
 """
 
 import argparse
@@ -50,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     _write(figures, costs)
     short = [figure.name for figure in figures if not figure.holds]
     _say(f"\n{len(short)} of {len(figures)} figures fall short; all in {OUT.relative_to(PROJECT)}")
-    return 1 if short else 0
+    for name in short:
+        _say(f"  {name}")
+    return 1 if short and not given.report else 0
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -61,6 +64,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, help="of cold starts and of CPU")
     parser.add_argument("--shared", action="store_true", help="others use the cores: take the best")
+    parser.add_argument("--report", action="store_true", help="end with 0 whatever the figures")
     parser.add_argument("--only", action="append", choices=(*PARTS, "queues"))
     parser.add_argument("--queues", action="store_true", help="Celery and dramatiq too")
     return parser.parse_args(arguments)
