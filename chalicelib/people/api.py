@@ -24,7 +24,7 @@ sign_in = service.sign_in  #: asked by the authorizer, for every token that is n
 
 ONE_READ = Calls(dynamodb=1)
 ACCEPTED = Calls(dynamodb=1, sqs=1)
-READ_AND_CHANGED = Calls(dynamodb=2)
+READ_AND_CHANGED = Calls(dynamodb=2, sqs=1)  #: the push of what follows in other domains
 
 
 @routes.post(
@@ -105,7 +105,9 @@ def change_user(caller: Caller, user_id: str, body: UserChange, request: Request
     calls=READ_AND_CHANGED,
 )
 def deactivate_user(caller: Caller, user_id: str, request: Request) -> Reply:
-    """Deactivate a user. An invitation that waits is not sent, and its link stops working."""
+    """Deactivate a user. An invitation that waits is not sent, and its link stops working. Their
+    part in projects ends in the background.
+    """
     return _changed(caller, user_id, {"status": "deactivated"}, request)
 
 

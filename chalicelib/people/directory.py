@@ -1,12 +1,13 @@
 """What other domains ask about a tenant's people. Part of the domain's service."""
 
 import time
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from typing import cast
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError
+from chalicelib.kernel.jobs import outbox
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller, Role
 from chalicelib.kernel.transactions import Transaction
@@ -16,6 +17,10 @@ from chalicelib.people.models import EmailGuard, Login, Person
 MOST_AT_ONCE = 100  #: people of one call
 _PRESENT = ("invited", "active")
 
+#: What another domain adds to the transaction in which somebody of this id changes.
+Follow = Callable[[outbox.Transaction, str], None]
+
+_follows: list[Follow] = []
 _logins: dict[tuple[str, str], tuple[float, str]] = {}
 
 
@@ -27,6 +32,21 @@ class Profile:
     name: str
     email: str
     role: Role
+    is_present: bool  #: invited or active; whoever was deactivated is not
+    version: int = field(compare=False)
+
+
+def when_changed(follow: Follow) -> Follow:
+    """Declares what shall happen when somebody's profile changes: in the same transaction."""
+    _follows.append(follow)
+    return follow
+
+
+def say_changed(tx: outbox.Transaction, before: Profile, after: Profile) -> None:
+    """Lets the other domains add to `tx` what follows, unless the change is none of theirs."""
+    if before != after:
+        for follow in _follows:
+            follow(tx, after.id)
 
 
 def require(tx: Transaction, tenant_id: str, person_id: str, otherwise: AppError) -> None:
@@ -35,10 +55,29 @@ def require(tx: Transaction, tenant_id: str, person_id: str, otherwise: AppError
     tx.check(Person, (tenant_id, models.key_of_person(person_id)), present, otherwise)
 
 
+def require_unchanged(
+    tx: Transaction, tenant_id: str, profile: Profile, otherwise: AppError
+) -> None:
+    """Makes `tx` fail with `otherwise` unless somebody is still as they were read."""
+    same = Person.version == profile.version
+    tx.check(Person, (tenant_id, models.key_of_person(profile.id)), same, otherwise)
+
+
+def find(tenant_id: str, person_id: str) -> Profile | None:
+    """A user of the tenant, deactivated ones too, as they are now."""
+    found = models.get_person(tenant_id, person_id)
+    return profile(found) if found else None
+
+
+def known(tenant_id: str, person_ids: Collection[str]) -> dict[str, Profile]:
+    """Those of up to 100 ids that are users of the tenant, deactivated ones too."""
+    return {each.id: profile(each) for each in models.get_people(tenant_id, person_ids)}
+
+
 def profiles(tenant_id: str, person_ids: Collection[str]) -> dict[str, Profile]:
     """Those of up to 100 ids that are invited or active users of the tenant."""
-    found = models.get_people(tenant_id, person_ids)
-    return {each.id: _profile(each) for each in found if each.status in _PRESENT}
+    found = known(tenant_id, person_ids)
+    return {each.id: each for each in found.values() if each.is_present}
 
 
 def page(
@@ -47,7 +86,7 @@ def page(
     """Invited and active users with these roles by id: (users, id to go on after or None)."""
     wanted = Person.role.is_in(*roles) & Person.status.is_in(*_PRESENT)
     found, following = models.people_after(tenant_id, after, wanted, size)
-    return [_profile(each) for each in found], following
+    return [profile(each) for each in found], following
 
 
 def ids_by_email(tenant_id: str, emails: Iterable[str]) -> dict[str, str]:
@@ -94,5 +133,8 @@ def address_of(tenant_id: str, subject: str, email: str) -> str:
     return person.email if person.status in _PRESENT else ""
 
 
-def _profile(person: Person) -> Profile:
-    return Profile(person.id, person.name, person.email, cast("Role", person.role))
+def profile(person: Person) -> Profile:
+    role, is_present = cast("Role", person.role), person.status in _PRESENT
+    return Profile(
+        person.id, person.name, person.email, role, is_present, version=int(person.version)
+    )

@@ -19,7 +19,7 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.tenancy import Caller, Role
-from chalicelib.people import invitations, models, rules
+from chalicelib.people import directory, invitations, models, rules
 from chalicelib.people.models import Person
 
 
@@ -98,7 +98,7 @@ class Change(TypedDict, total=False):
 
 
 def change(tx: Transaction, by: Caller, person_id: str, new: Change, version: int | None) -> Person:
-    """Adds a user's change to `tx` and returns the user as they will be.
+    """Adds a user's change to `tx`, and what follows from it; returns the user as they will be.
 
     Raises NotFound, Forbidden by the rules of roles. The commit raises PreconditionFailed when
     `version` is given and not the user's, Conflict when another change came between, so no change
@@ -112,7 +112,9 @@ def change(tx: Transaction, by: Caller, person_id: str, new: Change, version: in
         # Left to the commit, where a request that is repeated under its key finds its answer.
         unchanged &= Person.version == version
         otherwise = PreconditionFailed("The user was changed meanwhile; read it again")
+    before = directory.profile(person)
     tx.update(person, _apply(person, new), unchanged, otherwise)
+    directory.say_changed(tx, before, directory.profile(person))
     return person
 
 

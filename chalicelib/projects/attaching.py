@@ -65,7 +65,7 @@ def _take(project: Project, request: Request) -> None:
     added = 0
     if project.kind != "deprovision":
         found = directory.profiles(tenant_id, ids)
-        candidates = rules.each_once(_candidate(found[each]) for each in ids if each in found)
+        candidates = rules.each_once(candidate(found[each]) for each in ids if each in found)
         added = _add(tx, project, candidates, asked_for=True)
     tx.delete(request, Request.sk.exists(), _Changed())
     _count(tx, project, Project.users_total.add(added - len(ids)))
@@ -77,7 +77,7 @@ def _attach_page(project: Project) -> None:
     people, following = directory.page(tenant_id, _DEFAULTS, project.attached_to, _PAGE)
     admins = [] if following else _platform_admins(tenant_id)
     tx = Transaction()
-    candidates = rules.each_once(map(_candidate, people), admins)
+    candidates = rules.each_once(map(candidate, people), admins)
     added = _add(tx, project, candidates, asked_for=False)
     _count(tx, project, Project.users_total.add(added), Project.attached_to.set(following or _ALL))
     tx.commit()
@@ -90,7 +90,8 @@ def _platform_admins(tenant_id: str) -> list[Candidate]:
     return [rules.platform_admin(tenant_id, each) for each in named if each not in known]
 
 
-def _candidate(profile: Profile) -> Candidate:
+def candidate(profile: Profile) -> Candidate:
+    """What a user of the tenant is in its projects."""
     role = rules.role_in_project(profile.role)
     return Candidate(profile.id, profile.name, profile.email, role)
 
@@ -105,15 +106,20 @@ def _add(
     present = models.find_participants(tenant_id, project.id, wanted)
     returning = [each for each in present.values() if asked_for and each.wanted == "gone"]
     for part in returning:
-        tx.update(part, _back(part), Participant.revision == int(part.revision), _Changed())
+        unchanged = Participant.revision == int(part.revision)
+        tx.update(part, _back(part, wanted[part.id]), unchanged, _Changed())
     new = [each for each in wanted.values() if each.id not in present]
     for each in new:
         tx.create(models.participant(tenant_id, project.id, each), _Changed())
     return len(new) + len(returning)
 
 
-def _back(part: Participant) -> list[Action]:
+def _back(part: Participant, who: Candidate) -> list[Action]:
+    """As they are by now: nobody has followed them while they were gone."""
     return [
+        Participant.name.set(who.name),
+        Participant.email.set(who.email),
+        Participant.role.set(who.role),
         Participant.wanted.set("member"),
         Participant.state.set("waiting"),
         Participant.revision.set(int(part.revision) + 1),

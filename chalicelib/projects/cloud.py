@@ -5,7 +5,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import store, telemetry
 from chalicelib.kernel.errors import Conflict, Retry, Skip
-from chalicelib.projects import gateway, models, progress, regions, rules
+from chalicelib.projects import gateway, models, progress, regions, rules, runs
 from chalicelib.projects.gateway import Busy, Provider, Refused
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import Status
@@ -56,7 +56,8 @@ def delete(project: Project) -> None:
 def switch(tenant_id: str, project_id: str, *, on: bool) -> None:
     """Suspends or resumes the project, first at its provider and then in its own row.
 
-    Waits while users are being synced. Raises Skip when that is no longer what to do.
+    Waits while users are being synced. What was asked for meanwhile is caught up with by a run,
+    after which it is active. Raises Skip when that is no longer what to do.
     """
     before: Status = "suspended" if on else "active"
     after: Status = "active" if on else "suspended"
@@ -72,14 +73,25 @@ def switch(tenant_id: str, project_id: str, *, on: bool) -> None:
         raise Retry(str(busy), charged=True) from busy
     except Refused as refused:
         raise Conflict(str(refused)) from refused
-    _enter(project, before, after)
+    if on and project.requests != project.requests_seen:
+        _catch_up(project)
+    else:
+        _enter(project, before, after)
+
+
+def _catch_up(project: Project) -> None:
+    try:
+        runs.catch_up(project)
+    except Conflict as conflict:
+        raise Retry(conflict.detail, charged=True) from conflict
 
 
 def _enter(project: Project, before: Status, after: Status) -> None:
     version = int(project.version)
     actions: list[Action] = [Project.status.set(after), Project.version.set(version + 1)]
+    unchanged = (Project.status == before) & (Project.version == version)
     try:
-        project.update(actions, (Project.status == before) & (Project.version == version))
+        project.update(actions, unchanged & (Project.requests == int(project.requests)))
     except UpdateError as error:
         if not store.condition_failed(error):
             raise

@@ -7,7 +7,7 @@ request#<project>#<id>           Request      requests_of
 participant#<project>#<person>   Participant  participants_of, find_participants, page_of
 credential#<project>#<person>    Credential   credentials.find
 figures#<provider>               Figures      figures.find      (tenant "#platform")
-index member                     Participant  projects_joined   (tenant#person, project)
+index member                     Participant  projects_joined, ids_joined  (tenant#person, project)
 index watch                      Project      to_look_at        (shard, time)
 """
 
@@ -15,12 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
-from pynamodb.attributes import (
-    ListAttribute,
-    MapAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-)
+from pynamodb.attributes import ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
@@ -208,10 +203,8 @@ def seen_by(
     """A project and a person's part in it, in one call."""
     if not clock.is_id(project_id):
         return None, None
-    keys = [
-        (tenant_id, _PROJECT + project_id),
-        (tenant_id, f"{_PARTICIPANT}{project_id}#{person_id}"),
-    ]
+    part = f"{_PARTICIPANT}{project_id}#{person_id}"
+    keys = [(tenant_id, _PROJECT + project_id), (tenant_id, part)]
     found: list[Any] = list(_Either.batch_get(keys, consistent_read=True))
     return (
         next((each for each in found if isinstance(each, Project)), None),
@@ -244,6 +237,13 @@ def member_key(tenant_id: str, person_id: str) -> str:
 def projects_joined(tenant_id: str, person_id: str) -> Listing[Participant]:
     """A person's parts in projects, the newest project first."""
     return Listing(Participant, member_key(tenant_id, person_id), index="member", newest_first=True)
+
+
+def ids_joined(tenant_id: str, person_id: str, after: str) -> Iterator[str]:
+    """The projects beyond `after` that somebody takes part in, the oldest first."""
+    beyond = Participant.project_id > after if after else None
+    found = Participant.query(member_key(tenant_id, person_id), beyond, index_name="member")
+    return (str(each.project_id) for each in found)
 
 
 def name_guard(tenant_id: str, name_key: str, project_id: str) -> NameGuard:

@@ -14,7 +14,9 @@ Status = Literal[
 ]
 #: What a run of the workflow is for. `users` leaves out who takes part by default.
 Kind = Literal["provision", "users", "deprovision"]
-Action = Literal["retry", "suspend", "resume", "deprovision", "change its users"]
+Action = Literal[
+    "retry", "suspend", "resume", "deprovision", "change its users", "follow its people"
+]
 ProjectRole = Literal["admin", "member", "reader"]
 Wanted = Literal["member", "gone"]
 State = Literal["waiting", "synced", "failed", "removed"]
@@ -26,19 +28,20 @@ NEXT: Mapping[Status, frozenset[Status]] = {
     "provisioning": frozenset({"active", "failed"}),
     "active": frozenset({"provisioning", "suspended", "deprovisioning"}),
     "failed": frozenset({"provisioning", "deprovisioning"}),
-    "suspended": frozenset({"active", "deprovisioning"}),
+    "suspended": frozenset({"active", "provisioning", "deprovisioning"}),
     "deprovisioning": frozenset({"deleted", "failed"}),
     "deleted": frozenset(),
 }
 #: The statuses in which a workflow is at work.
 RUNNING: tuple[Status, ...] = ("provisioning", "deprovisioning")
-#: From where a person may ask for what.
+#: From where a person may ask for what; people are followed by a job.
 ALLOWED: Mapping[Action, tuple[Status, ...]] = {
     "retry": ("failed",),
     "suspend": ("active",),
     "resume": ("suspended",),
     "deprovision": ("active", "failed", "suspended"),
     "change its users": ("provisioning", "active", "failed"),
+    "follow its people": ("provisioning", "active", "failed", "suspended"),
 }
 
 STEPS: Mapping[Kind, tuple[str, ...]] = {

@@ -176,32 +176,54 @@ def remove_user(tx: Transaction, project: Project, part: Participant | None) -> 
     """
     if part is None or part.wanted == "gone":
         raise NotFound("No participant of this id; one just asked for can be removed once added")
-    counted: list[Update] = [Project.users_total.add(-1)]
+    let_go(tx, project, part, "change its users")
+
+
+def let_go(tx: Transaction, project: Project, part: Participant, action: Action) -> None:
+    """Adds to `tx` that a participant shall be gone, and the run that sees to it."""
+    leaving: list[Update] = [Participant.wanted.set("gone"), Participant.member_key.remove()]
+    total = Project.users_total.add(-1)
+    _change_users(tx, project, [total, *_unsettle(tx, project, part, leaving)], action)
+
+
+def change_part(tx: Transaction, project: Project, part: Participant, news: list[Update]) -> None:
+    """Adds to `tx` what is new of a participant, and the run that makes it so."""
+    _change_users(tx, project, _unsettle(tx, project, part, news), "follow its people")
+
+
+def _unsettle(
+    tx: Transaction, project: Project, part: Participant, news: list[Update]
+) -> list[Update]:
+    """Adds to `tx` that something else is wanted of a part; what that changes in the counts."""
+    waiting = [
+        Participant.state.set("waiting"),
+        Participant.revision.set(int(part.revision) + 1),
+        Participant.changed_at.set(clock.iso(clock.now())),
+    ]
+    otherwise = Conflict("Another change came between; try again")
+    tx.update(part, [*news, *waiting], Participant.revision == int(part.revision), otherwise)
     if part.state == "synced":
-        counted.append(Project.users_synced.add(-1))
+        return [Project.users_synced.add(-1)]
     if part.state == "failed" and project.is_running:
-        counted.append(Project.users_failed.add(-1))
-    tx.update(
-        part,
-        [
-            Participant.wanted.set("gone"),
-            Participant.state.set("waiting"),
-            Participant.revision.set(int(part.revision) + 1),
-            Participant.changed_at.set(clock.iso(clock.now())),
-            Participant.member_key.remove(),
-        ],
-        Participant.revision == int(part.revision),
-        Conflict("Another change came between; try again"),
-    )
-    _change_users(tx, project, counted)
+        return [Project.users_failed.add(-1)]
+    return []
 
 
-def _change_users(tx: Transaction, project: Project, counted: list[Update]) -> None:
-    """While a run is at work it is told by `requests`; else a new one begins.
+def catch_up(project: Project) -> None:
+    """Begins a run for what was asked of a project while it was suspended. Raises Conflict."""
+    tx = Transaction(str(project.tenant))
+    _begin(tx, project, "resume", "users")
+    tx.commit()
+
+
+def _change_users(
+    tx: Transaction, project: Project, counted: list[Update], action: Action = "change its users"
+) -> None:
+    """While a run is at work it is told by `requests`; else a new one begins. One that is suspended
+    catches up when it is resumed.
 
     A project whose first run failed gets a whole one: what failed then is still missing.
     """
-    action: Action = "change its users"
     otherwise = _refusal(project, action)
     fits = Project.status.is_in(*rules.ALLOWED[action]) & (Project.run == int(project.run))
     fits &= Project.status == project.status
@@ -211,7 +233,7 @@ def _change_users(tx: Transaction, project: Project, counted: list[Update]) -> N
     actions: list[Update] = [Project.requests.add(1), *counted]
     if project.status == "provisioning":
         actions.append(Project.floor.set(project.percent))
-    else:
+    elif project.status != "suspended":
         kind: Kind = "users" if project.status == "active" else "provision"
         fits &= _unchanged(project)
         enter(project, kind, figures.find(project.provider))

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from chalicelib.kernel import store, telemetry
 from chalicelib.kernel.errors import AppError
-from chalicelib.projects import batches, cloud, credentials, gateway, progress, rules
+from chalicelib.projects import batches, cloud, credentials, following, gateway, progress, rules
 from chalicelib.projects.batches import Result
 from chalicelib.projects.credentials import Credential
 from chalicelib.projects.gateway import Busy, Down, Provider, Refused
@@ -32,6 +32,8 @@ def sync(project: Project, first: str, last: str, deadline: float) -> int:
     with tries left.
     """
     waiting = batches.waiting_between(project, first, last)
+    if following.take_in(project, waiting):
+        waiting = batches.waiting_between(project, first, last)
     if not waiting:
         return 0
     results = list(_worked(project, waiting, deadline))

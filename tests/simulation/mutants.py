@@ -208,7 +208,7 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "mark-before-send": (1, 2, 3),
     "no-claim": (1, 2, 3),
     "no-lease": (24, 27, 30),
-    "no-margin-for-clocks": (45,),
+    "no-margin-for-clocks": (24,),
     "no-token-on-the-mark": (10, 18, 23),
     "attempts-counted-by-sqs": (2, 5, 6),
     "answer-outside-the-transaction": (5, 8, 9),

@@ -24,7 +24,7 @@ def test_the_table_of_transitions_names_every_status_and_no_other() -> None:
         ("provisioning", {"active", "failed"}),
         ("active", {"provisioning", "suspended", "deprovisioning"}),
         ("failed", {"provisioning", "deprovisioning"}),
-        ("suspended", {"active", "deprovisioning"}),
+        ("suspended", {"active", "provisioning", "deprovisioning"}),
         ("deprovisioning", {"deleted", "failed"}),
         ("deleted", set()),
     ],

@@ -83,6 +83,63 @@ def _make(lane: Lane, tenant: str) -> None:
     lane.must_hold("notify", tenant)
 
 
+def takes_away_from_who_left_meanwhile(lane: Lane) -> None:
+    """Somebody was deactivated after they had become a participant of a project being made."""
+    tenant = lane.tenant()
+    project, _ = new(lane, tenant)
+    run = {"tenant": tenant, "project": project.id, "run": 1, "kind": "provision", "retry": 0}
+    for step in ("ensure_project", "attach_participants"):
+        assert lane.invoke({**run, "step": step})["outcome"] == "ok"
+    who = _deactivated(tenant, project.id)
+    for batch in lane.invoke({**run, "step": "list_batches", "next": None})["batches"]:
+        assert lane.invoke({**run, "step": "sync_users", **batch})["failed"] == 0
+    assert _part(project, who) == ("gone", "removed")
+
+
+def follows_who_left(lane: Lane) -> None:
+    """Somebody in an active project was deactivated: a run is begun that takes all away."""
+    from chalicelib.kernel.jobs.outbox import Transaction
+    from chalicelib.projects import models
+    from chalicelib.projects.models import Project
+
+    tenant = lane.tenant()
+    project, _ = new(lane, tenant)
+    project.update([Project.status.set("active")])
+    who = _deactivated(tenant, project.id)
+    with Transaction(tenant) as tx:
+        job = tx.enqueue("projects.follow_person", person_id=who)
+    lane.invoke(lane.event("work", _body("projects.follow_person", tenant, job.id)))
+    assert _part(project, who) == ("gone", "waiting")
+    now = models.get_project(tenant, project.id)
+    assert now is not None
+    assert (now.status, now.run) == ("provisioning", 2)
+    lane.must_hold("work", tenant)
+
+
+def _deactivated(tenant: str, project_id: str) -> str:
+    """Somebody who takes part and was deactivated since; their id."""
+    from chalicelib.kernel import clock
+    from chalicelib.people import service
+    from chalicelib.people.service import NewPerson
+    from chalicelib.projects import models
+    from chalicelib.projects.rules import Candidate
+
+    who, email = clock.new_id(), f"{uuid.uuid4().hex}@example.com"
+    person = service.new_person(tenant, who, NewPerson("Bob", email, "staff"), created_by="root")
+    person.status = "deactivated"
+    person.save()
+    models.participant(tenant, project_id, Candidate(who, "Bob", email, "member")).save()
+    return who
+
+
+def _part(project: Any, who: str) -> tuple[str, str]:
+    """What is wanted of somebody's part, and how far it is."""
+    from chalicelib.projects import models
+
+    part = models.find_participants(str(project.tenant), project.id, [who])[who]
+    return part.wanted, part.state
+
+
 def ends_what_takes_too_long(lane: Lane) -> None:
     """One whose workflow is still at work: it is stopped, and the project has failed."""
     from chalicelib.projects import models, runs

@@ -269,12 +269,17 @@ SCENARIOS: dict[str, list[Scenario]] = {
         *WORKER,
         projects.starts_and_switches_off_a_project,
         projects.logs_in_at_a_provider,
+        projects.follows_who_left,
     ],
     "bulk": [works_an_import, *SENDER, *WORKER],
     "feedback": [takes_in_a_bounce, hands_back_what_the_store_refuses],
     "sweep": [pushes_what_is_due],
     "reconcile": [projects.ends_what_takes_too_long],
-    "provision": [projects.makes_a_project, projects.makes_a_project_where_there_is_a_key],
+    "provision": [
+        projects.makes_a_project,
+        projects.makes_a_project_where_there_is_a_key,
+        projects.takes_away_from_who_left_meanwhile,
+    ],
     "websocket_connect": [sockets.opens_a_socket],
     "websocket_message": [
         sockets.follows_and_leaves_a_project,
