@@ -8,13 +8,11 @@ from typing import Any, TypedDict, cast
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.kernel import clock, paging
+from chalicelib.kernel import clock, paging, versions
 from chalicelib.kernel.errors import (
-    AppError,
     Conflict,
     Forbidden,
     NotFound,
-    PreconditionFailed,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.paging import Listing, Page, PageQuery
@@ -106,12 +104,7 @@ def change(tx: Transaction, by: Caller, person_id: str, new: Change, version: in
     """
     person = get(tx.tenant_id, person_id)
     _check_roles(by, person, new)
-    unchanged = Person.version == int(person.version)
-    otherwise: AppError = Conflict("Another change came between; try again")
-    if version is not None:
-        # Left to the commit, where a request that is repeated under its key finds its answer.
-        unchanged &= Person.version == version
-        otherwise = PreconditionFailed("The user was changed meanwhile; read it again")
+    unchanged, otherwise = versions.as_read(person, version, "user")
     before = directory.profile(person)
     tx.update(person, _apply(person, new), unchanged, otherwise)
     directory.say_changed(tx, before, directory.profile(person))

@@ -13,17 +13,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.expressions.condition import Condition
 
-from chalicelib.kernel import addresses, clock, paging, telemetry, vault
+from chalicelib.kernel import addresses, clock, paging, telemetry, vault, versions
 from chalicelib.kernel.addresses import Hostile
 from chalicelib.kernel.errors import (
-    AppError,
     Conflict,
     Fault,
     Invalid,
     NotFound,
-    PreconditionFailed,
 )
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.settings import settings
@@ -154,7 +151,7 @@ def change(
     """
     row = get(provider, name)
     _check(values)
-    unchanged, otherwise = _as_seen(row, version)
+    unchanged, otherwise = versions.as_read(row, version, "region")
     row.version = int(row.version) + 1
     given = {**_stored(str(row.sk), values), "version": row.version}
     for field, value in given.items():
@@ -170,19 +167,9 @@ def delete(tx: Transaction, provider: str, name: str, version: int | None) -> Re
     does.
     """
     row = get(provider, name)
-    tx.delete(row, *_as_seen(row, version))
+    tx.delete(row, *versions.as_read(row, version, "region"))
     _cache.pop((provider, name), None)
     return row
-
-
-def _as_seen(row: RegionRecord, version: int | None) -> tuple[Condition, AppError]:
-    """That the region is as it was read, and what it means when it is not."""
-    unchanged = RegionRecord.version == int(row.version)
-    if version is None:
-        return unchanged, Conflict("Another change came between; try again")
-    # Left to the commit, where a request that is repeated under its key finds its answer.
-    stale = PreconditionFailed("The region was changed meanwhile; read it again")
-    return unchanged & (RegionRecord.version == version), stale
 
 
 def _stored(key: str, values: Mapping[str, str]) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.kernel import clock, tenancy
+from chalicelib.kernel import clock, tenancy, versions
 from chalicelib.kernel.errors import (
-    AppError,
     Conflict,
     Fault,
     Invalid,
     NotFound,
-    PreconditionFailed,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
@@ -150,12 +148,7 @@ def change(
     project's, Conflict when the name is taken or another change came between.
     """
     project = get(tx.tenant_id, project_id)
-    unchanged = Project.version == int(project.version)
-    otherwise: AppError = Conflict("Another change came between; try again")
-    if version is not None:
-        # Left to the commit, where a request that is repeated under its key finds its answer.
-        unchanged &= Project.version == version
-        otherwise = PreconditionFailed("The project was changed meanwhile; read it again")
+    unchanged, otherwise = versions.as_read(project, version, "project")
     new: dict[str, Any] = {**values, "version": int(project.version) + 1}
     if "name" in values:
         new["name_key"] = rules.name_key(values["name"])

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.kernel import clock, paging, tenancy
-from chalicelib.kernel.errors import AppError, Conflict, NotFound, PreconditionFailed
+from chalicelib.kernel import clock, paging, tenancy, versions
+from chalicelib.kernel.errors import Conflict, NotFound
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.tenancy import DEFAULTS, DIRECTORY, TenantRecord
 from chalicelib.kernel.transactions import Transaction
@@ -44,15 +44,9 @@ def change(
     `config_cache_seconds`.
     """
     row = get(tenant_id)
-    seen = int(row.version)
-    unchanged = TenantRecord.version == seen
-    otherwise: AppError = Conflict("Another change came between; try again")
-    if version is not None:
-        # Left to the commit, where a request that is repeated under its key finds its answer.
-        unchanged &= TenantRecord.version == version
-        otherwise = PreconditionFailed("The tenant was changed meanwhile; read it again")
+    unchanged, otherwise = versions.as_read(row, version, "tenant")
     given = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
-    row.version = seen + 1
+    row.version = int(row.version) + 1
     actions = [TenantRecord.version.set(row.version)]
     for name, value in given.items():
         setattr(row, name, value)
