@@ -20,7 +20,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@echo "Setting up $(VENV), once; this takes a minute"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 run: $(READY)  ## Run everything on this machine (PORT=8000)
