@@ -211,6 +211,7 @@ def _change_users(tx: Transaction, project: Project, counted: list[Update]) -> N
     actions: list[Update] = [Project.requests.add(1), *counted]
     if project.status == "provisioning":
         actions.append(Project.floor.set(project.percent))
+        fits &= progress.as_counted(project)
     else:
         kind: Kind = "users" if project.status == "active" else "provision"
         fits &= _unchanged(project)
