@@ -132,4 +132,5 @@ def _back(part: Participant, who: Candidate) -> list[Action]:
 def _count(tx: Transaction, project: Project, *actions: Action) -> None:
     """The floor keeps the percentage where it is while the total grows."""
     floor = Project.floor.set(project.percent)
-    tx.update(project, [*actions, floor], progress.mine(project), _Changed())
+    unchanged = progress.mine(project) & progress.as_counted(project)
+    tx.update(project, [*actions, floor], unchanged, _Changed())

@@ -1,8 +1,9 @@
 """How far a run is: which step, how often tried, what went wrong. Told to whoever watches.
 
-Only one step of a run is at work at a time, so a step's row is written without a care for others;
-users that are synced side by side count themselves (`batches.py`). The percentage is worked out
-from both when it is read, and `floor` keeps it from going back when there turns out to be more.
+Only one step of a run is at work at a time, but perhaps in two attempts, so a step is begun from
+its row as it stands; users that are synced side by side count themselves (`batches.py`). The
+percentage is worked out from both when it is read, and `floor` keeps it from going back when there
+turns out to be more.
 """
 
 from typing import Any, cast
@@ -34,6 +35,14 @@ def mine(project: Project) -> Condition:
     return holds
 
 
+def as_counted(project: Project) -> Condition:
+    """Holds while nobody else has counted users: a floor set by these counts is no step back."""
+    holds: Condition = (Project.users_synced == int(project.users_synced)) & (
+        Project.users_failed == int(project.users_failed)
+    )
+    return holds
+
+
 def fresh(kind: Kind) -> dict[str, Row]:
     """The steps of a run that has not begun."""
     return {name: {"status": "waiting", "attempts": 0} for name in rules.STEPS[kind]}
@@ -45,7 +54,23 @@ def row_of(project: Project, step: str) -> Row:
 
 
 def begin(project: Project, step: str, *more: Action) -> None:
-    """Says that `step` is at work, for the first time or again. Raises Overtaken."""
+    """Says that `step` is at work, for the first time or again. Raises Overtaken.
+
+    Of two attempts at once each builds on what the other has written: neither takes progress back.
+    """
+    run = int(project.run)
+    while True:
+        try:
+            _begin(project, step, *more)
+            break
+        except Overtaken:
+            project.refresh(consistent_read=True)
+            if int(project.run) != run or not project.is_running:
+                raise
+    tell(project)
+
+
+def _begin(project: Project, step: str, *more: Action) -> None:
     row = row_of(project, step)
     now = clock.iso(clock.now())
     begun = {
@@ -54,8 +79,16 @@ def begin(project: Project, step: str, *more: Action) -> None:
         "attempts": int(row["attempts"]) + 1,
     }
     floor = Project.floor.set(project.percent)
-    _write(project, [*_set(step, begun), Project.step.set(step), floor, *more])
-    tell(project)
+    actions = [*_set(step, begun), Project.step.set(step), floor, *more]
+    _write(project, actions, _as_seen(project, step))
+
+
+def _as_seen(project: Project, step: str) -> Condition:
+    """Holds while nobody else has written the step's row."""
+    found = project.step_rows.get(step)
+    path = Project.steps[step]
+    holds: Condition = path == found if found else path.does_not_exist()
+    return holds
 
 
 def end(project: Project, step: str, *more: Action) -> None:
@@ -85,7 +118,8 @@ def note(project: Project, step: str, error: str) -> None:
     """
     try:
         row = row_of(project, step)
-        _write(project, _set(step, {**row, "error": error[:_LONGEST_ERROR]}))
+        told = {**row, "error": error[:_LONGEST_ERROR]}
+        _write(project, _set(step, told), _as_seen(project, step))
     except (AppError, PynamoDBException) as trouble:
         telemetry.log.warning("a step's error is not kept", error=type(trouble).__name__)
 
@@ -94,9 +128,10 @@ def _set(step: str, row: Row) -> list[Action]:
     return [Project.steps[step].set(row)]
 
 
-def _write(project: Project, actions: list[Action]) -> None:
+def _write(project: Project, actions: list[Action], also: Condition | None = None) -> None:
+    holds = mine(project) & also if also is not None else mine(project)
     try:
-        project.update(actions=actions, condition=mine(project))
+        project.update(actions=actions, condition=holds)
     except UpdateError as error:
         if store.condition_failed(error):
             raise Overtaken from error

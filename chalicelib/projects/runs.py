@@ -233,6 +233,7 @@ def _change_users(
     actions: list[Update] = [Project.requests.add(1), *counted]
     if project.status == "provisioning":
         actions.append(Project.floor.set(project.percent))
+        fits &= progress.as_counted(project)
     elif project.status != "suspended":
         kind: Kind = "users" if project.status == "active" else "provision"
         fits &= _unchanged(project)

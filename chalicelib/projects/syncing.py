@@ -96,6 +96,8 @@ class _Batch:
             return self._patiently(lambda: self._make_so(part))
         except Refused as refused:
             return Result(part, "failed", str(refused)[:_LONGEST_ERROR])
+        except credentials.Changed:
+            return Result(part, "synced")  # of a row that has changed, so this comes late as well
         except Busy as busy:
             self.is_down = isinstance(busy, Down)
             return self._failed(part, str(busy))
@@ -129,25 +131,24 @@ class _Batch:
         return self._link(part)
 
     def _link(self, part: Participant) -> Result:
-        project_id, before = str(self.project.provider_project_id), self.known.get(part.id)
+        project_id = str(self.project.provider_project_id)
         user = self.cloud.ensure_user(part.id, part.email, part.name)
         self.cloud.ensure_grant(project_id, user.id, _role(part))
 
-        def keep(made: gateway.Credential) -> None:
-            credentials.save(self.project, part.id, user.id, made)
+        def keep(made: gateway.Credential) -> gateway.Credential:
+            return credentials.save(part, user.id, made)
 
-        old = before.credential_id if before else None
-        self.cloud.rotate_credential(project_id, user.id, keep, old)
+        self.cloud.rotate_credential(project_id, user.id, keep, None)
         return Result(part, "synced", cloud_user_id=user.id)
 
     def _unlink(self, part: Participant) -> Result:
         """Takes away what somebody has. Grants go with the project when all is undone."""
         before = self.known.get(part.id)
         user_id = part.cloud_user_id or (before and before.cloud_user_id)
-        if not self.project.provider_project_id:
-            return Result(part, "removed")
         if before:
             self.cloud.drop_credential(before.cloud_user_id, before.credential_id)
+        if not self.project.provider_project_id:
+            return Result(part, "removed")  # never made, or gone in an earlier run that failed
         if self.project.kind != "deprovision":
             # An attempt may have broken off before its result was saved: then they are looked up.
             user_id = user_id or self.cloud.ensure_user(part.id, part.email, part.name).id

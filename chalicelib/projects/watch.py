@@ -5,7 +5,7 @@ timed out (then nothing of it runs any more), or that was never started.
 """
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pynamodb.exceptions import UpdateError
+from pynamodb.exceptions import PynamoDBException, UpdateError
 
 from chalicelib.kernel import aws, clock, store, telemetry
 from chalicelib.kernel.errors import AppError
@@ -19,13 +19,13 @@ def reconcile() -> int:
     """Looks at every run whose time for it has come; how many it ended. Safe to run twice."""
     ended = late = 0
     for tenant_id, project_id in list(models.to_look_at(clock.epoch_seconds())):
-        project = models.get_project(tenant_id, project_id)
-        if project is None or not project.is_running:
-            continue
-        late += _is_over(project)
         try:
+            project = models.get_project(tenant_id, project_id)
+            if project is None or not project.is_running:
+                continue
+            late += _is_over(project)
             ended += _look(project)
-        except (AppError, BotoCoreError, ClientError) as error:
+        except (AppError, BotoCoreError, ClientError, PynamoDBException) as error:
             # The next look is a minute away, and the others must not wait for this one.
             word = type(error).__name__
             telemetry.log.warning("not looked at", project=project_id, error=word)

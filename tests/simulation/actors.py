@@ -41,6 +41,7 @@ class Play:
         """An invocation begins."""
         process.ends_at = self.world.now + FUNCTION_SECONDS
         process.tenant, process.working, process.stood_still = None, None, False
+        process.let_go = False
         process.kept.clear()
         self.under_way += 1
         self.world.inside(process)
@@ -171,7 +172,7 @@ class Play:
         called = replace(mapping, function=function, on_error=failed, batch_size=rng.randint(1, 10))
         called.poll_once(self.stage.sqs)
         gone = [each for each in process.kept if queues.store(queue).get(each) is None]
-        if gone and not process.stood_still:
+        if gone and not (process.stood_still or process.let_go):
             self.lost.append(
                 f"{len(gone)} messages which {process.name} kept are gone from {queue}"
             )

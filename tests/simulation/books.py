@@ -33,10 +33,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Tables:
-    """All rows of both tables, by (tenant, sk)."""
+    """All rows of the tables, by (tenant, sk)."""
 
     kernel: dict[tuple[str, str], Row]
     people: dict[tuple[str, str], Row]
+    projects: dict[tuple[str, str], Row]
 
     def jobs(self) -> dict[str, Row]:
         """Jobs by id."""
@@ -58,7 +59,7 @@ class Tables:
 
 
 def read() -> Tables:
-    return Tables(_rows("kernel"), _rows("people"))
+    return Tables(_rows("kernel"), _rows("people"), _rows("projects"))
 
 
 def _rows(thing: str) -> dict[tuple[str, str], Row]:

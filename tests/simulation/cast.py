@@ -1,13 +1,17 @@
 """Who takes part in a run, and what is noted when a worker begins with a message."""
 
+import contextlib
 import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.kernel.jobs.attempt import Outcome
 from tests.simulation.actors import Play
 from tests.simulation.clients import Client
-from tests.simulation.stage import InLine
-from tests.simulation.world import Process
+from tests.simulation.stage import InLine, Stage, set_settings
+from tests.simulation.world import Process, World
 
 _WORKED = ("notify", "work", "bulk")
 
@@ -23,6 +27,18 @@ def tenant_of(record: dict[str, Any]) -> str | None:
 def take_places(play: Play) -> None:
     """Everybody takes their place."""
     world, rng = play.world, play.world.random
+    listen(play)
+    for number, tenant in enumerate(("t1", "t2", "t1")[: rng.randint(2, 3)]):
+        client = Client(play, f"c{number}", tenant, rng.randint(2, 5))
+        play.busy.add(client.name)
+        world.spawn(client.name, client.act)
+    take_workers(play)
+    world.spawn("watch", lambda: (play.watch(), world.end()))
+
+
+def listen(play: Play) -> None:
+    """What is noted when a worker begins with a message, and when it has done with it."""
+    world = play.world
 
     def record_begins(record: dict[str, Any]) -> None:
         actor = world.current
@@ -39,10 +55,11 @@ def take_places(play: Play) -> None:
 
     InLine.begins, InLine.ends = record_begins, record_ends
     play.weather.on_message = play.message_came
-    for number, tenant in enumerate(("t1", "t2", "t1")[: rng.randint(2, 3)]):
-        client = Client(play, f"c{number}", tenant, rng.randint(2, 5))
-        play.busy.add(client.name)
-        world.spawn(client.name, client.act)
+
+
+def take_workers(play: Play) -> None:
+    """Workers, the sweep, and SES with who listens to it."""
+    world, rng = play.world, play.world.random
     for number in range(2):
         process = Process(f"worker {number}", world.skew())
         play.weather.workers.append(process)
@@ -52,4 +69,22 @@ def take_places(play: Play) -> None:
     world.spawn("sweep", lambda: play.sweep(sweeper), after=rng.uniform(0, 60))
     world.spawn("feedback", lambda: play.work(listener, ("feedback",)))
     world.spawn("ses", play.tell_events)
-    world.spawn("watch", lambda: (play.watch(), world.end()))
+
+
+def reports_failures(rng: random.Random) -> tuple[bool, bool]:
+    """Whether the function is told that its mapping reports failed items, and whether it does."""
+    reports = rng.random() < 0.5
+    return reports, reports
+
+
+@contextlib.contextmanager
+def mapped(on: Stage, world: World) -> Iterator[None]:
+    """Half of the runs have mappings as Chalice makes them, half report failed items."""
+    believed, reports = reports_failures(world.random)
+    set_settings(partial_batch=believed)
+    usual = on.mappings
+    on.mappings = {
+        name: replace(each, report_batch_item_failures=reports) for name, each in usual.items()
+    }
+    yield
+    on.mappings = usual

@@ -142,9 +142,14 @@ def http_event(
     user: str | None = None,
     media: str = "application/json",
     anonymous: bool = False,
+    parameters: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """What API Gateway hands to the function, the authorizer's answer included."""
     claims = {"sub": f"manager-of-{tenant}", "role": "manager", "tenant_id": tenant, "email": ""}
+    parameters = parameters or ({"user_id": user} if user else {})
+    resource = path
+    for name, value in parameters.items():
+        path = path.replace(f"{{{name}}}", value)
     headers = {"content-type": media, "host": URL.partition("//")[2]}
     if key:
         headers["idempotency-key"] = key
@@ -152,18 +157,18 @@ def http_event(
         "tenant": tenant,
         "requestContext": {
             "httpMethod": method,
-            "resourcePath": path,
-            "path": path.replace("{user_id}", user or ""),
+            "resourcePath": resource,
+            "path": path,
             "identity": {"sourceIp": "192.0.2.1"},
             "requestId": "simulated",
             **({} if anonymous else {"authorizer": claims}),
         },
-        "path": path.replace("{user_id}", user or ""),
+        "path": path,
         "httpMethod": method,
         "headers": headers,
         "multiValueHeaders": {},
         "multiValueQueryStringParameters": None,
-        "pathParameters": {"user_id": user} if user else {},
+        "pathParameters": parameters,
         "stageVariables": None,
         "body": body if isinstance(body, str) else json.dumps(body) if body is not None else "",
         "isBase64Encoded": False,

@@ -37,6 +37,7 @@ FAULTS = {
 #: What can be out for a while: a service, or one operation of it.
 _OUTAGES = ("dynamodb", "dynamodb.TransactWriteItems", "sqs", "sesv2", "sns")
 _READS = frozenset({"GetItem", "Query", "BatchGetItem", "Scan"})
+_IN_JSON = frozenset({"dynamodb", "stepfunctions"})  #: services whose requests are looked into
 _WRITES = frozenset({"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems"})
 _FREE_PARTITIONS = frozenset({"#tenants", "#platform"})
 _BROKEN = fault_answers.Error("InternalFailure", 500, "An internal failure")
@@ -45,6 +46,8 @@ _BROKEN = fault_answers.Error("InternalFailure", 500, "An internal failure")
 MOST_CALLS = 8_000
 
 Answer = tuple[Any, Any]
+#: Stands for a service: given the call, its endpoint and its operation, it answers.
+Service = Callable[["Call", Any, Any], Answer]
 
 
 class Treadmill(BaseException):
@@ -88,6 +91,9 @@ class Call:
 class Weather:
     """Decides and counts what happens to the calls of one run."""
 
+    OUTAGES = _OUTAGES
+    MOST_CALLS = MOST_CALLS
+
     def __init__(self, world: World, rate: float) -> None:
         self.world = world
         self.rate = rate  #: share of tries to which something happens; 0: all is well
@@ -102,13 +108,14 @@ class Weather:
         self.past = Past()
         self.outages = [self._outage() for _ in range(world.random.choice((0, 1, 2)))]
         self.on_message: Callable[[], None] = lambda: None
+        self.services: dict[str, Service] = {}  #: those that are not the emulator's
 
     # -- one call -----------------------------------------------------------------------------
 
     def answer(self, call: Call, url: str, execute: Callable[[], Answer], refuse: Any) -> Answer:
         process = self._process()
         self.counts.calls += 1
-        if self.counts.calls > MOST_CALLS:
+        if self.counts.calls > self.MOST_CALLS:
             raise Treadmill(f"seed {self.world.seed} does not come to rest")
         self._check_keys(call, process)
         fault = self._choose(call, process)
@@ -141,7 +148,8 @@ class Weather:
         if fault == "dead after":
             raise Crash(call.name)
         if fault == "answer lost":
-            self.world.pause(aws.LIMITS[call.service][2])
+            process.let_go = process.let_go or call.operation == "ChangeMessageVisibilityBatch"
+            self.world.pause(aws.LIMITS.get(call.service, aws._USUAL)[2])
             return None, ReadTimeoutError(endpoint_url=url)
         return answer
 
@@ -158,7 +166,7 @@ class Weather:
     def _outage(self) -> tuple[str, float, float]:
         rng = self.world.random
         begins = START + rng.uniform(0, 300)
-        return rng.choice(_OUTAGES), begins, begins + rng.uniform(5, 60)
+        return rng.choice(self.OUTAGES), begins, begins + rng.uniform(5, 60)
 
     def _is_out(self, call: Call) -> bool:
         names, now = (call.service, call.name), self.world.now
@@ -321,11 +329,14 @@ def install() -> None:
         if now is None or now.world.current is None or getattr(endpoint, "without_faults", False):
             return below(endpoint, request, model, context)
         service = model.service_model.service_name
-        body = json.loads(request.body) if service == "dynamodb" else {}
+        call = Call(service, model.name, json.loads(request.body) if service in _IN_JSON else {})
+        ours = now.services.get(service)
         return now.answer(
-            Call(service, model.name, body),
+            call,
             request.url,
-            lambda: below(endpoint, request, model, context),
+            lambda: (
+                ours(call, endpoint, model) if ours else below(endpoint, request, model, context)
+            ),
             lambda error: fault_answers.respond(error, endpoint, model),
         )
 

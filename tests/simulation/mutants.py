@@ -122,7 +122,7 @@ def _answer_outside_the_transaction() -> AbstractContextManager[Any]:
 @contextlib.contextmanager
 def _failures_returned_to_a_plain_mapping() -> Iterator[None]:
     """The function believes that its mapping reports failed items, and it does not."""
-    with patch("tests.simulation.simulate.reports_failures", lambda _: (True, False)):
+    with patch("tests.simulation.cast.reports_failures", lambda _: (True, False)):
         yield
 
 
@@ -222,9 +222,9 @@ KILLERS: dict[str, tuple[int, ...]] = {
 
 
 @contextlib.contextmanager
-def applied(name: str | None) -> Iterator[None]:
+def applied(mutation: Mutation | None) -> Iterator[None]:
     """The application as this mutant; as it is without one."""
     with ExitStack() as stack:
-        if name is not None:
-            stack.enter_context(MUTANTS[name]())
+        if mutation is not None:
+            stack.enter_context(mutation())
         yield

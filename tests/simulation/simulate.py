@@ -1,16 +1,17 @@
 """One seed from its first moment to its verdict."""
 
-import contextlib
-import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from infra.local import outbox
 from tests.simulation import books, cast, injection, invariants, mutants
 from tests.simulation.actors import Play
 from tests.simulation.injection import Counts, Treadmill, Weather
-from tests.simulation.stage import Stage, set_settings, stage
+from tests.simulation.projects import cast as projects_cast
+from tests.simulation.projects import mutants as projects_mutants
+from tests.simulation.stage import Stage, stage
 from tests.simulation.world import World
 
 RATE = 0.2
@@ -29,12 +30,23 @@ class Verdict:
     trace: list[str] = field(default_factory=list, repr=False)
 
 
-def simulate(seed: int, rate: float = RATE, mutant: str | None = None) -> Verdict:
+@dataclass(frozen=True)
+class Flow:
+    """What is played: a cast, with mutants of its own and the seeds that catch them."""
+
+    played: Callable[[int, float, Stage], tuple[Any, list[str]]]
+    mutants: dict[str, mutants.Mutation]
+    killers: dict[str, tuple[int, ...]]
+
+
+def simulate(
+    seed: int, rate: float = RATE, mutant: str | None = None, flow: str = "messages"
+) -> Verdict:
     """Plays one seed; a mutant is the application without one of its safeguards."""
     began = time.perf_counter()
     on = stage()
-    with mutants.applied(mutant):
-        play, wrong = _played(seed, rate, on)
+    with mutants.applied(mutant and FLOWS[flow].mutants[mutant]):
+        play, wrong = FLOWS[flow].played(seed, rate, on)
     counts = play.weather.counts
     for job, count in play.weather.sent.items():
         channel = play.weather.channels[job]
@@ -45,7 +57,7 @@ def simulate(seed: int, rate: float = RATE, mutant: str | None = None) -> Verdic
 
 
 def _played(seed: int, rate: float, on: Stage) -> tuple[Play, list[str]]:
-    with World(seed, on.memory) as world, _settings(on, world):
+    with World(seed, on.memory) as world, cast.mapped(on, world):
         on.reset(seed)
         weather = Weather(world, rate)
         play = Play(world, weather, on, events=world.random.choice(EVENTS))
@@ -62,20 +74,7 @@ def _played(seed: int, rate: float, on: Stage) -> tuple[Play, list[str]]:
         return play, invariants.broken(play, books.read())
 
 
-def reports_failures(rng: random.Random) -> tuple[bool, bool]:
-    """Whether the function is told that its mapping reports failed items, and whether it does."""
-    reports = rng.random() < 0.5
-    return reports, reports
-
-
-@contextlib.contextmanager
-def _settings(on: Stage, world: World) -> Iterator[None]:
-    """Half of the runs have mappings as Chalice makes them, half report failed items."""
-    believed, reports = reports_failures(world.random)
-    set_settings(partial_batch=believed)
-    usual = on.mappings
-    on.mappings = {
-        name: replace(each, report_batch_item_failures=reports) for name, each in usual.items()
-    }
-    yield
-    on.mappings = usual
+FLOWS: dict[str, Flow] = {
+    "messages": Flow(_played, mutants.MUTANTS, mutants.KILLERS),
+    "projects": Flow(projects_cast.played, projects_mutants.MUTANTS, projects_mutants.KILLERS),
+}

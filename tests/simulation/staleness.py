@@ -6,6 +6,7 @@ the table was then.
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
@@ -15,8 +16,6 @@ from infra.local.emulator import ACCOUNT_ID, REGION
 
 Row = dict[str, Any]  #: in DynamoDB's form
 Key = tuple[str, str, str]  #: table, tenant, sk
-
-_DUE_INDEX = ("tenant", "sk", "due_shard", "due_at", "queue", "type", "due_step_seconds")
 
 
 def table(name: str) -> Any:
@@ -35,6 +34,10 @@ def keys_of(operation: str, body: dict[str, Any]) -> Iterator[Key]:
         for action in body["TransactItems"]:
             (detail,) = action.values()
             yield _key(detail)
+    elif operation == "BatchGetItem":
+        for name, wanted in body["RequestItems"].items():
+            for key in wanted["Keys"]:
+                yield name, key["tenant"]["S"], key["sk"]["S"]
     elif operation in ("GetItem", "UpdateItem", "PutItem", "DeleteItem"):
         yield _key(body)
 
@@ -74,22 +77,42 @@ class Past:
 
     def query_due(self, body: dict[str, Any], moment: float, answer: dict[str, Any]) -> bool:
         """The same for a query of the index of waiting jobs."""
-        values = body["ExpressionAttributeValues"].values()
-        shard = next(value["S"] for value in values if "S" in value)
-        until = next(float(value["N"]) for value in values if "N" in value)
+        return self.query(body, moment, answer, _DUE)
+
+    def query(
+        self, body: dict[str, Any], moment: float, answer: dict[str, Any], index: "Index"
+    ) -> bool:
+        """Makes an answer of a query of this index older; False when nothing was written since."""
+        values = list(body["ExpressionAttributeValues"].values())
         older = {
             key: self.as_of(key, moment) for key in self._before if key[0] == body["TableName"]
         }
         then = {key[1:]: row for key, (changed, row) in older.items() if changed}
         kept = [row for row in answer["Items"] if (row["tenant"]["S"], row["sk"]["S"]) not in then]
-        old = [row for row in then.values() if row is not None and _is_due(row, shard, until)]
-        answer["Items"] = kept + [{n: row[n] for n in _DUE_INDEX if n in row} for row in old]
+        old = [row for row in then.values() if row is not None and index.holds(row, values)]
+        answer["Items"] = kept + [{n: row[n] for n in index.names if n in row} for row in old]
         answer["Count"] = answer["ScannedCount"] = len(answer["Items"])
         return bool(then)
 
 
-def _is_due(row: Row, shard: str, until: float) -> bool:
-    return (
-        row.get("due_shard", {}).get("S") == shard
-        and float(row.get("due_at", {}).get("N", "inf")) <= until
-    )
+@dataclass(frozen=True)
+class Index:
+    """An index of rows by a shard and a time: what it holds of each."""
+
+    names: tuple[str, ...]
+    shard: str
+    at: str
+
+    def holds(self, row: Row, values: list[Any]) -> bool:
+        """True when a query by these values finds the row."""
+        shard = next(value["S"] for value in values if "S" in value)
+        until = next(float(value["N"]) for value in values if "N" in value)
+        at = float(row.get(self.at, {}).get("N", "inf"))
+        return row.get(self.shard, {}).get("S") == shard and at <= until
+
+
+_DUE = Index(
+    ("tenant", "sk", "due_shard", "due_at", "queue", "type", "due_step_seconds"),
+    "due_shard",
+    "due_at",
+)

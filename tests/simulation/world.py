@@ -49,6 +49,7 @@ class Process:
     troubled: bool = False  #: something happened to it since
     working: str | None = None  #: the job whose message it works on
     stood_still: bool = False  #: longer than Lambda lets it run
+    let_go: bool = False  #: what it keeps was seen again while it waited for an answer
     tokens: set[str] = field(default_factory=set)  #: of its claims for this message
     kept: list[str] = field(default_factory=list)  #: messages of this batch that shall come back
 

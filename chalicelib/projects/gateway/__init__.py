@@ -12,6 +12,7 @@ from chalicelib.projects.gateway.port import (
     Refused,
     Region,
     Role,
+    Save,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Refused",
     "Region",
     "Role",
+    "Save",
     "connect",
 ]
 

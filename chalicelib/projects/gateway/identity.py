@@ -7,17 +7,25 @@ projects and people may change. What is there already is not made twice:
     user        made; the first "exists" has all of ours read once, and the rest is known from it
     grant       those of a project are read once for each connection
     credential  stands at one of two places, the one where the old one is not. So what a try that
-                was broken off left is overwritten by the next, and there is never a third
+                was broken off left is used or overwritten by the next, and there is never a third
 """
 
 import hashlib
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.projects.gateway.connection import Connection
-from chalicelib.projects.gateway.port import CloudUser, Credential, Refused, Region, Role
+from chalicelib.projects.gateway.port import (
+    Busy,
+    CloudUser,
+    Credential,
+    Down,
+    Refused,
+    Region,
+    Role,
+    Save,
+)
 
 USER_PREFIX = "bb-"  #: of the log-in names of the users that we make
 _MARK_LETTERS = 32
@@ -114,30 +122,42 @@ class Identity(Connection, ABC):
         self,
         project_id: str,
         user_id: str,
-        save: Callable[[Credential], None],
+        save: Save,
         old: str | None,
     ) -> Credential:
         """The first credential of a user that was made just now is not proved: nothing depends on
         an older one, and it would be a fourth call for each new user.
         """
-        made = self._new_credential(project_id, user_id, old)
+        new = self._new_credential(project_id, user_id, old)
+        made = save(new) or new
+        self._web.hide(made.secret)
+        is_proved = old is None and user_id in self._new_users
         if not self._create_credential(project_id, user_id, made):
-            self.drop_credential(user_id, made.id)  # left by a try that was broken off
-            if not self._create_credential(project_id, user_id, made):
-                raise Refused(f"{self._where} keeps a credential that it should have dropped")
-        save(made)
-        if old is not None or user_id not in self._new_users:
+            is_proved = self._put_in_place(project_id, user_id, made)
+        if not is_proved:
             self._prove(project_id, user_id, made)
         if old is not None:
             self.drop_credential(user_id, old)
         return made
 
+    def _put_in_place(self, project_id: str, user_id: str, made: Credential) -> bool:
+        """Where there is one already: True when it is this very one, made by another attempt."""
+        try:
+            self._prove(project_id, user_id, made)
+        except Busy as busy:
+            if isinstance(busy, Down):
+                raise
+        else:
+            return True
+        self.drop_credential(user_id, made.id)  # left by a try that was broken off
+        if not self._create_credential(project_id, user_id, made):
+            raise Refused(f"{self._where} keeps a credential that it should have dropped")
+        return False
+
     def _new_credential(self, project_id: str, user_id: str, old: str | None) -> Credential:
         places = [mark_of(f"credential {n}", f"{project_id}\0{user_id}") for n in (0, 1)]
         access = next(each for each in places if self._credential_id(each) != old)
-        secret = secrets.token_hex(_SECRET_BYTES)
-        self._web.hide(secret)
-        return Credential(self._credential_id(access), access, secret)
+        return Credential(self._credential_id(access), access, secrets.token_hex(_SECRET_BYTES))
 
     @abstractmethod
     def _wanted(self, mark: str, title: str, *, enabled: bool) -> Wanted: ...

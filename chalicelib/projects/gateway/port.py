@@ -38,6 +38,11 @@ class Credential:
     secret: str = field(repr=False)
 
 
+#: Keeps a credential that is about to be made. It may answer with another one, which is made in its
+#: place: that of an attempt that was broken off, or is still at it.
+Save = Callable[[Credential], Credential | None]
+
+
 class Refused(Exception):
     """The provider will never do this; the argument is a reason that a person can act on."""
 
@@ -93,11 +98,11 @@ class Provider(Protocol):
         self,
         project_id: str,
         user_id: str,
-        save: Callable[[Credential], None],
+        save: Save,
         old: str | None,
     ) -> Credential:
-        """A new credential, handed to `save` before it is proved by use; only then the old one
-        goes. However often it is broken off and made again, one credential is left in the end.
+        """A new credential, handed to `save` before it is made, and proved by use; only then the
+        old one goes. However often it is broken off and made again, one is left in the end.
         """
         ...
 

@@ -26,12 +26,19 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
 
-from chalicelib.projects.gateway.port import Busy, CloudUser, Credential, Refused, Region, Role
+from chalicelib.projects.gateway.port import (
+    Busy,
+    CloudUser,
+    Credential,
+    Refused,
+    Region,
+    Role,
+    Save,
+)
 
 FLAKY_TRIES = 2
 _SLOW_SECONDS = 1.0
@@ -80,16 +87,16 @@ class Simulated:
         self,
         project_id: str,
         user_id: str,
-        save: Callable[[Credential], None],
+        save: Save,
         old: str | None,
     ) -> Credential:
         """Costs what it does at the others: one call, and with an old one two more."""
-        self._call()
-        self._meet(_trouble_in(user_id), "credential", f"{project_id} {user_id}")
         places = [f"credential-{_derived(project_id, user_id, str(n))}" for n in (0, 1)]
         made_id = next(each for each in places if each != old)
         made = Credential(made_id, _derived(made_id, "access"), _derived(made_id, "secret"))
-        save(made)
+        made = save(made) or made
+        self._call()
+        self._meet(_trouble_in(user_id), "credential", f"{project_id} {user_id}")
         if old is not None:
             self._call()
             self.drop_credential(user_id, old)

@@ -1,0 +1,134 @@
+"""What two attempts at the same thing do to each other, as the simulator has found it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.kernel import web
+from chalicelib.projects import gateway
+from chalicelib.projects.gateway import Credential
+from infra.local import clock, faults
+from infra.local.cloud import LocalCloud
+from infra.local.faults import Fault
+from tests.functional.client import Caller
+from tests.functional.projects import workflow as projects
+from tests.functional.projects import zadara
+from tests.functional.projects.workflow import (
+    Workflow,
+    created,
+    path,
+    people,
+    status,
+)
+from tests.functional.projects.zadara import Cluster
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    monkeypatch.setattr(web, "settings", replace(web.settings, private_addresses=True))
+    with zadara.running() as started:
+        yield started
+
+
+def test_nothing_is_made_at_the_provider_that_was_not_saved_before(cluster: Cluster) -> None:
+    def fail(_: Credential) -> None:
+        raise RuntimeError("the store is down")
+
+    with gateway.connect(cluster.region()) as cloud:
+        project = cloud.ensure_project("k", "Alder")
+        user = cloud.ensure_user("p", "ann@example.com", "Ann").id
+        cloud.ensure_grant(project, user, "member")
+        with pytest.raises(RuntimeError):
+            cloud.rotate_credential(project, user, fail, None)
+
+    assert cluster.credentials == {}
+
+
+def test_two_attempts_make_the_same_credential(cluster: Cluster) -> None:
+    """The second finds what the first has saved, whether the first has made it or not."""
+    kept: list[Credential] = []
+
+    def keep(made: Credential) -> Credential:
+        kept.append(made)
+        return kept[0]
+
+    for _ in range(3):
+        with gateway.connect(cluster.region()) as cloud:
+            project = cloud.ensure_project("k", "Alder")
+            user = cloud.ensure_user("p", "ann@example.com", "Ann").id
+            cloud.ensure_grant(project, user, "member")
+            assert cloud.rotate_credential(project, user, keep, None) == kept[0]
+
+    assert set(cluster.credentials) == {kept[0].id}
+
+
+def test_a_credential_stays_what_it_was_when_its_users_are_worked_on_again(
+    cloud: LocalCloud, manager: Caller, workflow: Workflow
+) -> None:
+    ids = people(3, "customer")
+    project_id = created(manager, user_ids=ids)
+    seen: list[dict[str, object]] = []
+    workflow.trouble("sync_users", "twice at once")
+    workflow.before("finish", lambda: seen.append(projects.credentials(project_id)))
+    cloud.run_until_idle()
+
+    assert status(manager, project_id)["status"] == "active"
+    assert seen == [projects.credentials(project_id)]
+    assert set(seen[0]) >= set(ids)
+
+
+def test_undoing_takes_away_what_an_earlier_run_left_when_the_project_itself_went(
+    cloud: LocalCloud, manager: Caller, workflow: Workflow
+) -> None:
+    project_id = created(manager, user_ids=people(3, "customer"))
+    cloud.run_until_idle()
+    left = len(projects.credentials(project_id))
+    workflow.trouble("sync_users", "crash before", 3)
+    manager.delete(path(project_id))
+    cloud.run_until_idle()
+    assert status(manager, project_id)["status"] == "failed"
+
+    before = projects.provider_calls()
+    manager.post(path(project_id, "retry"))
+    cloud.run_until_idle()
+
+    assert status(manager, project_id)["status"] == "deleted"
+    assert left == 3
+    assert projects.provider_calls() - before == left
+
+
+def test_a_step_begun_by_two_attempts_takes_no_progress_back(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    from chalicelib.projects import models, progress
+
+    project_id = created(manager)
+    one, other = (models.get_project("t1", project_id) for _ in range(2))
+    assert one is not None
+    assert other is not None
+    progress.begin(one, "ensure_project")
+    progress.end(one, "ensure_project")
+    far = status(manager, project_id)["progress"]["percent"]
+    progress.begin(other, "ensure_project")
+    progress.note(one, "ensure_project", "of an attempt that is no longer the last one")
+
+    shown = status(manager, project_id)["progress"]
+    assert shown["percent"] == far > 0
+    assert projects.step(status(manager, project_id), "ensure_project")["attempts"] == 2
+    assert projects.step(status(manager, project_id), "ensure_project")["error"] is None
+
+
+def test_a_project_that_cannot_be_looked_at_keeps_no_other_from_being_ended(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    from chalicelib.projects import steps
+
+    faults.add(Fault("states", "StartExecution", "refuse", times=None))
+    ids = [created(manager, name) for name in ("Alder", "Birch", "Cedar", "Douglas")]
+    cloud.run_until_idle()
+    clock.advance(400)
+    faults.add(Fault("dynamodb", "GetItem", "refuse", times=3))  # all tries of one read
+
+    assert steps.reconcile() == len(ids) - 1
+    assert [status(manager, each)["status"] for each in ids].count("failed") == len(ids) - 1

@@ -1,0 +1,134 @@
+"""Who takes part in a run of this flow, and on what."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from chalicelib.kernel import clock, vault
+from chalicelib.kernel.settings import settings
+from chalicelib.people import directory, models, rules
+from chalicelib.projects import attaching, batches, figures, regions, runs, syncing
+from chalicelib.projects.gateway import simulated
+from infra.local import outbox
+from tests.simulation import books, cast, injection
+from tests.simulation.injection import Treadmill
+from tests.simulation.projects import invariants
+from tests.simulation.projects.connections import connect
+from tests.simulation.projects.people import Manager
+from tests.simulation.projects.schedule import ProjectsPlay, ProjectsWeather
+from tests.simulation.stage import Stage, set_settings
+from tests.simulation.world import Memory, Process, World
+
+#: So that a few users make several batches, pages and transactions.
+_SMALL: tuple[tuple[Any, str, int], ...] = (
+    (batches, "BATCH", 3),
+    (batches, "MOST_BATCHES", 2),
+    (syncing, "_SAVED_AT_ONCE", 2),
+    (attaching, "_PAGE", 3),
+)
+_SETTINGS = {
+    "socket_endpoint": "",  # hints only
+    "provision_machine_arn": "",  # asked for
+    "platform_admins": "root@example.com",
+    "recipient_daily_messages": 0,
+}
+_MEMORY: tuple[Memory, ...] = (
+    (vault, "_keys", dict),
+    (vault, "_lock", threading.Lock),
+    (directory, "_logins", dict),
+    (figures, "_cache", dict),
+    (regions, "_cache", dict),
+    (runs, "_machine", list),
+)
+
+
+def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
+    """One seed: what was played, and what was wrong with it."""
+    with ExitStack() as stack:
+        world = stack.enter_context(World(seed, on.memory + _MEMORY))
+        stack.enter_context(cast.mapped(on, world))
+        stack.enter_context(_settings())
+        for owner, name, value in _SMALL:
+            stack.enter_context(patch.object(owner, name, value))
+        on.reset(seed)
+        play = _begun(world, rate, on)
+        stack.enter_context(patch.object(simulated, "Simulated", partial(connect, play.provider)))
+        outbox.on_record(play.plan_events)
+        stack.callback(outbox.off_record, play.plan_events)
+        injection.begin(play.weather)
+        stack.callback(injection.begin, None)
+        try:
+            _take_places(play)
+            world.run()
+        except Treadmill as error:
+            return play, [f"it_comes_to_rest: {error}"]
+        injection.begin(None)
+        return play, invariants.broken(play, books.read())
+
+
+@contextlib.contextmanager
+def _settings() -> Iterator[None]:
+    usual = {name: getattr(settings, name) for name in _SETTINGS}
+    set_settings(**_SETTINGS)
+    yield
+    set_settings(**usual)
+
+
+def _begun(world: World, rate: float, on: Stage) -> ProjectsPlay:
+    for remembered, name, fresh in _MEMORY:
+        setattr(remembered, name, fresh())
+    weather = ProjectsWeather(world, rate)
+    play = ProjectsPlay(world, weather, on, events="prompt")
+    weather.services["stepfunctions"] = play.executions.answer
+    weather.on_write = play.watch_.see_writes
+    play.provider.on_change = play.watch_.see_provider
+    for tenant in ("t1", "t2"):
+        play.staff[tenant] = _people(tenant, "staff", 2) + _people(tenant, "manager", 1)
+        play.guests[tenant] = _people(tenant, "customer", 7)
+    if rate:
+        shut_out = world.random.sample(sorted(play.guests["t1"]), world.random.choice((0, 0, 1)))
+        play.provider.refused.update(shut_out)
+    return play
+
+
+def _people(tenant: str, role: str, count: int) -> list[str]:
+    """So many users, past the API."""
+    made = []
+    for number in range(count):
+        email = f"{role}{number}@example.com"
+        person = models.person(
+            tenant,
+            clock.new_id(),
+            name=f"{role} {number}",
+            name_key=f"{role} {number}",
+            email=email,
+            email_key=rules.email_key(email),
+            role=role,
+            status="active",
+            created_at=clock.iso(clock.now()),
+            created_by="simulation",
+            invitation_sent_at=0,
+            invitation_expires_at=0,
+        )
+        person.save()
+        models.email_guard(tenant, person.email_key, person.id).save()
+        made.append(person.id)
+    return made
+
+
+def _take_places(play: ProjectsPlay) -> None:
+    world, rng = play.world, play.world.random
+    cast.listen(play)
+    for number, tenant in enumerate(("t1", "t2", "t1")[: rng.randint(1, 3)]):
+        client = Manager(play, f"c{number}", tenant, rng.randint(3, 8))
+        play.busy.add(client.name)
+        world.spawn(client.name, client.act)
+    cast.take_workers(play)
+    reconciler = Process("reconcile", world.skew())
+    world.spawn("reconcile", lambda: play.reconcile(reconciler), after=rng.uniform(0, 60))
+    world.spawn("vandal", play.stop_some)
+    world.spawn("watch", lambda: (play.watch(), world.end()))

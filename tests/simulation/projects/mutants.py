@@ -1,0 +1,151 @@
+"""chalicelib.projects with one safeguard taken out, to see that the simulation notices.
+
+`KILLERS` holds for each mutant seeds that a search has found to catch it; the first is tried first.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.kernel import vault
+from chalicelib.projects import (
+    batches,
+    credentials,
+    ending,
+    gateway,
+    progress,
+    runs,
+    steps,
+    syncing,
+    watch,
+)
+from chalicelib.projects.batches import Result
+from chalicelib.projects.credentials import Credential
+from chalicelib.projects.models import Participant, Project
+from tests.simulation.mutants import Mutation
+
+
+def _no_count_at_the_end() -> AbstractContextManager[Any]:
+    """A run that has come to its end has ended well."""
+    return patch.object(ending.Count, "take", lambda *_: None)
+
+
+def _no_look_for_requests() -> AbstractContextManager[Any]:
+    """What was asked for while a run was at work is left to the next one."""
+    usual = ending.Counted
+    return patch.multiple(
+        ending,
+        _came_meanwhile=lambda _: False,
+        Counted=lambda actions, _: usual(actions, Project.sk.exists()),
+    )
+
+
+def _execution_not_named_by_its_run() -> AbstractContextManager[Any]:
+    return patch.object(runs, "execution_name", lambda project: project.id)
+
+
+def _no_reconciler() -> AbstractContextManager[Any]:
+    return patch.object(steps, "reconcile", lambda: 0)
+
+
+def _runs_of_anybody() -> AbstractContextManager[Any]:
+    """What belongs to a run that is over changes the project all the same."""
+    return patch.object(progress, "mine", lambda _: Project.sk.exists())
+
+
+def _mark_before_the_provider() -> AbstractContextManager[Any]:
+    """Users are told to be synced, and then they are."""
+    usual = syncing._Batch._attempt
+
+    def attempt(batch: Any, part: Participant) -> Result:
+        if not batches.is_going(batch.project, part):
+            batches.save(batch.project, [Result(part, "synced")])
+        return usual(batch, part)
+
+    return patch.object(syncing._Batch, "_attempt", attempt)
+
+
+def _lost_answer_is_a_failure() -> AbstractContextManager[Any]:
+    """When nobody knows whether the workflow was started, it is said that it was not."""
+    usual = runs.start
+
+    def start(tenant_id: str, project_id: str, run: int) -> str:
+        try:
+            return usual(tenant_id, project_id, run)
+        except (BotoCoreError, ClientError):
+            project = progress.read_run(tenant_id, project_id, run)
+            ending.fail(project, "ensure_project", "the workflow could not be started")
+            return ""
+
+    return patch.object(runs, "start", start)
+
+
+def _credential_of_each_attempt() -> AbstractContextManager[Any]:
+    """Each attempt at a user keeps a credential of its own."""
+
+    def save(part: Participant, cloud_user_id: str, made: gateway.Credential) -> gateway.Credential:
+        tenant_id, key = str(part.tenant), credentials._key(part.project_id, part.id)
+        secret = json.dumps({"access": made.access, "secret": made.secret})
+        Credential(
+            tenant_id,
+            key,
+            credential_id=made.id,
+            cloud_user_id=cloud_user_id,
+            sealed=vault.seal(tenant_id, key, secret),
+            created_at="",
+        ).save()
+        return made
+
+    return patch.object(credentials, "save", save)
+
+
+def _steps_begun_from_old_rows() -> AbstractContextManager[Any]:
+    """Of two attempts at a step the later one writes what it read before the other."""
+    return patch.object(progress, "_as_seen", lambda *_: Project.sk.exists())
+
+
+@contextlib.contextmanager
+def _one_failure_ends_the_round() -> Iterator[None]:
+    """The reconciler stops at the first project that it cannot look at."""
+    usual = watch._look
+
+    def look(project: Project) -> bool:
+        try:
+            return usual(project)
+        except Exception as error:
+            raise RuntimeError("the round is over") from error
+
+    with patch.object(watch, "_look", look):
+        yield
+
+
+MUTANTS: dict[str, Mutation] = {
+    "no-count-at-the-end": _no_count_at_the_end,
+    "no-look-for-requests": _no_look_for_requests,
+    "execution-not-named-by-its-run": _execution_not_named_by_its_run,
+    "no-reconciler": _no_reconciler,
+    "runs-of-anybody": _runs_of_anybody,
+    "mark-before-the-provider": _mark_before_the_provider,
+    "lost-answer-is-a-failure": _lost_answer_is_a_failure,
+    "credential-of-each-attempt": _credential_of_each_attempt,
+    "steps-begun-from-old-rows": _steps_begun_from_old_rows,
+    "one-failure-ends-the-round": _one_failure_ends_the_round,
+}
+
+KILLERS: dict[str, tuple[int, ...]] = {
+    "no-count-at-the-end": (5,),
+    "no-look-for-requests": (9,),
+    "execution-not-named-by-its-run": (2, 1),
+    "no-reconciler": (26,),
+    "runs-of-anybody": (33,),
+    "mark-before-the-provider": (1,),
+    "lost-answer-is-a-failure": (11,),
+    "credential-of-each-attempt": (31,),
+    "steps-begun-from-old-rows": (4,),
+    "one-failure-ends-the-round": (11,),
+}
