@@ -30,17 +30,17 @@ demo: $(READY)  ## Invite the 200 sample people and show what it took
 	@$(PY) -m infra.demo
 
 test: $(READY)  ## Run the tests
-	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/emulator tests/local_cloud tests/functional
+	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/functional
 
 thorough: $(READY)  ## Run what takes seconds each: long tables of faults, races, outages
-	@$(PY) -m pytest -n 2 --dist loadgroup -m thorough tests/local_cloud tests/functional
+	@$(PY) -m pytest -n 2 --dist loadgroup -m thorough tests/emulator tests/local_cloud tests/functional
 
-check: $(READY)  ## Lint, types, and the tests of contracts: architecture, budgets, docs
+check: $(READY)  ## Lint, types; contracts, the package, and what the tests themselves run on
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy chalicelib infra app.py
 	@$(VENV)/bin/cfn-lint infra/template.yaml
-	@$(PY) -m pytest -n 2 --dist loadfile tests/contract tests/package tests/doctor
+	@$(PY) -m pytest -n 2 --dist loadfile tests/contract tests/package tests/doctor tests/emulator tests/local_cloud
 
 audit: $(READY)  ## checkov over the template, bandit over the code, pip's own check
 	@test -x .peers/checks/bin/checkov || { $(PYTHON) -m venv .peers/checks && \

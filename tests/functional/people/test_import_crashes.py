@@ -121,7 +121,9 @@ def test_an_import_whose_worker_is_killed_twice_ends_with_right_counts_and_every
 
 
 @pytest.mark.parametrize("when", ["before-call", "after-call"])
-@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "nth", [1, *(pytest.param(nth, marks=pytest.mark.thorough) for nth in (2, 3)), 4]
+)
 def test_wherever_a_worker_dies_its_own_rows_are_no_duplicates_afterwards(
     cloud: LocalCloud, manager: Caller, nth: int, when: Any
 ) -> None:
