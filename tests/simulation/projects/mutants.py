@@ -138,14 +138,14 @@ MUTANTS: dict[str, Mutation] = {
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
-    "no-count-at-the-end": (5,),
-    "no-look-for-requests": (9,),
+    "no-count-at-the-end": (3, 6),
+    "no-look-for-requests": (17, 26),
     "execution-not-named-by-its-run": (2, 1),
     "no-reconciler": (26,),
     "runs-of-anybody": (33,),
     "mark-before-the-provider": (1,),
     "lost-answer-is-a-failure": (11,),
-    "credential-of-each-attempt": (31,),
-    "steps-begun-from-old-rows": (4,),
+    "credential-of-each-attempt": (8,),
+    "steps-begun-from-old-rows": (11, 31),
     "one-failure-ends-the-round": (11,),
 }
