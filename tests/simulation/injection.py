@@ -11,7 +11,6 @@ only excuse for a second message.
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.endpoint import Endpoint
@@ -20,6 +19,7 @@ from botocore.retries import quota
 
 from chalicelib.kernel import aws
 from infra.local import fault_answers, outbox
+from tests.simulation.calls import Answer, Call, Counts, Service
 from tests.simulation.staleness import Past, Row, current, keys_of
 from tests.simulation.world import START, Crash, Process, World
 
@@ -45,47 +45,9 @@ _BROKEN = fault_answers.Error("InternalFailure", 500, "An internal failure")
 #: Calls after which a run is taken for one that never ends.
 MOST_CALLS = 8_000
 
-Answer = tuple[Any, Any]
-#: Stands for a service: given the call, its endpoint and its operation, it answers.
-Service = Callable[["Call", Any, Any], Answer]
-
 
 class Treadmill(BaseException):
     """The run goes on and on."""
-
-
-@dataclass
-class Counts:
-    """What happened in one run, or in several."""
-
-    calls: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    sends: Counter[str] = field(default_factory=Counter)  #: by channel
-    windows: Counter[str] = field(default_factory=Counter)  #: by channel
-    repeats: Counter[str] = field(default_factory=Counter)  #: by channel
-    repeats_by_events: Counter[str] = field(default_factory=Counter)  #: `email, muted`
-
-    def add(self, other: "Counts") -> None:
-        self.calls += other.calls
-        for name in ("faults", "sends", "windows", "repeats", "repeats_by_events"):
-            getattr(self, name).update(getattr(other, name))
-
-
-@dataclass(frozen=True)
-class Call:
-    """One try of an AWS call."""
-
-    service: str
-    operation: str
-    body: dict[str, Any]
-
-    @property
-    def sends(self) -> bool:
-        return self.operation in ("SendEmail", "Publish")
-
-    @property
-    def name(self) -> str:
-        return f"{self.service}.{self.operation}"
 
 
 class Weather:
@@ -291,7 +253,7 @@ class Weather:
         if process.tenant is None or call.service != "dynamodb":
             return
         mine = _FREE_PARTITIONS | {process.tenant}
-        for tenant in _tenants_named(call):
+        for tenant in call.tenants_named():
             if tenant not in mine:
                 self.trespasses.append(f"{call.name} of {process.tenant} touched {tenant}")
 
@@ -304,15 +266,6 @@ class Weather:
 
 def _text(row: Row, name: str) -> str:
     return str(row.get(name, {}).get("S", ""))
-
-
-def _tenants_named(call: Call) -> set[str]:
-    if call.operation == "Query":
-        hash_value = next(iter(call.body["ExpressionAttributeValues"].values()))
-        return {
-            hash_value["S"].partition("#")[0] if call.body.get("IndexName") else hash_value["S"]
-        }
-    return {key[1] for key in keys_of(call.operation, call.body)}
 
 
 weather: Weather | None = None  #: of the run under way

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from tests.simulation.injection import Counts
+from tests.simulation.calls import Counts
 from tests.simulation.simulate import FLOWS, RATE, Verdict, simulate
 
 _PROGRESS_SECONDS = 10

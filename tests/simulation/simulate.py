@@ -8,7 +8,8 @@ from typing import Any
 from infra.local import outbox
 from tests.simulation import books, cast, injection, invariants, mutants
 from tests.simulation.actors import Play
-from tests.simulation.injection import Counts, Treadmill, Weather
+from tests.simulation.calls import Counts
+from tests.simulation.injection import Treadmill, Weather
 from tests.simulation.projects import cast as projects_cast
 from tests.simulation.projects import mutants as projects_mutants
 from tests.simulation.stage import Stage, stage

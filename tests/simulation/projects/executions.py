@@ -17,7 +17,7 @@ from infra.local import cloud, fault_answers
 from infra.local.emulator import ACCOUNT_ID, REGION
 from infra.local.fault_answers import Error
 from infra.local.mapping import LambdaContext
-from tests.simulation.injection import Answer, Call
+from tests.simulation.calls import Answer, Call
 from tests.simulation.projects.language import Host, Machine, read
 from tests.simulation.projects.paths import StateError
 from tests.simulation.world import Actor, Crash, Over, Process

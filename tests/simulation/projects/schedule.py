@@ -8,7 +8,8 @@ from chalicelib.projects import rules
 from infra.local.mapping import LambdaContext
 from tests.simulation import staleness
 from tests.simulation.actors import Play
-from tests.simulation.injection import Call, Weather
+from tests.simulation.calls import Call
+from tests.simulation.injection import Weather
 from tests.simulation.projects.executions import Executions
 from tests.simulation.projects.provider import Provider
 from tests.simulation.projects.watching import Watch
