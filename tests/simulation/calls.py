@@ -1,0 +1,55 @@
+"""One try of an AWS call, and the counts of all that happened to them."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.staleness import keys_of
+
+Answer = tuple[Any, Any]
+#: Stands for a service: given the call, its endpoint and its operation, it answers.
+Service = Callable[["Call", Any, Any], Answer]
+
+
+@dataclass
+class Counts:
+    """What happened in one run, or in several."""
+
+    calls: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    sends: Counter[str] = field(default_factory=Counter)  #: by channel
+    windows: Counter[str] = field(default_factory=Counter)  #: by channel
+    repeats: Counter[str] = field(default_factory=Counter)  #: by channel
+    repeats_by_events: Counter[str] = field(default_factory=Counter)  #: `email, muted`
+
+    def add(self, other: "Counts") -> None:
+        self.calls += other.calls
+        for name in ("faults", "sends", "windows", "repeats", "repeats_by_events"):
+            getattr(self, name).update(getattr(other, name))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One try of an AWS call."""
+
+    service: str
+    operation: str
+    body: dict[str, Any]
+
+    @property
+    def sends(self) -> bool:
+        return self.operation in ("SendEmail", "Publish")
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}.{self.operation}"
+
+    def tenants_named(self) -> set[str]:
+        """Whose keys it touches."""
+        if self.operation == "Query":
+            hash_value = next(iter(self.body["ExpressionAttributeValues"].values()))
+            return {
+                hash_value["S"].partition("#")[0] if self.body.get("IndexName") else hash_value["S"]
+            }
+        return {key[1] for key in keys_of(self.operation, self.body)}
