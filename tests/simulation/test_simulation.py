@@ -13,6 +13,8 @@ pytestmark = pytest.mark.simulate
 
 SEEDS = 40
 _IN_ONE_TEST = 5
+#: Played when a change has sent the known seeds of a mutant on another course: slower, still true.
+SEARCHED = range(1, 101)
 
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, _IN_ONE_TEST))
@@ -24,7 +26,7 @@ def test_no_promise_is_broken(first: int) -> None:
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_the_application_without_a_safeguard_is_caught(mutant: str) -> None:
-    assert any(simulate(seed, mutant=mutant).broken for seed in KILLERS[mutant])
+    assert any(simulate(seed, mutant=mutant).broken for seed in (*KILLERS[mutant], *SEARCHED))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

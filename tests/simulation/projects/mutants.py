@@ -147,5 +147,5 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "lost-answer-is-a-failure": (11,),
     "credential-of-each-attempt": (8,),
     "steps-begun-from-old-rows": (11, 31),
-    "one-failure-ends-the-round": (11,),
+    "one-failure-ends-the-round": (92,),
 }
