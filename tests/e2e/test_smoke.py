@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .conftest import STAGE, Deployment
-from .ministack import REGION, Mail, queued, sent_mails, wait_for
+from .ministack import Mail, queued, sent_mails, wait_for
 from .package import Package
 
 #: Imports every module that ships, with the package alone on the path.
@@ -75,17 +75,6 @@ def test_a_project_is_made_by_the_workflow_and_its_user_has_a_credential(
         ExpressionAttributeValues={":kind": {"S": "credential#"}},
     )["Items"]
     assert [each["tenant"]["S"] for each in kept] == [tenant] * users["synced"]
-
-
-def test_sockets_have_their_api_and_the_functions_know_where(deployed: Deployment) -> None:
-    """Only that far: the address is AWS's own, which ministack's functions cannot reach."""
-    (api,) = deployed.ministack.client("apigatewayv2").get_apis()["Items"]
-    assert api["ProtocolType"] == "WEBSOCKET"
-    function = deployed.ministack.client("lambda").get_function_configuration(
-        FunctionName=f"backburner-{STAGE}-websocket_message"
-    )
-    known = function["Environment"]["Variables"]["SOCKET_ENDPOINT"]
-    assert known == f"https://{api['ApiId']}.execute-api.{REGION}.amazonaws.com/api"
 
 
 def test_without_a_valid_token_nobody_gets_in(deployed: Deployment) -> None:
