@@ -3,9 +3,14 @@
 No address, phone number or token ever reaches a log line: callers log ids and words of their own,
 never what a client sent. AWS calls are counted by botocore hooks into the meter of the current
 request or job; calls made inside `configuration()` are counted apart (`conf`).
+
+Both lines are written here and not by Powertools: its logger and metrics take a tenth of the CPU
+of an accepted request and 4 % of a cold start.
 """
 
 import contextlib
+import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -13,20 +18,68 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from chalicelib.kernel import clock
 from chalicelib.kernel.settings import settings
 
+SERVICE = "backburner"
+NAMESPACE = "Backburner"
+_OF_ITS_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _json = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
-def _one_line(told: Any) -> str:
-    """Powertools' own way to JSON takes a third of a log line's CPU."""
-    return _json.encode(told).decode()
+class _Line(logging.Formatter):
+    """A record as one line of JSON, which CloudWatch Logs Insights takes apart."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {name: value for name, value in vars(record).items() if name not in _OF_ITS_OWN}
+        line = {
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "timestamp": clock.iso(clock.now()),
+            "service": SERVICE,
+            **told,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _json.encode(line).decode()
 
 
-log = Logger(service="backburner", level=settings.log_level, utc=True, json_serializer=_one_line)
+class Log:
+    """The application's log. A line is a message that never varies, and words beside it."""
+
+    def __init__(self, level: str) -> None:
+        self._logger = logging.getLogger(SERVICE)
+        lines = logging.StreamHandler(sys.stdout)
+        lines.setFormatter(_Line())
+        self._logger.handlers = [lines]
+        self._logger.propagate = False  # Lambda's own handler would write each line again
+        self.setLevel(level)
+
+    def setLevel(self, level: int | str) -> None:  # noqa: N802  as the standard library's
+        known = level if isinstance(level, int) else logging.getLevelNamesMapping().get(level)
+        self._logger.setLevel(logging.INFO if known is None else known)
+
+    def info(self, message: str, **told: Any) -> None:
+        self._tell(logging.INFO, message, told)
+
+    def warning(self, message: str, **told: Any) -> None:
+        self._tell(logging.WARNING, message, told)
+
+    def error(self, message: str, **told: Any) -> None:
+        self._tell(logging.ERROR, message, told)
+
+    def exception(self, message: str, **told: Any) -> None:
+        self._tell(logging.ERROR, message, told, traced=True)
+
+    def _tell(
+        self, level: int, message: str, told: dict[str, Any], *, traced: bool = False
+    ) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, message, exc_info=traced, extra=told)
+
+
+log = Log(settings.log_level)
 
 
 @dataclass
@@ -96,12 +149,18 @@ def _call_ends(context: Any, **_: Any) -> None:
 
 
 def emit(counts: dict[str, float], **dimensions: str) -> None:
-    """Writes metrics as one embedded-format line: names in `_ms` are times, others counts."""
-    metrics = EphemeralMetrics(namespace="Backburner", service="backburner")
-    metrics.add_dimension(name="stage", value=settings.stage)
-    for name, word in dimensions.items():
-        metrics.add_dimension(name=name, value=word)
-    for name, value in counts.items():
-        unit = MetricUnit.Milliseconds if name.endswith("_ms") else MetricUnit.Count
-        metrics.add_metric(name=name, unit=unit, value=value)
-    metrics.flush_metrics()
+    """Writes metrics as one embedded-format line: names in `_ms` are times, others counts.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    if settings.stage == "local":
+        return  # nobody reads them there
+    words = {"service": SERVICE, "stage": settings.stage, **dimensions}
+    metrics = [
+        {"Name": name, "Unit": "Milliseconds" if name.endswith("_ms") else "Count"}
+        for name in counts
+    ]
+    told = {"Namespace": NAMESPACE, "Dimensions": [list(words)], "Metrics": metrics}
+    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [told]}
+    sys.stdout.write(_json.encode({"_aws": about, **words, **counts}).decode() + "\n")
+    sys.stdout.flush()

@@ -42,8 +42,6 @@ def describe(url: str, **settings: str) -> None:
         "QUEUE_URL_BASE": "",
         "SOCKET_ENDPOINT": f"{url}/_local/sockets",
         "CONFIGURATION_SET": f"backburner-{STAGE}-mail",
-        "POWERTOOLS_METRICS_DISABLED": "true",
-        "POWERTOOLS_METRICS_NAMESPACE": "Backburner",
     }
     os.environ.update({**own, **settings})
     os.environ.setdefault("SIGNING_KEYS", "local-signing-key")

@@ -15,11 +15,6 @@ LEFT_OUT = {
     r".+\.(pyi|typed|pyx|pxd|c|h)$": "for type checkers and compilers",
     r".+/py\.typed$": "for type checkers",
     r".+\.pyc$": "bytecode is made anew, the same on each machine",
-    r"aws_lambda_powertools/event_handler/": "a web framework; ours is Chalice",
-    r"aws_lambda_powertools/utilities/(data_classes|parser|kafka|feature_flags)/": (
-        "events as classes, and validation by pydantic, which we do not ship"
-    ),
-    r"aws_lambda_powertools/utilities/(idempotency|streaming|validation)/": "refused: decisions.md",
 }
 _LEFT_OUT = re.compile("|".join(f"(?:{pattern})" for pattern in LEFT_OUT))
 OURS = re.compile(r"app\.py$|chalicelib/")

@@ -73,7 +73,6 @@ def _run(deployed: Deployment, function: str) -> list[dict[str, Any]]:
             "SOCKET_ENDPOINT": deployed.socket_endpoint,
             "SIGNING_KEYS": "the lane signs nothing that the functions read",
             "PUSH_GRACE_SECONDS": "3600",  # no sweep of another lane takes this lane's jobs
-            "POWERTOOLS_METRICS_DISABLED": "true",
             "POLICY_LANE": json.dumps(told),
         },
         capture_output=True,

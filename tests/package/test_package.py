@@ -19,7 +19,6 @@ SHIPPED = {
     "_cffi_backend.cpython-311-x86_64-linux-gnu.so",
     "__pycache__",
     "app.py",
-    "aws_lambda_powertools",
     "botocore",
     "certifi",
     "cffi",
