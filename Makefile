@@ -40,7 +40,8 @@ check: $(READY)  ## Lint, types; contracts, the package, and what the tests them
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy chalicelib infra app.py
 	@$(VENV)/bin/cfn-lint infra/template.yaml
-	@$(PY) -m pytest -n 2 --dist loadfile tests/contract tests/package tests/doctor tests/emulator tests/local_cloud
+	@$(PY) -m pytest -n 2 --dist loadfile tests/contract tests/package tests/doctor
+	@$(PY) -m pytest -n 2 --dist loadgroup tests/emulator tests/local_cloud
 
 audit: $(READY)  ## checkov over the template, bandit over the code, pip's own check
 	@test -x .peers/checks/bin/checkov || { $(PYTHON) -m venv .peers/checks && \
