@@ -88,15 +88,6 @@ class Mail:
     html: str
 
 
-@dataclass(frozen=True)
-class Sms:
-    """One message to a phone number as SNS took it."""
-
-    to: str
-    text: str
-    attributes: dict[str, str]
-
-
 def install() -> None:
     """Makes the venv unless it already holds exactly what requirements.txt names."""
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
@@ -246,19 +237,6 @@ def sent_mails(ministack: Ministack) -> list[Mail]:
     return [
         Mail(one["Source"], one["To"], one["Subject"], one["BodyText"], one["BodyHtml"] or "")
         for one in listed
-    ]
-
-
-def sent_sms(ministack: Ministack) -> list[Sms]:
-    """Every message that SNS took for a phone number."""
-    return [
-        Sms(
-            number,
-            one["Message"],
-            {name: value["StringValue"] for name, value in one["MessageAttributes"].items()},
-        )
-        for number, messages in ministack.read("sns/sms-messages")["sms_messages"].items()
-        for one in messages
     ]
 
 

@@ -1,4 +1,4 @@
-"""One try of an AWS call, and the counts of all that happened to them."""
+"""One try of an AWS call, what may happen to it, and the counts of all that did."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,6 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.staleness import keys_of
+
+#: What may happen to a call, by how often it does among all that goes wrong.
+FAULTS = {
+    "refused": 22,
+    "throttled": 18,
+    "answer lost": 22,
+    "dead before": 12,
+    "dead after": 12,
+    "slow": 8,
+    "frozen": 5,
+    "other": 3,  #: a conflict of transactions, or an answer 500 whether it was done or not
+}
+#: What can be out for a while: a service, or one operation of it.
+OUTAGES_OF_MESSAGES = ("dynamodb", "dynamodb.TransactWriteItems", "sqs", "sesv2", "sns")
 
 Answer = tuple[Any, Any]
 #: Stands for a service: given the call, its endpoint and its operation, it answers.

@@ -19,23 +19,10 @@ from botocore.retries import quota
 
 from chalicelib.kernel import aws
 from infra.local import fault_answers, outbox
-from tests.simulation.calls import Answer, Call, Counts, Service
+from tests.simulation.calls import FAULTS, OUTAGES_OF_MESSAGES, Answer, Call, Counts, Service
 from tests.simulation.staleness import Past, Row, current, keys_of
 from tests.simulation.world import START, Crash, Process, World
 
-#: What may happen to a call, by how often it does among all that goes wrong.
-FAULTS = {
-    "refused": 22,
-    "throttled": 18,
-    "answer lost": 22,
-    "dead before": 12,
-    "dead after": 12,
-    "slow": 8,
-    "frozen": 5,
-    "other": 3,  #: a conflict of transactions, or an answer 500 whether it was done or not
-}
-#: What can be out for a while: a service, or one operation of it.
-_OUTAGES = ("dynamodb", "dynamodb.TransactWriteItems", "sqs", "sesv2", "sns")
 _READS = frozenset({"GetItem", "Query", "BatchGetItem", "Scan"})
 _IN_JSON = frozenset({"dynamodb", "stepfunctions"})  #: services whose requests are looked into
 _WRITES = frozenset({"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems"})
@@ -53,7 +40,7 @@ class Treadmill(BaseException):
 class Weather:
     """Decides and counts what happens to the calls of one run."""
 
-    OUTAGES = _OUTAGES
+    OUTAGES = OUTAGES_OF_MESSAGES
     MOST_CALLS = MOST_CALLS
 
     def __init__(self, world: World, rate: float) -> None:
