@@ -1,19 +1,21 @@
-"""What we write and sign by a shorter way is what botocore writes and signs."""
+"""What we write, sign and read by a shorter way is what botocore writes, signs and reads."""
 
 import json
+from functools import cache
 from typing import Any
 
 import botocore.session
 import pytest
 import time_machine
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, HeadersDict
 from botocore.credentials import ReadOnlyCredentials
+from botocore.parsers import JSONParser
 from botocore.serialize import JSONSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.kernel.aws import Signer, Writer
+from chalicelib.kernel.wire import Reader, Signer, Writer
 
 NOON = "2026-11-22T12:00:00Z"
 WITH_TOKEN = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "a token/+=")
@@ -26,6 +28,11 @@ HEADERS = {
 }
 URL = "https://dynamodb.eu-central-1.amazonaws.com/"
 words = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+
+
+@cache
+def model_of(service: str) -> Any:
+    return botocore.session.Session().get_service_model(service)
 
 
 def signed(signer: type[SigV4Auth], credentials: Any = WITH_TOKEN, **request: Any) -> str:
@@ -102,7 +109,7 @@ CALLS = [
 def test_a_call_is_written_as_botocore_does(
     service: str, operation: str, parameters: dict[str, Any]
 ) -> None:
-    model = botocore.session.Session().get_service_model(service).operation_model(operation)
+    model = model_of(service).operation_model(operation)
     ours, theirs = (
         kind().serialize_to_request(parameters, model) for kind in (Writer, JSONSerializer)
     )
@@ -113,7 +120,7 @@ def test_a_call_is_written_as_botocore_does(
 
 @pytest.mark.parametrize("service", ["dynamodb", "sqs"])
 def test_no_member_of_these_services_is_named_otherwise_in_json(service: str) -> None:
-    model = botocore.session.Session().get_service_model(service)
+    model = model_of(service)
     renamed = [
         f"{shape}.{member}"
         for shape in model.shape_names
@@ -122,3 +129,82 @@ def test_no_member_of_these_services_is_named_otherwise_in_json(service: str) ->
     ]
 
     assert renamed == []
+
+
+texts = st.text(max_size=8) | st.sampled_from(['"B":', "null", '\\"BS\\":'])
+scalars = st.one_of(
+    st.builds(lambda text: {"S": text}, texts),
+    st.builds(lambda number: {"N": str(number)}, st.integers()),
+    st.builds(lambda truth: {"BOOL": truth}, st.booleans()),
+    st.just({"NULL": True}),
+    st.just({"B": "AP8gYnl0ZXM="}),
+    st.just({"BS": ["YQ==", "Yg=="]}),
+    st.just({"S": None}),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.builds(lambda each: {"L": each}, st.lists(inner, max_size=2))
+        | st.builds(lambda each: {"M": each}, st.dictionaries(texts, inner, max_size=2))
+    ),
+    max_leaves=5,
+)
+items = st.dictionaries(texts, values, max_size=3)
+
+
+def read(
+    reader: type[JSONParser], service: str, operation: str, body: bytes, status: int = 200
+) -> Any:
+    model = model_of(service).operation_model(operation)
+    headers = HeadersDict({"x-amzn-RequestId": "r1", "Content-Type": "application/x-amz-json-1.0"})
+    response = {"status_code": status, "headers": headers, "body": body}
+    return reader().parse(response, model.output_shape)
+
+
+@given(items, items)
+def test_any_item_is_read_as_botocore_does(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for operation, answer in (
+        ("UpdateItem", {"Attributes": one}),
+        ("Query", {"Items": [one, other]}),
+    ):
+        body = json.dumps(answer).encode()
+
+        assert read(Reader, "dynamodb", operation, body) == read(
+            JSONParser, "dynamodb", operation, body
+        )
+
+
+ANSWERS: list[tuple[str, str, bytes, int]] = [
+    ("dynamodb", "TransactWriteItems", b"{}", 200),
+    ("dynamodb", "TransactWriteItems", b"", 200),
+    ("dynamodb", "DescribeTable", b'{"Table": {"CreationDateTime": 1795825787.5}}', 200),
+    ("dynamodb", "UpdateItem", b'{"__type": "x#ThrottlingException", "message": "later"}', 400),
+    ("dynamodb", "UpdateItem", b"<html>busy</html>", 503),
+    (
+        "dynamodb",
+        "TransactWriteItems",
+        b"""{"__type": "x#TransactionCanceledException", "CancellationReasons":
+            [{"Code": "ConditionalCheckFailed", "Item": {"body": {"B": "AP8="}}}]}""",
+        400,
+    ),
+    (
+        "sqs",
+        "ReceiveMessage",
+        b"""{"Messages": [{"Body": "{}", "MessageAttributes":
+            {"b": {"DataType": "Binary", "BinaryValue": "AP8="}}}]}""",
+        200,
+    ),
+    ("sqs", "SendMessageBatch", b'{"Successful": [{"Id": "0"}], "Failed": []}', 200),
+    ("kms", "GenerateDataKey", b'{"CiphertextBlob": "AP8=", "Plaintext": "AP8="}', 200),
+    ("stepfunctions", "StartExecution", b'{"executionArn": "arn", "startDate": 1795825787.5}', 200),
+    ("cloudwatch", "PutMetricData", b"", 200),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "body", "status"), ANSWERS)
+def test_an_answer_is_read_as_botocore_does(
+    service: str, operation: str, body: bytes, status: int
+) -> None:
+    told = [read(reader, service, operation, body, status) for reader in (Reader, JSONParser)]
+
+    assert told[0] == told[1]
