@@ -19,9 +19,7 @@ def epoch_seconds() -> int:
 
 def iso(moment: datetime) -> str:
     """`2026-11-22T10:15:30.123Z`: sorts as text in the order of time."""
-    return (
-        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
-    )
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def iso_seconds(epoch: int) -> str:

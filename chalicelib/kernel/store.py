@@ -4,6 +4,7 @@ All models share one connection over the one botocore session (`aws.py`). pynamo
 make a session and a client of its own for each table, which doubles a cold start.
 """
 
+from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection, TableConnection
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
@@ -60,6 +62,10 @@ class SharedConnection(Connection):
         """The client of `aws.py`: pynamodb's own would lack the fixed user agent."""
         return aws.client("dynamodb")
 
+    def dispatch(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Pynamodb's own would also ask what each call consumed, and tell nobody of it."""
+        return self._make_api_call(operation_name, operation_kwargs)
+
 
 _connection: SharedConnection | None = None
 
@@ -72,8 +78,32 @@ def connection() -> SharedConnection:
     return _connection
 
 
+class Number(NumberAttribute):
+    """A number. Whole ones, and ours are, need not go through JSON."""
+
+    def serialize(self, value: Any) -> Any:
+        return str(value) if type(value) is int else super().serialize(value)
+
+    def deserialize(self, value: Any) -> Any:
+        return int(value) if value.isdecimal() else super().deserialize(value)
+
+
 class Record(Model):
     """Base of all models. Declare the keys and indexes once per table, in one abstract subclass."""
+
+    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:  # noqa: FBT001, FBT002
+        """As pynamodb's, which looks at every attribute that a record may have; this looks at
+        those that it has, in half the time.
+        """
+        declared = self.get_attributes()
+        held = {
+            (attribute := declared[name]).attr_name: {attribute.attr_type: written}
+            for name, value in self.attribute_values.items()
+            if value is not None and (written := declared[name].serialize(value)) is not None
+        }
+        if _required(type(self)) <= held.keys():
+            return held
+        return super().serialize(null_check)  # which says what is missing
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
@@ -87,11 +117,22 @@ class Record(Model):
         return table
 
 
+@cache
+def _required(model: type[Record]) -> frozenset[str]:
+    declared = model.get_attributes().values()
+    return frozenset(attribute.attr_name for attribute in declared if not attribute.null)
+
+
 class Keyed(Record):
     """A record under the keys that all our tables have."""
 
     tenant = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
+
+    def change(self, actions: list[Action], condition: Condition) -> None:
+        """`update`, for those who need not see the record afterwards: it is not sent back."""
+        table = self._get_connection()
+        table.update_item(self.tenant, self.sk, actions=actions, condition=condition)
 
 
 class DueIndex(GlobalSecondaryIndex[Any]):
@@ -102,7 +143,7 @@ class DueIndex(GlobalSecondaryIndex[Any]):
         projection = IncludeProjection(["queue", "type", "due_step_seconds"])
 
     due_shard = UnicodeAttribute(hash_key=True)
-    due_at = NumberAttribute(range_key=True)
+    due_at = Number(range_key=True)
 
 
 class RecipientIndex(GlobalSecondaryIndex[Any]):
@@ -122,7 +163,7 @@ class KernelRecord(Keyed):
     class Meta:
         table_name = settings.resource("kernel")
 
-    expires_at = NumberAttribute(null=True)  #: epoch seconds; DynamoDB deletes some days later
+    expires_at = Number(null=True)  #: epoch seconds; DynamoDB deletes some days later
     due = DueIndex()
     by_recipient = RecipientIndex()
 

@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import BadRequest, Forbidden
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, Number
 
 Role = Literal["admin", "manager", "staff", "customer"]
 ROLES: tuple[Role, ...] = ("admin", "manager", "staff", "customer")
@@ -53,7 +53,7 @@ class TenantRecord(KernelRecord):
 
     name = UnicodeAttribute(default="")
     status = UnicodeAttribute(default="active")
-    version = NumberAttribute(default=1)  #: rises with each change: the ETag
+    version = Number(default=1)  #: rises with each change: the ETag
     provider = UnicodeAttribute(default="")
     region = UnicodeAttribute(default="")
     time_zone = UnicodeAttribute(default="")

@@ -12,14 +12,14 @@ index email        Person      people_by_email    (tenant, email_key)
 from collections.abc import Collection
 from typing import Any, TypeVar
 
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.kernel import clock, store
 from chalicelib.kernel.paging import Listing
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import Keyed
+from chalicelib.kernel.store import Keyed, Number
 
 _PERSON = "person#"
 _EMAIL = "email#"
@@ -69,13 +69,13 @@ class Person(PeopleRecord):
     phone = UnicodeAttribute(null=True)
     role = UnicodeAttribute()
     status = UnicodeAttribute()  #: rules.Status
-    version = NumberAttribute(default=1)  #: rises with each change: the ETag
+    version = Number(default=1)  #: rises with each change: the ETag
     subject = UnicodeAttribute(null=True)  #: `sub` of the token with which they log in
     created_at = UnicodeAttribute()
     created_by = UnicodeAttribute()
-    invitation_version = NumberAttribute(default=1)  #: rises with each resend
-    invitation_sent_at = NumberAttribute()  #: epoch seconds of the last one that was queued
-    invitation_expires_at = NumberAttribute()  #: epoch seconds
+    invitation_version = Number(default=1)  #: rises with each resend
+    invitation_sent_at = Number()  #: epoch seconds of the last one that was queued
+    invitation_expires_at = Number()  #: epoch seconds
 
     @property
     def id(self) -> str:
@@ -98,7 +98,7 @@ class Upload(PeopleRecord):
     """Rows of an import that wait to be created: compressed, a chunk a record."""
 
     rows = BinaryAttribute(legacy_encoding=False)
-    expires_at = NumberAttribute()
+    expires_at = Number()
 
 
 R = TypeVar("R", bound=PeopleRecord)

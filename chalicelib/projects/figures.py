@@ -8,11 +8,12 @@ would stand in each other's way for the sake of an estimate. A crash between the
 import time
 from typing import Any
 
-from pynamodb.attributes import ListAttribute, NumberAttribute
+from pynamodb.attributes import ListAttribute
 from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.kernel import store, telemetry
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import Number
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import ProjectsRecord
 from chalicelib.projects.rules import Estimate
@@ -27,9 +28,9 @@ class Figures(ProjectsRecord):
     """Row of a provider: its last runs, and what follows from them."""
 
     past_seconds: ListAttribute[Any] = ListAttribute(default=list)
-    p50_seconds = NumberAttribute(default=0)
-    p90_seconds = NumberAttribute(default=0)
-    changes = NumberAttribute(default=0)
+    p50_seconds = Number(default=0)
+    p90_seconds = Number(default=0)
+    changes = Number(default=0)
 
 
 def find(provider: str) -> Estimate:

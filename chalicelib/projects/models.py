@@ -15,14 +15,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
-from pynamodb.attributes import ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import ListAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.kernel import clock, store
 from chalicelib.kernel.paging import Listing
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import Keyed
+from chalicelib.kernel.store import Keyed, Number
 from chalicelib.projects import rules
 from chalicelib.projects.rules import Candidate, Kind, State, Status
 
@@ -52,7 +52,7 @@ class WatchIndex(GlobalSecondaryIndex[Any]):
         projection = KeysOnlyProjection()
 
     watch_shard = UnicodeAttribute(hash_key=True)
-    watch_at = NumberAttribute(range_key=True)
+    watch_at = Number(range_key=True)
 
 
 class ProjectsRecord(Keyed):
@@ -61,7 +61,7 @@ class ProjectsRecord(Keyed):
     class Meta:
         table_name = settings.resource("projects")
 
-    expires_at = NumberAttribute(null=True)  #: epoch seconds; DynamoDB deletes some days later
+    expires_at = Number(null=True)  #: epoch seconds; DynamoDB deletes some days later
     by_member = MemberIndex()
     by_watch = WatchIndex()
 
@@ -77,30 +77,30 @@ class Project(ProjectsRecord):
     region = UnicodeAttribute()
     provider_project_id = UnicodeAttribute(null=True)
     status = UnicodeAttribute()  #: rules.Status
-    version = NumberAttribute(default=1)  #: rises with each change but progress: the ETag
+    version = Number(default=1)  #: rises with each change but progress: the ETag
     created_at = UnicodeAttribute()
     created_by = UnicodeAttribute()  #: subject of the creator's token
     creator_email = UnicodeAttribute(default="")  #: the verified one of the creator's token
     base_url = UnicodeAttribute(default="")  #: address that links in its notices start with
     kind = UnicodeAttribute(default="provision")  #: rules.Kind of the last run
-    run = NumberAttribute(default=1)  #: rises with each start of the workflow
-    requests = NumberAttribute(default=0)  #: rises with each change of users that is asked for
-    requests_seen = NumberAttribute(default=0)  #: what it was when users were last listed
+    run = Number(default=1)  #: rises with each start of the workflow
+    requests = Number(default=0)  #: rises with each change of users that is asked for
+    requests_seen = Number(default=0)  #: what it was when users were last listed
     attached_to = UnicodeAttribute(null=True)  #: last of the tenant's people that was attached
     step = UnicodeAttribute(null=True)  #: the one at work, or the last one
     steps: MapAttribute[str, Any] = MapAttribute(default=dict)  #: name -> rows of progress.py
-    floor = NumberAttribute(default=0)  #: percent that the run is never shown below
-    users_total = NumberAttribute(default=0)
-    users_synced = NumberAttribute(default=0)
-    users_failed = NumberAttribute(default=0)
-    users_removed = NumberAttribute(default=0)  #: in this run
+    floor = Number(default=0)  #: percent that the run is never shown below
+    users_total = Number(default=0)
+    users_synced = Number(default=0)
+    users_failed = Number(default=0)
+    users_removed = Number(default=0)  #: in this run
     error = UnicodeAttribute(null=True)  #: why it failed
     started_at = UnicodeAttribute()  #: of the last run
     completed_at = UnicodeAttribute(null=True)
     estimated_at = UnicodeAttribute()  #: when the last run should be done
-    limit_at = NumberAttribute(default=0)  #: epoch seconds at which a run is ended
+    limit_at = Number(default=0)  #: epoch seconds at which a run is ended
     watch_shard = UnicodeAttribute(null=True)
-    watch_at = NumberAttribute(null=True)  #: epoch seconds of the reconciler's next look
+    watch_at = Number(null=True)  #: epoch seconds of the reconciler's next look
 
     @property
     def id(self) -> str:
@@ -149,9 +149,9 @@ class Participant(ProjectsRecord):
     role = UnicodeAttribute()  #: rules.ProjectRole
     wanted = UnicodeAttribute(default="member")  #: rules.Wanted
     state = UnicodeAttribute(default="waiting")  #: rules.State
-    revision = NumberAttribute(default=1)  #: rises with each change, so that one of two is late
-    run = NumberAttribute(default=0)  #: the last one that tried
-    attempts = NumberAttribute(default=0)  #: within that run
+    revision = Number(default=1)  #: rises with each change, so that one of two is late
+    run = Number(default=0)  #: the last one that tried
+    attempts = Number(default=0)  #: within that run
     error = UnicodeAttribute(null=True)
     cloud_user_id = UnicodeAttribute(null=True)
     changed_at = UnicodeAttribute()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 
 from chalicelib.kernel import addresses, clock, paging, telemetry, vault, versions
 from chalicelib.kernel.addresses import Hostile
@@ -24,6 +24,7 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import Number
 from chalicelib.kernel.transactions import Transaction
 from chalicelib.projects.gateway import Region
 from chalicelib.projects.models import ProjectsRecord
@@ -43,7 +44,7 @@ class RegionRecord(ProjectsRecord):
     account = UnicodeAttribute()
     username = UnicodeAttribute()
     sealed_password = BinaryAttribute(legacy_encoding=False)
-    version = NumberAttribute(default=1)  #: rises with each change: the ETag
+    version = Number(default=1)  #: rises with each change: the ETag
     created_at = UnicodeAttribute()
 
     @property

@@ -42,7 +42,11 @@ def _no_claim() -> AbstractContextManager[Any]:
     def claim(tenant_id: str, job_id: str) -> Claim | None:
         job = Job(tenant_id, PREFIX + job_id)
         claiming = ledger._claiming(clock.new_id(), clock.epoch_seconds())
-        return Claim(job, took_over=False) if ledger._change(job, claiming, _exists()) else None
+        return (
+            Claim(job, took_over=False)
+            if ledger._change(job, claiming, _exists(), read=True)
+            else None
+        )
 
     return patch.object(ledger, "claim", claim)
 
@@ -69,9 +73,9 @@ def _no_token_on_the_mark() -> AbstractContextManager[Any]:
         tx.commit()
         return True
 
-    def change(job: Job, actions: list[Any], condition: Any) -> bool:
+    def change(job: Job, actions: list[Any], condition: Any, **how: bool) -> bool:
         marks = any(isinstance(action, RemoveAction) for action in actions)
-        return usual(job, actions, _exists() if marks else condition)
+        return usual(job, actions, _exists() if marks else condition, **how)
 
     usual = ledger._change
     return patch.multiple(ledger, finish=finish, _change=change)
@@ -207,9 +211,9 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "no-sweep": (4, 6, 8),
     "mark-before-send": (1, 2, 3),
     "no-claim": (1, 2, 3),
-    "no-lease": (24, 27, 30),
-    "no-margin-for-clocks": (24,),
-    "no-token-on-the-mark": (10, 18, 23),
+    "no-lease": (11, 24, 27),
+    "no-margin-for-clocks": (138,),
+    "no-token-on-the-mark": (23,),
     "attempts-counted-by-sqs": (2, 5, 6),
     "answer-outside-the-transaction": (5, 8, 9),
     "failures-returned-to-a-plain-mapping": (1, 2, 3),

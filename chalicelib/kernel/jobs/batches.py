@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import msgspec
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 
 from chalicelib.kernel import clock
@@ -23,7 +23,7 @@ from chalicelib.kernel.jobs.ledger import SECONDS_IN_A_DAY, Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.jobs.registry import Result
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, condition_failed
+from chalicelib.kernel.store import KernelRecord, Number, condition_failed
 from chalicelib.kernel.transactions import Transaction as PlainTransaction
 
 _BATCH = "batch#"
@@ -37,14 +37,14 @@ class Batch(KernelRecord):
     """Row of a batch. `done` counts failures too."""
 
     status = UnicodeAttribute()  #: open, cancelled, done or failed
-    total = NumberAttribute()
-    done = NumberAttribute(default=0)
-    failed = NumberAttribute(default=0)
+    total = Number()
+    done = Number(default=0)
+    failed = Number(default=0)
     then = UnicodeAttribute(null=True)  #: job queued when all is done and nothing failed
     catch = UnicodeAttribute(null=True)  #: job queued when all is done and something failed
     finally_ = UnicodeAttribute(null=True, attr_name="finally")  #: job queued in both cases
     created_at = UnicodeAttribute()
-    created_at_epoch = NumberAttribute()
+    created_at_epoch = Number()
     finished_at = UnicodeAttribute(null=True)
 
     @property

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import ListAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -24,7 +24,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, condition_failed
+from chalicelib.kernel.store import KernelRecord, Number, condition_failed
 from chalicelib.kernel.transactions import Transaction
 
 PREFIX = "job#"
@@ -42,9 +42,9 @@ class Job(KernelRecord):
     queue = UnicodeAttribute()  #: notify, work or bulk
     status = UnicodeAttribute()  #: queued, running, or one of ENDED
     args = UnicodeAttribute(default="{}")  #: JSON object handed to the job's function
-    attempts = NumberAttribute(default=0)  #: claims that were charged
-    max_attempts = NumberAttribute()
-    holds = NumberAttribute(default=0)  #: waits for a limit or an outage, which charge nothing
+    attempts = Number(default=0)  #: claims that were charged
+    max_attempts = Number()
+    holds = Number(default=0)  #: waits for a limit or an outage, which charge nothing
     history: ListAttribute[Any] = ListAttribute(
         default=list
     )  #: {at, outcome, detail, wait_seconds} per failed try
@@ -56,15 +56,15 @@ class Job(KernelRecord):
     delivery = UnicodeAttribute(null=True)  #: what the provider's events say: DELIVERIES
     counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's limit counted it
     batch_id = UnicodeAttribute(null=True)
-    units = NumberAttribute(default=1)  #: how much of its batch this job is
+    units = Number(default=1)  #: how much of its batch this job is
     unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
-    not_after = NumberAttribute(null=True)  #: epoch seconds after which it is no longer wanted
+    not_after = Number(null=True)  #: epoch seconds after which it is no longer wanted
     claim_token = UnicodeAttribute(null=True)
-    lease_until = NumberAttribute(null=True)  #: epoch seconds
-    not_before = NumberAttribute(null=True)  #: epoch seconds of the next attempt
+    lease_until = Number(null=True)  #: epoch seconds
+    not_before = Number(null=True)  #: epoch seconds of the next attempt
     due_shard = UnicodeAttribute(null=True)
-    due_at = NumberAttribute(null=True)  #: epoch seconds; the sweep pushes the row after it
-    due_step_seconds = NumberAttribute(null=True)  #: the sweep's next step for this row
+    due_at = Number(null=True)  #: epoch seconds; the sweep pushes the row after it
+    due_step_seconds = Number(null=True)  #: the sweep's next step for this row
     created_at = UnicodeAttribute()
     finished_at = UnicodeAttribute(null=True)
 
@@ -146,14 +146,14 @@ def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
     token, now = clock.new_id(), clock.epoch_seconds()
     waiting = (Job.status == "queued") & (Job.not_before.does_not_exist() | (Job.not_before <= now))
     job = Job(tenant_id, PREFIX + job_id)
-    if _change(job, _claiming(token, now), waiting):
+    if _change(job, _claiming(token, now), waiting, read=True):
         return Claim(job, took_over=False)
     seen = get(tenant_id, job_id, consistent=True)
     if seen is None or seen.claim_token == token:
         return seen and Claim(seen, took_over=False)
     if seen.status != "running" or seen.lease_until >= now:
         return seen
-    if _change(seen, _claiming(token, now), _still_runs(seen)):
+    if _change(seen, _claiming(token, now), _still_runs(seen), read=True):
         return Claim(seen, took_over=True)
     seen = get(tenant_id, job_id, consistent=True)
     return Claim(seen, took_over=True) if seen and seen.claim_token == token else seen
@@ -272,7 +272,7 @@ def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -
 def note_lost_attempt(job: Job) -> None:
     """Adds to a taken-over job's history that the attempt before ended without a word."""
     entry = _with_entry(job, "lost", "the attempt before ended without a result", None)
-    _change(job, [Job.history.set(entry)], Job.claim_token == job.claim_token)
+    _change(job, [Job.history.set(entry)], Job.claim_token == job.claim_token, read=True)
 
 
 def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -> list[Any]:
@@ -287,10 +287,10 @@ def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -
     return [*job.history, entry][-_HISTORY_KEPT:]
 
 
-def _change(job: Job, actions: list[Action], condition: Condition) -> bool:
-    """One conditional write; on success `job` holds the row as it is now."""
+def _change(job: Job, actions: list[Action], condition: Condition, *, read: bool = False) -> bool:
+    """One conditional write; with `read`, `job` then holds the row as it is now."""
     try:
-        job.update(actions=actions, condition=condition)
+        (job.update if read else job.change)(actions, condition)
     except UpdateError as error:
         if condition_failed(error):
             return False

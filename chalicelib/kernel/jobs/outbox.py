@@ -196,7 +196,7 @@ def _move_on(job: Job) -> None:
     step = int(job.due_step_seconds or settings.push_grace_seconds)
     next_step = min(step * 2, settings.sweep_max_step_seconds)
     try:
-        job.update(
+        job.change(
             actions=[
                 Job.due_at.set(clock.epoch_seconds() + min(step, settings.sweep_max_step_seconds)),
                 Job.due_step_seconds.set(next_step),

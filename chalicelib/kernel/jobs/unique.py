@@ -8,13 +8,13 @@ crash between the two can only delay the next one.
 import hashlib
 from typing import Protocol
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import DeleteError
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.store import KernelRecord, condition_failed
+from chalicelib.kernel.store import KernelRecord, Number, condition_failed
 from chalicelib.kernel.transactions import Transaction
 
 
@@ -22,7 +22,7 @@ class Lock(KernelRecord):
     """Row of a lock: keys (tenant, "unique#" + digest of type and arguments)."""
 
     job_id = UnicodeAttribute()
-    until = NumberAttribute()  #: epoch seconds
+    until = Number()  #: epoch seconds
 
 
 class Taken(AppError):

@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pynamodb.attributes import NumberAttribute
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -22,7 +21,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, condition_failed
+from chalicelib.kernel.store import KernelRecord, Number, condition_failed
 
 _PLATFORM = "#platform"  #: partition of what belongs to no tenant
 _READ_EVERY_SECONDS = 2
@@ -33,8 +32,8 @@ _LONGEST_PAUSE_SECONDS = 300
 class BreakerRecord(KernelRecord):
     """Row of a provider's breaker: keys ("#platform", "breaker#" + provider)."""
 
-    open_until = NumberAttribute(default=0)  #: epoch seconds; 0: closed
-    pause_seconds = NumberAttribute(default=0)
+    open_until = Number(default=0)  #: epoch seconds; 0: closed
+    pause_seconds = Number(default=0)
 
 
 @dataclass

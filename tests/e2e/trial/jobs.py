@@ -1,17 +1,15 @@
 """Jobs that note each of their runs, and fail as often as they are told."""
 
-from pynamodb.attributes import NumberAttribute
-
 from chalicelib.kernel.jobs.registry import Context, job
 from chalicelib.kernel.jobs.retry import Backoff
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, Number
 
 
 class Runs(KernelRecord):
     """Row of a job's runs: keys (tenant, "trial#" + job id)."""
 
-    starts = NumberAttribute(default=0)
-    successes = NumberAttribute(default=0)
+    starts = Number(default=0)
+    successes = Number(default=0)
 
 
 @job(queue="work", tries=4, retry=Backoff(first_seconds=1, factor=1))
