@@ -7,6 +7,7 @@ ETag. Errors become problem+json. What the gateway does by itself is set at depl
 
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -154,7 +155,10 @@ def _answer(
     caller = _admit(route, request, raw) if route.allow else None
     key = idempotency.key_of(request, route.method, caller) if route.changes else None
     given = _arguments(route, request, caller, captured)
-    reply = route.view(**{name: given[name] for name in route.parameters})
+    try:
+        reply = route.view(**{name: given[name] for name in route.parameters})
+    except AppError as error:
+        return _earlier_answer(key, error)
     response = _render(route, reply, request)
     if reply.commit is None:
         return _unless_known(response, request)
@@ -167,6 +171,15 @@ def _answer(
             raise
         return idempotency.replay(repeated, key)
     return response
+
+
+def _earlier_answer(key: idempotency.Key | None, error: AppError) -> Response:
+    """The answer to a request that is refused now and was carried out before; else raises."""
+    is_ours = error.STATUS < HTTPStatus.INTERNAL_SERVER_ERROR
+    repeated = idempotency.earlier(key) if key is not None and is_ours else None
+    if key is None or repeated is None:
+        raise error
+    return idempotency.replay(repeated, key)
 
 
 def _arguments(

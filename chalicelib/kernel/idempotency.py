@@ -2,8 +2,9 @@
 
 The answer is stored in the very transaction that makes the effect, so there is no window between
 them, and it costs neither a call before nor one after: a repeated request fails on the condition
-of its row and gets the stored answer out of that failure. Errors store nothing. A row belongs to
-one tenant, caller and key; expiry is a condition, since DynamoDB deletes days later.
+of its row and gets the stored answer out of that failure. One that is refused before it comes so
+far, since things have changed meanwhile, looks its answer up. Errors store nothing. A row belongs
+to one tenant, caller and key; expiry is a condition, since DynamoDB deletes days later.
 (draft-ietf-httpapi-idempotency-key-header-07)
 """
 
@@ -14,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalice.app import Response
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError, Conflict, Fault, Invalid
 from chalicelib.kernel.routes import Request
-from chalicelib.kernel.store import KernelRecord
+from chalicelib.kernel.store import KernelRecord, Number
 from chalicelib.kernel.tenancy import Caller
 
 KEEP_SECONDS = 86_400
@@ -30,8 +31,8 @@ _PLATFORM = "#platform"  #: partition of callers without a tenant
 class StoredAnswer(KernelRecord):
     """Row of an answer: keys (tenant, "idem#" + digest of caller and key)."""
 
-    fingerprint = UnicodeAttribute()  #: of method, path and body
-    status_code = NumberAttribute()
+    fingerprint = UnicodeAttribute()  #: of method, path, query and body
+    status_code = Number()
     headers = UnicodeAttribute()  #: JSON
     body = BinaryAttribute(legacy_encoding=False)
 
@@ -69,7 +70,8 @@ def key_of(request: Request, method: str, caller: Caller | None) -> Key | None:
     if not _PRINTABLE.match(sent):
         fault = Fault("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
         raise Invalid("The Idempotency-Key cannot be taken", faults=(fault,))
-    fingerprint = _digest(method, request.path, request.body.hex())
+    query = json.dumps(sorted(request.query.items()))
+    fingerprint = _digest(method, request.path, query, request.body.hex())
     # Without a token callers cannot be told apart: then only the same request is the same caller.
     who = caller.subject if caller else fingerprint
     tenant_id = caller.tenant_id if caller and caller.tenant_id else _PLATFORM
@@ -92,6 +94,17 @@ def store(transaction: Any, key: Key, answer: Response) -> None:
     )
     free = StoredAnswer.sk.does_not_exist() | (StoredAnswer.expires_at <= clock.epoch_seconds())
     transaction.save(row, free, Repeated())
+
+
+def earlier(key: Key) -> Repeated | None:
+    """What was answered under this key within its time; None when nothing was."""
+    try:
+        stored = StoredAnswer.get(key.tenant_id, key.row_key, consistent_read=True)
+    except StoredAnswer.DoesNotExist:
+        return None
+    repeated = Repeated()
+    repeated.stored = stored
+    return repeated if stored.expires_at > clock.epoch_seconds() else None
 
 
 def replay(repeated: Repeated, key: Key) -> Response:

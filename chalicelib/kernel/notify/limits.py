@@ -11,16 +11,18 @@ import random
 from datetime import timedelta
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
-from chalicelib.kernel.errors import Retry, Skip, Suppressed
+from chalicelib.kernel.errors import AppError, Retry, Skip, Suppressed
 from chalicelib.kernel.paging import Listing
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, condition_failed
+from chalicelib.kernel.store import KernelRecord, Number, condition_failed
+from chalicelib.kernel.transactions import Transaction
 
 _KEEP_DAYS = 6  #: half of them until a row expires, half for DynamoDB to delete it
 _US = 1_000_000  #: microseconds in a second
@@ -32,7 +34,7 @@ _EMAIL = "to#email#"
 class Rate(KernelRecord):
     """Row of a rate: keys (tenant, "rate#" + channel)."""
 
-    free_at_us = NumberAttribute(default=0)  #: when the bucket is full again, since 1970
+    free_at_us = Number(default=0)  #: when the bucket is full again, since 1970
 
 
 class Recipient(KernelRecord):
@@ -126,13 +128,14 @@ def suppress(tenant_id: str, channel: str, address: str, why: str) -> None:
     )
 
 
-def unsuppress(tenant_id: str, channel: str, address: str) -> bool:
-    """Takes an address off the list; False when it was not on it."""
-    actions = [Recipient.suppressed.remove(), Recipient.suppressed_at.remove()]
+def unsuppress(
+    tx: Transaction, tenant_id: str, channel: str, address: str, otherwise: AppError
+) -> None:
+    """Takes an address off the list, with the transaction; `otherwise` when it is not on it."""
+    actions: list[Action] = [Recipient.suppressed.remove(), Recipient.suppressed_at.remove()]
+    actions.append(Recipient.expires_at.set(_expiry()))
     row = _recipient(tenant_id, channel, address)
-    return _changed(
-        row, [*actions, Recipient.expires_at.set(_expiry())], Recipient.suppressed.exists()
-    )
+    tx.update(row, actions, Recipient.suppressed.exists(), otherwise)
 
 
 def suppressed_addresses(tenant_id: str) -> Listing[Recipient]:

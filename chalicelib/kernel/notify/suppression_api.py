@@ -8,6 +8,7 @@ from chalicelib.kernel.notify import limits
 from chalicelib.kernel.paging import PageQuery
 from chalicelib.kernel.routes import Calls, Reply, Routes
 from chalicelib.kernel.tenancy import MANAGERS, Caller
+from chalicelib.kernel.transactions import Transaction
 from chalicelib.kernel.validation import Email
 
 routes = Routes()
@@ -54,6 +55,7 @@ def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
 )
 def remove_suppression(caller: Caller, query: AddressQuery) -> Reply:
     """Take an address off the list; the next mail to it is sent."""
-    if not limits.unsuppress(caller.tenant_id, "email", query.address):
-        raise NotFound("This address is not suppressed")
-    return Reply(SuppressedView(query.address, "", ""), message="The address gets mail again")
+    tx, unknown = Transaction(), NotFound("This address is not suppressed")
+    limits.unsuppress(tx, caller.tenant_id, "email", query.address, unknown)
+    view = SuppressedView(query.address, "", "")
+    return Reply(view, message="The address gets mail again", commit=tx)
