@@ -112,7 +112,7 @@ def request_of(raw: ChaliceRequest, route: Route) -> Request:
         headers=raw.headers,
         body=body,
         base_url=_base_url(raw),
-        if_match=etags.wanted_version(raw.headers.get("if-match")) if route.changes else None,
+        if_match=etags.wanted_versions(raw.headers.get("if-match")) if route.changes else None,
     )
 
 

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action as Update
 
-from chalicelib.kernel import aws, clock, telemetry
-from chalicelib.kernel.errors import AppError, Conflict, NotFound, PreconditionFailed, Skip
+from chalicelib.kernel import aws, clock, telemetry, versions
+from chalicelib.kernel.errors import AppError, Conflict, NotFound, Skip
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
@@ -114,22 +114,26 @@ def retry(tx: Transaction, project: Project) -> None:
     _begin(tx, project, "retry", kind)
 
 
-def deprovision(tx: Transaction, project: Project, version: int | None) -> None:
+def deprovision(tx: Transaction, project: Project, wanted: frozenset[int] | None) -> None:
     """Adds a run to `tx` that undoes all at the provider.
 
-    The commit raises PreconditionFailed when `version` is given and not the project's.
+    The commit raises PreconditionFailed when the project is in none of the `wanted` versions.
     """
-    _begin(tx, project, "deprovision", "deprovision", version)
+    _begin(tx, project, "deprovision", "deprovision", wanted)
 
 
 def _begin(
-    tx: Transaction, project: Project, action: Action, kind: Kind, version: int | None = None
+    tx: Transaction,
+    project: Project,
+    action: Action,
+    kind: Kind,
+    wanted: frozenset[int] | None = None,
 ) -> None:
-    otherwise = _refusal(project, action)
-    unchanged = _unchanged(project) & Project.status.is_in(*rules.ALLOWED[action])
-    if version is not None and version != int(project.version):
-        unchanged &= Project.version == version
-        otherwise = PreconditionFailed("The project was changed meanwhile; read it again")
+    unchanged, otherwise = versions.as_read(project, wanted, "project")
+    is_meant = wanted is None or int(project.version) in wanted
+    if is_meant and project.status not in rules.ALLOWED[action]:
+        otherwise = _refusal(project, action)
+    unchanged &= Project.status.is_in(*rules.ALLOWED[action])
     enter(project, kind, figures.find(project.provider))
     project.version = int(project.version) + 1
     actions = [*_entering(project), Project.version.set(project.version)]
