@@ -3,12 +3,14 @@
 Requests come first, the oldest first; then, when a project is made, page by page the tenant's
 managers and staff and the admins. A row is created on the condition that there is none, in one
 transaction with the count and with what marks its source as done: broken off anywhere, the step
-goes on where it stopped.
+goes on where it stopped, in a later run too. The tenant's people are gone through once in a
+project's life: the rows of those removed go in time, and nobody else would remember them.
 """
 
 import time
 from collections.abc import Iterable
 
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
@@ -132,5 +134,12 @@ def _back(part: Participant, who: Candidate) -> list[Action]:
 def _count(tx: Transaction, project: Project, *actions: Action) -> None:
     """The floor keeps the percentage where it is while the total grows."""
     floor = Project.floor.set(project.percent)
-    unchanged = progress.mine(project) & progress.as_counted(project)
+    unchanged = progress.mine(project) & progress.as_counted(project) & _as_attached(project)
     tx.update(project, [*actions, floor], unchanged, _Changed())
+
+
+def _as_attached(project: Project) -> Condition:
+    """Holds while nobody else has gone on with the tenant's people."""
+    last = project.attached_to
+    holds: Condition = Project.attached_to.does_not_exist()
+    return holds if last is None else Project.attached_to == last

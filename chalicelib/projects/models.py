@@ -86,7 +86,7 @@ class Project(ProjectsRecord):
     run = NumberAttribute(default=1)  #: rises with each start of the workflow
     requests = NumberAttribute(default=0)  #: rises with each change of users that is asked for
     requests_seen = NumberAttribute(default=0)  #: what it was when users were last listed
-    attached_to = UnicodeAttribute(null=True)  #: last of the tenant's people that was attached
+    attached_to = UnicodeAttribute(null=True)  #: whom attaching has come to, in all runs
     step = UnicodeAttribute(null=True)  #: the one at work, or the last one
     steps: MapAttribute[str, Any] = MapAttribute(default=dict)  #: name -> rows of progress.py
     floor = NumberAttribute(default=0)  #: percent that the run is never shown below
@@ -140,7 +140,7 @@ class Request(ProjectsRecord):
 
 
 class Participant(ProjectsRecord):
-    """Somebody who takes part, or has done so until all is undone."""
+    """Somebody who takes part, or did so not long ago."""
 
     member_key = UnicodeAttribute(null=True)  #: while they may see the project
     project_id = UnicodeAttribute()

@@ -36,7 +36,7 @@ def enter(project: Project, kind: Kind, usual: Estimate) -> None:
     project.kind = kind
     project.run = int(project.run) + 1
     project.started_at = clock.iso(clock.now())
-    project.completed_at = project.error = project.step = project.attached_to = None
+    project.completed_at = project.error = project.step = None
     project.estimated_at = clock.iso_seconds(now + usual.p90_seconds)
     project.steps = progress.fresh(kind)
     project.floor = project.users_failed = project.users_removed = 0
@@ -49,7 +49,7 @@ _ENTERED = (
     *("status", "kind", "run", "started_at", "estimated_at", "steps", "floor"),
     *("users_failed", "users_removed", "limit_at", "watch_shard", "watch_at"),
 )
-_CLEARED = ("completed_at", "error", "step", "attached_to")
+_CLEARED = ("completed_at", "error", "step")
 
 
 def _entering(project: Project) -> list[Update]:
