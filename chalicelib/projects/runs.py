@@ -169,7 +169,7 @@ def _allow(tx: Transaction, project: Project, action: Action) -> None:
 
 def add_users(tx: Transaction, project: Project, person_ids: tuple[str, ...]) -> None:
     """Adds to `tx` that these people shall take part; an active project is provisioned again."""
-    tx.create(models.request(tx.tenant_id, project.id, list(person_ids)))
+    tx.create(models.request(tx.tenant_id, project.id, person_ids, int(project.requests)))
     _change_users(tx, project, [Project.users_total.add(len(person_ids))])
 
 
@@ -185,7 +185,11 @@ def remove_user(tx: Transaction, project: Project, part: Participant | None) -> 
 
 def let_go(tx: Transaction, project: Project, part: Participant, action: Action) -> None:
     """Adds to `tx` that a participant shall be gone, and the run that sees to it."""
-    leaving: list[Update] = [Participant.wanted.set("gone"), Participant.member_key.remove()]
+    leaving: list[Update] = [
+        Participant.wanted.set("gone"),
+        Participant.left.set(int(project.requests)),
+        Participant.member_key.remove(),
+    ]
     total = Project.users_total.add(-1)
     _change_users(tx, project, [total, *_unsettle(tx, project, part, leaving)], action)
 

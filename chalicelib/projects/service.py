@@ -96,7 +96,7 @@ def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project
     tx.create(models.name_guard(by.tenant_id, project.name_key, project_id), _name_taken(new.name))
     if new.user_ids:
         tx.require_users(new.user_ids)
-        tx.create(models.request(by.tenant_id, project_id, list(new.user_ids)))
+        tx.create(models.request(by.tenant_id, project_id, new.user_ids, 0))
     runs.enqueue_start(tx, project)
     return project
 

@@ -143,3 +143,42 @@ def test_an_attempt_that_comes_late_does_not_take_attaching_back(
 
     assert len(seen) == 2
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_is_removed_after_they_were_asked_for_once_more_is_out(
+    cloud: LocalCloud, manager: Caller, workflow: Workflow, active: str, *, fails: bool
+) -> None:
+    """Whether the removal comes while the run is at work, or after it has failed."""
+    who, *others = projects.participants(manager, active)
+    if fails:
+        workflow.trouble("ensure_project", "crash before", ALWAYS)
+    manager.post(path(active, "users"), {"user_ids": [who, *others]})
+    if fails:
+        cloud.run_until_idle()
+        workflow.healed()
+        assert status(manager, active)["status"] == "failed"
+    assert manager.delete(path(active, "users", who)).status_code == 202
+    cloud.run_until_idle()
+
+    shown = status(manager, active)
+    assert shown["status"] == "active"
+    assert shown["progress"]["users"] == {"total": 2, "synced": 2, "failed": 0}
+    assert projects.participants(manager, active)[who]["status"] == "removed"
+    assert who not in projects.credentials(active)
+
+
+def test_who_is_asked_for_again_after_they_were_removed_is_in(
+    cloud: LocalCloud, manager: Caller, active: str
+) -> None:
+    """All of it waits for the same run."""
+    who = next(iter(projects.participants(manager, active)))
+    for _ in range(2):
+        manager.post(path(active, "users"), {"user_ids": [who]})
+        manager.delete(path(active, "users", who))
+    manager.post(path(active, "users"), {"user_ids": [who]})
+    cloud.run_until_idle()
+
+    assert status(manager, active)["status"] == "active"
+    assert projects.participants(manager, active)[who]["status"] == "synced"
+    assert set(projects.credentials(active)) == set(projects.participants(manager, active))
