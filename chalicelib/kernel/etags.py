@@ -6,7 +6,7 @@ import re
 
 from chalicelib.kernel.errors import PreconditionFailed
 
-_VERSION = re.compile(r'"v([0-9]{1,15})"\Z')
+_VERSION = re.compile(r'"v([1-9][0-9]{0,14})"')
 
 
 def of_version(version: int) -> str:
@@ -21,18 +21,29 @@ def of_content(content: bytes) -> str:
 
 def matches(header: str | None, etag: str) -> bool:
     """True when If-None-Match names this tag, weak or strong, or any."""
-    tags = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
-    return "*" in tags or etag in tags
+    if header is None:
+        return False
+    return _is_any(header) or etag in [each.removeprefix("W/") for each in _listed(header)]
 
 
-def wanted_version(header: str | None) -> int | None:
-    """The version that If-Match names, None for any. A change is conditional on it.
+def wanted_versions(header: str | None) -> frozenset[int] | None:
+    """The versions that If-Match names, None for any. A change is conditional on them.
 
-    Raises PreconditionFailed for a tag that no version of ours has: it cannot match.
+    Raises PreconditionFailed when no version of ours has such a tag: then none can match.
     """
-    if header is None or header.strip() == "*":
+    if header is None or _is_any(header):
         return None
-    found = _VERSION.match(header.strip())
-    if found is None:
+    found = (_VERSION.fullmatch(each) for each in _listed(header))
+    wanted = frozenset(int(each[1]) for each in found if each)
+    if not wanted:
         raise PreconditionFailed("Send the ETag of the record as you read it")
-    return int(found[1])
+    return wanted
+
+
+def _is_any(header: str) -> bool:
+    return header.strip() == "*"
+
+
+def _listed(header: str) -> list[str]:
+    # A tag may hold commas. Ours do not, and what is cut out of another one is never a whole tag.
+    return [each.strip() for each in header.split(",")]

@@ -87,16 +87,21 @@ def _handler(app: Chalice, route: Route) -> Callable[..., Response]:
         request_id = request_id_of(raw)
         try:
             return _answer(route, request_of(raw, route), raw, captured)
-        except AppError as error:
-            return problem(error, request_id)
         except Exception as error:  # noqa: BLE001  the edge: whatever it was, the client gets a problem
-            if store.is_transient(error):
-                telemetry.log.warning("store unavailable", error=type(error).__name__)
-                return problem(Unavailable("The store cannot answer now"), request_id)
-            telemetry.log.exception("unexpected error", request_id=request_id)
-            return problem(AppError(), request_id)
+            return problem(told(error, request_id), request_id)
 
     return handle
+
+
+def told(error: Exception, request_id: str) -> AppError:
+    """What a client is told of any error; the log is told more. To be called where it is caught."""
+    if isinstance(error, AppError):
+        return error
+    if store.is_transient(error):
+        telemetry.log.warning("store unavailable", error=type(error).__name__)
+        return Unavailable("The store cannot answer now")
+    telemetry.log.exception("unexpected error", request_id=request_id)
+    return AppError()
 
 
 def request_of(raw: ChaliceRequest, route: Route) -> Request:
@@ -113,7 +118,7 @@ def request_of(raw: ChaliceRequest, route: Route) -> Request:
         headers=raw.headers,
         body=body,
         base_url=_base_url(raw),
-        if_match=etags.wanted_version(raw.headers.get("if-match")) if route.changes else None,
+        if_match=etags.wanted_versions(raw.headers.get("if-match")) if route.changes else None,
     )
 
 

@@ -43,7 +43,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     base_url: str  #: address that links start with, without a slash at its end
-    if_match: int | None = None  #: the version that If-Match names; None: any
+    if_match: frozenset[int] | None = None  #: the versions that If-Match names; None: any
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,20 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel.errors import AppError, Conflict, PreconditionFailed
 
+_NONE = 0  #: a version that no record has
 
-def as_read(record: Any, version: int | None, name: str) -> tuple[Condition, AppError]:
+
+def as_read(record: Any, wanted: frozenset[int] | None, name: str) -> tuple[Condition, AppError]:
     """The condition that the record has not changed since, and the error to raise where it has.
 
-    `version` is the one that the client's If-Match names; None: the client did not say. A version
-    that is not the record's is left to the commit to refuse, where a request that is repeated under
-    its key finds its answer. `name` is what a person calls such a record.
+    `wanted` are the versions that the client's If-Match names; None: the client did not say. A
+    record in another version is left to the commit to refuse, where a request that is repeated
+    under its key finds its answer. `name` is what a person calls such a record.
     """
-    unchanged = type(record).version == int(record.version)
-    if version is None:
-        return unchanged, Conflict("Another change came between; try again")
-    stale = PreconditionFailed(f"The {name} was changed meanwhile; read it again")
-    return unchanged & (type(record).version == version), stale
+    version = int(record.version)
+    if wanted is None:
+        otherwise: AppError = Conflict("Another change came between; try again")
+    else:
+        otherwise = PreconditionFailed(f"The {name} was changed meanwhile; read it again")
+        version = version if version in wanted else _NONE
+    return type(record).version == version, otherwise

@@ -4,11 +4,11 @@ A GET consumes nothing: mail scanners open links.
 """
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
-from chalicelib.kernel import pages
+from chalicelib.kernel import http, pages
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.http import FORM
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.people import invitations, service
 from chalicelib.people.invitations import Acceptance
@@ -35,35 +35,37 @@ def accept_invitation(body: Acceptable) -> Reply:
 
 
 @routes.get("/invitations/accept", errors=(404, 410), calls=Calls(dynamodb=1))
-def show_invitation(query: AcceptQuery) -> Reply:
+def show_invitation(query: AcceptQuery, request: Request) -> Reply:
     """Show the page behind an invitation's link. It changes nothing."""
     try:
         invitation = invitations.look(invitations.read_token(query.token))
-    except AppError as error:
-        return _refusal(error)
+    except Exception as error:  # noqa: BLE001  whatever it was, a page is shown
+        return _refusal(http.told(error, request.id))
     return _page(200, invitation=invitation, token=query.token)
 
 
 @routes.post(
     "/invitations/accept",
     errors=(404, 410),
-    media=(FORM,),
+    media=(http.FORM,),
     calls=Calls(dynamodb=1),
 )
 def accept_on_page(body: Acceptable, request: Request) -> Reply:
     """Accept an invitation from its page."""
-    del request
     try:
         Acceptance(invitations.read_token(body.token)).commit()
-    except AppError as error:
-        return _refusal(error)
+    except Exception as error:  # noqa: BLE001  whatever it was, a page is shown
+        return _refusal(http.told(error, request.id))
     return _page(200, accepted=True)
 
 
 def _refusal(error: AppError) -> Reply:
-    return replace(_page(error.STATUS, error=error.detail), headers=error.headers)
+    ours = error.STATUS >= HTTPStatus.INTERNAL_SERVER_ERROR
+    page = _page(error.STATUS, trouble=True) if ours else _page(error.STATUS, error=error.detail)
+    return replace(page, headers=error.headers)
 
 
 def _page(status: int, **values: Any) -> Reply:
-    shown = {"invitation": None, "token": "", "error": "", "accepted": False, **values}
+    nothing = {"invitation": None, "token": "", "error": "", "trouble": False, "accepted": False}
+    shown = {**nothing, **values}
     return Reply(html=pages.render("chalicelib.people", "accept.html", shown), status=status)

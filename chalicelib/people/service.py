@@ -95,16 +95,18 @@ class Change(TypedDict, total=False):
     status: rules.Status
 
 
-def change(tx: Transaction, by: Caller, person_id: str, new: Change, version: int | None) -> Person:
+def change(
+    tx: Transaction, by: Caller, person_id: str, new: Change, wanted: frozenset[int] | None
+) -> Person:
     """Adds a user's change to `tx`, and what follows from it; returns the user as they will be.
 
-    Raises NotFound, Forbidden by the rules of roles. The commit raises PreconditionFailed when
-    `version` is given and not the user's, Conflict when another change came between, so no change
-    is lost silently.
+    Raises NotFound, Forbidden by the rules of roles. The commit raises PreconditionFailed
+    when the user is in none of the `wanted` versions, Conflict when another change came between, so
+    no change is lost silently.
     """
     person = get(tx.tenant_id, person_id)
     _check_roles(by, person, new)
-    unchanged, otherwise = versions.as_read(person, version, "user")
+    unchanged, otherwise = versions.as_read(person, wanted, "user")
     before = directory.profile(person)
     tx.update(person, _apply(person, new), unchanged, otherwise)
     directory.say_changed(tx, before, directory.profile(person))

@@ -3,12 +3,14 @@
 Requests come first, the oldest first; then, when a project is made, page by page the tenant's
 managers and staff and the admins. A row is created on the condition that there is none, in one
 transaction with the count and with what marks its source as done: broken off anywhere, the step
-goes on where it stopped.
+goes on where it stopped, in a later run too. The tenant's people are gone through once in a
+project's life: the rows of those removed go in time, and nobody else would remember them.
 """
 
 import time
 from collections.abc import Iterable
 
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
@@ -66,7 +68,7 @@ def _take(project: Project, request: Request) -> None:
     if project.kind != "deprovision":
         found = directory.profiles(tenant_id, ids)
         candidates = rules.each_once(candidate(found[each]) for each in ids if each in found)
-        added = _add(tx, project, candidates, asked_for=True)
+        added = _add(tx, project, candidates, request)
     tx.delete(request, Request.sk.exists(), _Changed())
     _count(tx, project, Project.users_total.add(added - len(ids)))
     tx.commit()
@@ -78,7 +80,7 @@ def _attach_page(project: Project) -> None:
     admins = [] if following else _platform_admins(tenant_id)
     tx = Transaction()
     candidates = rules.each_once(map(candidate, people), admins)
-    added = _add(tx, project, candidates, asked_for=False)
+    added = _add(tx, project, candidates, None)
     _count(tx, project, Project.users_total.add(added), Project.attached_to.set(following or _ALL))
     tx.commit()
 
@@ -97,14 +99,14 @@ def candidate(profile: Profile) -> Candidate:
 
 
 def _add(
-    tx: Transaction, project: Project, candidates: Iterable[Candidate], *, asked_for: bool
+    tx: Transaction, project: Project, candidates: Iterable[Candidate], request: Request | None
 ) -> int:
     """Adds those who take no part yet to `tx`; how many. Who was removed comes back only if asked
-    for.
+    for since.
     """
     tenant_id, wanted = str(project.tenant), {each.id: each for each in candidates}
     present = models.find_participants(tenant_id, project.id, wanted)
-    returning = [each for each in present.values() if asked_for and each.wanted == "gone"]
+    returning = [each for each in present.values() if request and _returns(each, request)]
     for part in returning:
         unchanged = Participant.revision == int(part.revision)
         tx.update(part, _back(part, wanted[part.id]), unchanged, _Changed())
@@ -112,6 +114,10 @@ def _add(
     for each in new:
         tx.create(models.participant(tenant_id, project.id, each), _Changed())
     return len(new) + len(returning)
+
+
+def _returns(part: Participant, request: Request) -> bool:
+    return bool(part.wanted == "gone" and int(part.left) <= int(request.number))
 
 
 def _back(part: Participant, who: Candidate) -> list[Action]:
@@ -132,5 +138,12 @@ def _back(part: Participant, who: Candidate) -> list[Action]:
 def _count(tx: Transaction, project: Project, *actions: Action) -> None:
     """The floor keeps the percentage where it is while the total grows."""
     floor = Project.floor.set(project.percent)
-    unchanged = progress.mine(project) & progress.as_counted(project)
+    unchanged = progress.mine(project) & progress.as_counted(project) & _as_attached(project)
     tx.update(project, [*actions, floor], unchanged, _Changed())
+
+
+def _as_attached(project: Project) -> Condition:
+    """Holds while nobody else has gone on with the tenant's people."""
+    last = project.attached_to
+    holds: Condition = Project.attached_to.does_not_exist()
+    return holds if last is None else Project.attached_to == last

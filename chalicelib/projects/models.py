@@ -86,7 +86,7 @@ class Project(ProjectsRecord):
     run = Number(default=1)  #: rises with each start of the workflow
     requests = Number(default=0)  #: rises with each change of users that is asked for
     requests_seen = Number(default=0)  #: what it was when users were last listed
-    attached_to = UnicodeAttribute(null=True)  #: last of the tenant's people that was attached
+    attached_to = UnicodeAttribute(null=True)  #: whom attaching has come to, in all runs
     step = UnicodeAttribute(null=True)  #: the one at work, or the last one
     steps: MapAttribute[str, Any] = MapAttribute(default=dict)  #: name -> rows of progress.py
     floor = Number(default=0)  #: percent that the run is never shown below
@@ -137,10 +137,11 @@ class Request(ProjectsRecord):
     """People who shall take part, as asked for; becomes participants in the background."""
 
     person_ids: ListAttribute[Any] = ListAttribute()
+    number = Number(default=0)  #: the project's `requests` when it was asked for
 
 
 class Participant(ProjectsRecord):
-    """Somebody who takes part, or has done so until all is undone."""
+    """Somebody who takes part, or did so not long ago."""
 
     member_key = UnicodeAttribute(null=True)  #: while they may see the project
     project_id = UnicodeAttribute()
@@ -148,6 +149,7 @@ class Participant(ProjectsRecord):
     email = UnicodeAttribute()
     role = UnicodeAttribute()  #: rules.ProjectRole
     wanted = UnicodeAttribute(default="member")  #: rules.Wanted
+    left = Number(default=0)  #: the project's `requests` when they last had to go
     state = UnicodeAttribute(default="waiting")  #: rules.State
     revision = Number(default=1)  #: rises with each change, so that one of two is late
     run = Number(default=0)  #: the last one that tried
@@ -205,11 +207,8 @@ def seen_by(
         return None, None
     part = f"{_PARTICIPANT}{project_id}#{person_id}"
     keys = [(tenant_id, _PROJECT + project_id), (tenant_id, part)]
-    found: list[Any] = list(_Either.batch_get(keys, consistent_read=True))
-    return (
-        next((each for each in found if isinstance(each, Project)), None),
-        next((each for each in found if isinstance(each, Participant)), None),
-    )
+    found: Any = {type(each): each for each in _Either.batch_get(keys, consistent_read=True)}
+    return found.get(Project), found.get(Participant)
 
 
 def watch_shard(project_id: str) -> str:
@@ -250,9 +249,9 @@ def name_guard(tenant_id: str, name_key: str, project_id: str) -> NameGuard:
     return NameGuard(tenant_id, _NAME + name_key, project_id=project_id)
 
 
-def request(tenant_id: str, project_id: str, person_ids: list[str]) -> Request:
+def request(tenant_id: str, project_id: str, person_ids: Iterable[str], number: int) -> Request:
     key = f"{_REQUEST}{project_id}#{clock.new_id()}"
-    return Request(tenant_id, key, person_ids=list(person_ids))
+    return Request(tenant_id, key, person_ids=list(person_ids), number=number)
 
 
 def requests_of(tenant_id: str, project_id: str) -> list[Request]:

@@ -142,17 +142,21 @@ def list_all(query: PageQuery) -> Page[RegionRecord]:
 
 
 def change(
-    tx: Transaction, provider: str, name: str, values: Mapping[str, str], version: int | None
+    tx: Transaction,
+    provider: str,
+    name: str,
+    values: Mapping[str, str],
+    wanted: frozenset[int] | None,
 ) -> RegionRecord:
     """Adds the change of a region to `tx` and returns it as it will be.
 
     Raises NotFound, and Invalid for an address that must not be called. The commit raises
-    PreconditionFailed when `version` is given and not the region's, Conflict when another change
-    came between.
+    PreconditionFailed when the region is in none of the `wanted` versions, Conflict when another
+    change came between.
     """
     row = get(provider, name)
     _check(values)
-    unchanged, otherwise = versions.as_read(row, version, "region")
+    unchanged, otherwise = versions.as_read(row, wanted, "region")
     row.version = int(row.version) + 1
     given = {**_stored(str(row.sk), values), "version": row.version}
     for field, value in given.items():
@@ -163,12 +167,14 @@ def change(
     return row
 
 
-def delete(tx: Transaction, provider: str, name: str, version: int | None) -> RegionRecord:
+def delete(
+    tx: Transaction, provider: str, name: str, wanted: frozenset[int] | None
+) -> RegionRecord:
     """Adds the end of a region to `tx`: projects in it can be changed no more. Raises as `change`
     does.
     """
     row = get(provider, name)
-    tx.delete(row, *versions.as_read(row, version, "region"))
+    tx.delete(row, *versions.as_read(row, wanted, "region"))
     _cache.pop((provider, name), None)
     return row
 

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action as Update
 
-from chalicelib.kernel import aws, clock, telemetry
-from chalicelib.kernel.errors import AppError, Conflict, NotFound, PreconditionFailed, Skip
+from chalicelib.kernel import aws, clock, telemetry, versions
+from chalicelib.kernel.errors import AppError, Conflict, NotFound, Skip
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
@@ -36,7 +36,7 @@ def enter(project: Project, kind: Kind, usual: Estimate) -> None:
     project.kind = kind
     project.run = int(project.run) + 1
     project.started_at = clock.iso(clock.now())
-    project.completed_at = project.error = project.step = project.attached_to = None
+    project.completed_at = project.error = project.step = None
     project.estimated_at = clock.iso_seconds(now + usual.p90_seconds)
     project.steps = progress.fresh(kind)
     project.floor = project.users_failed = project.users_removed = 0
@@ -49,7 +49,7 @@ _ENTERED = (
     *("status", "kind", "run", "started_at", "estimated_at", "steps", "floor"),
     *("users_failed", "users_removed", "limit_at", "watch_shard", "watch_at"),
 )
-_CLEARED = ("completed_at", "error", "step", "attached_to")
+_CLEARED = ("completed_at", "error", "step")
 
 
 def _entering(project: Project) -> list[Update]:
@@ -114,22 +114,26 @@ def retry(tx: Transaction, project: Project) -> None:
     _begin(tx, project, "retry", kind)
 
 
-def deprovision(tx: Transaction, project: Project, version: int | None) -> None:
+def deprovision(tx: Transaction, project: Project, wanted: frozenset[int] | None) -> None:
     """Adds a run to `tx` that undoes all at the provider.
 
-    The commit raises PreconditionFailed when `version` is given and not the project's.
+    The commit raises PreconditionFailed when the project is in none of the `wanted` versions.
     """
-    _begin(tx, project, "deprovision", "deprovision", version)
+    _begin(tx, project, "deprovision", "deprovision", wanted)
 
 
 def _begin(
-    tx: Transaction, project: Project, action: Action, kind: Kind, version: int | None = None
+    tx: Transaction,
+    project: Project,
+    action: Action,
+    kind: Kind,
+    wanted: frozenset[int] | None = None,
 ) -> None:
-    otherwise = _refusal(project, action)
-    unchanged = _unchanged(project) & Project.status.is_in(*rules.ALLOWED[action])
-    if version is not None and version != int(project.version):
-        unchanged &= Project.version == version
-        otherwise = PreconditionFailed("The project was changed meanwhile; read it again")
+    unchanged, otherwise = versions.as_read(project, wanted, "project")
+    is_meant = wanted is None or int(project.version) in wanted
+    if is_meant and project.status not in rules.ALLOWED[action]:
+        otherwise = _refusal(project, action)
+    unchanged &= Project.status.is_in(*rules.ALLOWED[action])
     enter(project, kind, figures.find(project.provider))
     project.version = int(project.version) + 1
     actions = [*_entering(project), Project.version.set(project.version)]
@@ -165,7 +169,7 @@ def _allow(tx: Transaction, project: Project, action: Action) -> None:
 
 def add_users(tx: Transaction, project: Project, person_ids: tuple[str, ...]) -> None:
     """Adds to `tx` that these people shall take part; an active project is provisioned again."""
-    tx.create(models.request(tx.tenant_id, project.id, list(person_ids)))
+    tx.create(models.request(tx.tenant_id, project.id, person_ids, int(project.requests)))
     _change_users(tx, project, [Project.users_total.add(len(person_ids))])
 
 
@@ -181,7 +185,11 @@ def remove_user(tx: Transaction, project: Project, part: Participant | None) -> 
 
 def let_go(tx: Transaction, project: Project, part: Participant, action: Action) -> None:
     """Adds to `tx` that a participant shall be gone, and the run that sees to it."""
-    leaving: list[Update] = [Participant.wanted.set("gone"), Participant.member_key.remove()]
+    leaving: list[Update] = [
+        Participant.wanted.set("gone"),
+        Participant.left.set(int(project.requests)),
+        Participant.member_key.remove(),
+    ]
     total = Project.users_total.add(-1)
     _change_users(tx, project, [total, *_unsettle(tx, project, part, leaving)], action)
 

@@ -96,7 +96,7 @@ def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project
     tx.create(models.name_guard(by.tenant_id, project.name_key, project_id), _name_taken(new.name))
     if new.user_ids:
         tx.require_users(new.user_ids)
-        tx.create(models.request(by.tenant_id, project_id, list(new.user_ids)))
+        tx.create(models.request(by.tenant_id, project_id, new.user_ids, 0))
     runs.enqueue_start(tx, project)
     return project
 
@@ -140,15 +140,15 @@ def get(tenant_id: str, project_id: str) -> Project:
 
 
 def change(
-    tx: Transaction, project_id: str, values: dict[str, str], version: int | None
+    tx: Transaction, project_id: str, values: dict[str, str], wanted: frozenset[int] | None
 ) -> Project:
     """Adds a new name or description to `tx` and returns the project as it will be.
 
-    Raises NotFound. The commit raises PreconditionFailed when `version` is given and not the
-    project's, Conflict when the name is taken or another change came between.
+    Raises NotFound. The commit raises PreconditionFailed when the project is in none of the
+    `wanted` versions, Conflict when the name is taken or another change came between.
     """
     project = get(tx.tenant_id, project_id)
-    unchanged, otherwise = versions.as_read(project, version, "project")
+    unchanged, otherwise = versions.as_read(project, wanted, "project")
     new: dict[str, Any] = {**values, "version": int(project.version) + 1}
     if "name" in values:
         new["name_key"] = rules.name_key(values["name"])

@@ -35,16 +35,16 @@ def list_all(query: PageQuery) -> Page[TenantRecord]:
 
 
 def change(
-    tx: Transaction, tenant_id: str, values: Mapping[str, Any], version: int | None
+    tx: Transaction, tenant_id: str, values: Mapping[str, Any], wanted: frozenset[int] | None
 ) -> TenantRecord:
     """Adds the change of a tenant to `tx` and returns the tenant as it will be.
 
-    Raises NotFound. The commit raises PreconditionFailed when `version` is given and not the
-    tenant's, Conflict when another change came between. A suspension holds everywhere within
-    `config_cache_seconds`.
+    Raises NotFound. The commit raises PreconditionFailed when the tenant is in none of the
+    `wanted` versions, Conflict when another change came between. A suspension holds everywhere
+    within `config_cache_seconds`.
     """
     row = get(tenant_id)
-    unchanged, otherwise = versions.as_read(row, version, "tenant")
+    unchanged, otherwise = versions.as_read(row, wanted, "tenant")
     given = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
     row.version = int(row.version) + 1
     actions = [TenantRecord.version.set(row.version)]

@@ -8,6 +8,7 @@ from infra.local import faults, outbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional.client import Answer, Caller, Client
+from tests.functional.people.invitations import Accept, by_form, by_looking, newest_token
 
 KINDS = ("refuse", "throttle")
 MISSING = "01m81vfpqa4g492km3ew3kvx3r"
@@ -81,6 +82,28 @@ def test_accepting_an_invitation_waits_for_the_store(
     assert min(int(each.headers["Retry-After"]) for each in (page, form)) >= 1
     faults.clear()
     assert client.send("POST", "/v1/invitations/accept", json=body).status_code == 200
+
+
+@pytest.mark.parametrize("open_page", [by_looking, by_form])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_of_an_invitation_asks_to_try_again_and_blames_no_link(
+    cloud: LocalCloud, client: Client, manager: Caller, kind: faults.Kind, open_page: Accept
+) -> None:
+    manager.create_user()
+    cloud.run_until_idle()
+    token = newest_token()
+    faults.add(Fault("dynamodb", kind=kind, times=None))
+    page = open_page(client, token)
+
+    assert page.status_code == 503
+    assert int(page.headers["Retry-After"]) >= 1
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "This is temporary" in page.text
+    assert "try again" in page.text
+    assert "does not work" not in page.text
+    assert token not in page.text
+    faults.clear()
+    assert open_page(client, token).status_code == 200
 
 
 def test_queues_that_are_down_are_no_503(cloud: LocalCloud, manager: Caller) -> None:

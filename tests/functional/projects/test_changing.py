@@ -147,6 +147,22 @@ def test_undoing_leaves_nothing_and_frees_the_name(
     assert [mail.subject for mail in outbox.sent()] == []
 
 
+def test_undoing_is_for_the_versions_that_are_named(
+    cloud: LocalCloud, manager: Caller, active: str
+) -> None:
+    tag = manager.get(path(active)).headers["ETag"]
+    for stale in ('"v9999"', '"v9998", "v9999"', f"W/{tag}"):
+        assert ask(manager, active, "delete", headers={"If-Match": stale}).status_code == 412
+    assert status(manager, active)["status"] == "active"
+    told = {"If-Match": f'"v9999", {tag}', "Idempotency-Key": "one"}
+    answer = ask(manager, active, "delete", headers=told)
+
+    assert answer.status_code == 202
+    assert ask(manager, active, "delete", headers=told).content == answer.content
+    cloud.run_until_idle()
+    assert status(manager, active)["status"] == "deleted"
+
+
 def test_undoing_a_project_that_failed_and_one_that_is_suspended(
     cloud: LocalCloud, manager: Caller, failed: str
 ) -> None:
