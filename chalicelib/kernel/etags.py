@@ -5,6 +5,7 @@ import hashlib
 import re
 
 from chalicelib.kernel.errors import PreconditionFailed
+from chalicelib.kernel.versions import Wanted
 
 _VERSION = re.compile(r'"v([1-9][0-9]{0,14})"')
 
@@ -26,7 +27,7 @@ def matches(header: str | None, etag: str) -> bool:
     return _is_any(header) or etag in [each.removeprefix("W/") for each in _listed(header)]
 
 
-def wanted_versions(header: str | None) -> frozenset[int] | None:
+def wanted_versions(header: str | None) -> Wanted:
     """The versions that If-Match names, None for any. A change is conditional on them.
 
     Raises PreconditionFailed when no version of ours has such a tag: then none can match.

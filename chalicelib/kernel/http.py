@@ -31,6 +31,7 @@ from chalicelib.kernel.problems import problem
 from chalicelib.kernel.routes import Reply, Request, Route, Routes
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller
+from chalicelib.kernel.versions import Wanted
 
 FORM = "application/x-www-form-urlencoded"
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
@@ -118,8 +119,12 @@ def request_of(raw: ChaliceRequest, route: Route) -> Request:
         headers=raw.headers,
         body=body,
         base_url=_base_url(raw),
-        if_match=etags.wanted_versions(raw.headers.get("if-match")) if route.changes else None,
+        if_match=_if_match(raw) if route.takes_if_match else None,
     )
+
+
+def _if_match(raw: ChaliceRequest) -> Wanted:
+    return etags.wanted_versions(raw.headers.get("if-match"))
 
 
 def _query_of(raw: ChaliceRequest, route: Route) -> dict[str, str]:

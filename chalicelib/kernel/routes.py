@@ -14,6 +14,7 @@ and the names in the path. Its docstring is the operation's description in the O
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol, TypedDict, Unpack, get_type_hints
 
 from pynamodb.expressions.condition import Condition
@@ -21,6 +22,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.store import Keyed
 from chalicelib.kernel.tenancy import Role
+from chalicelib.kernel.versions import Wanted
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -43,7 +45,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     base_url: str  #: address that links start with, without a slash at its end
-    if_match: frozenset[int] | None = None  #: the versions that If-Match names; None: any
+    if_match: Wanted = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Route:
     @property
     def changes(self) -> bool:
         return self.method != "GET"
+
+    @property
+    def takes_if_match(self) -> bool:
+        return HTTPStatus.PRECONDITION_FAILED in self.errors
 
 
 class Options(TypedDict, total=False):

@@ -128,7 +128,12 @@ def admitted(caller: Caller, named: str | None) -> Caller:
         if caller.role == "admin":
             raise BadRequest("Name the tenant in the X-Tenant-Id header")
         raise Forbidden("This token names no tenant")
+    return Caller(caller.subject, caller.role, active(tenant_id).id, caller.email)
+
+
+def active(tenant_id: str) -> Tenant:
+    """The tenant. Raises Forbidden for one that is unknown or suspended."""
     tenant = find(tenant_id) if is_tenant_id(tenant_id) else None
     if tenant is None or tenant.status != "active":
         raise Forbidden("This tenant is unknown or suspended")
-    return Caller(caller.subject, caller.role, tenant.id, caller.email)
+    return tenant

@@ -20,7 +20,7 @@ routes = Routes()
 @routes.post(
     "/v1/invitations/accept",
     answers=UserView,
-    errors=(404, 410),
+    errors=(403, 404, 410),
     calls=Calls(dynamodb=2),
 )
 def accept_invitation(body: Acceptable) -> Reply:
@@ -34,7 +34,7 @@ def accept_invitation(body: Acceptable) -> Reply:
     )
 
 
-@routes.get("/invitations/accept", errors=(404, 410), calls=Calls(dynamodb=1))
+@routes.get("/invitations/accept", errors=(403, 404, 410), calls=Calls(dynamodb=1))
 def show_invitation(query: AcceptQuery, request: Request) -> Reply:
     """Show the page behind an invitation's link. It changes nothing."""
     try:
@@ -46,7 +46,7 @@ def show_invitation(query: AcceptQuery, request: Request) -> Reply:
 
 @routes.post(
     "/invitations/accept",
-    errors=(404, 410),
+    errors=(403, 404, 410),
     media=(http.FORM,),
     calls=Calls(dynamodb=1),
 )

@@ -122,11 +122,11 @@ def _changed(caller: Caller, user_id: str, new: Change, request: Request) -> Rep
     allow=MANAGERS,
     status=202,
     answers=UserView,
-    errors=(404, 409, 429),
+    errors=(404, 409, 412, 429),
     calls=Calls(dynamodb=2, sqs=1),
 )
 def resend_invitation(caller: Caller, user_id: str, request: Request) -> Reply:
     """Queue a new invitation. The earlier link stops working."""
     tx = Transaction(caller.tenant_id)
-    person = invitations.resend(tx, user_id, request.base_url)
+    person = invitations.resend(tx, user_id, request.base_url, request.if_match)
     return Reply(user_view(person), message="Invitation queued", commit=tx)

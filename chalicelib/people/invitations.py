@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from chalicelib.kernel import clock, signing, tenancy
+from chalicelib.kernel import clock, signing, tenancy, versions
 from chalicelib.kernel.errors import AppError, Conflict, Gone, NotFound, Skip, TooManyRequests
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.notify import notices
+from chalicelib.kernel.versions import Wanted
 from chalicelib.people import models, rules
 from chalicelib.people.models import Person
 from chalicelib.people.rules import Invitation
@@ -53,6 +54,9 @@ def expiry() -> int:
 
 def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invitation:
     """What the invitation's texts say now; raises Skip when it is no longer wanted."""
+    tenant = tenancy.find(tenant_id)
+    if tenant is None or tenant.status != "active":
+        raise Skip("tenant-suspended")  # whose links are refused
     person = models.get_person(tenant_id, person_id)
     if person is None or person.status == "deactivated":
         raise Skip("user-deleted")
@@ -62,13 +66,13 @@ def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invi
         raise Skip("invitation-expired")
     return Invitation(
         name=person.name,
-        tenant_name=_tenant_name(tenant_id),
+        tenant_name=tenant.name,
         link=f"{base_url}/invitations/accept?token={quote(token_of(person))}",
         days=rules.INVITATION_DAYS,
     )
 
 
-def resend(tx: Transaction, person_id: str, base_url: str) -> Person:
+def resend(tx: Transaction, person_id: str, base_url: str, wanted: Wanted) -> Person:
     """Adds a new invitation to `tx`; the earlier token stops working with the commit.
 
     Raises NotFound. The commit raises Conflict once active or deactivated or when another resend
@@ -84,7 +88,7 @@ def resend(tx: Transaction, person_id: str, base_url: str) -> Person:
         & (Person.status == "invited")
         & (Person.invitation_sent_at <= now - rules.RESEND_SECONDS)
     )
-    otherwise = _why_not_resent(person, now)
+    condition = versions.also_as_read(person, wanted, "user", open_, _why_not_resent(person, now))
     person.invitation_version = int(seen) + 1
     person.invitation_sent_at = now
     person.invitation_expires_at = expiry()
@@ -96,8 +100,7 @@ def resend(tx: Transaction, person_id: str, base_url: str) -> Person:
             Person.invitation_expires_at.set(person.invitation_expires_at),
             Person.version.set(Person.version + 1),
         ],
-        open_,
-        otherwise,
+        *condition,
     )
     queue(tx, person, email=True, sms=True, base_url=base_url)
     return person
@@ -109,7 +112,7 @@ def _why_not_resent(person: Person, now: int) -> AppError:
         return Conflict(f"The user is {person.status}; there is nothing to accept")
     wait = int(person.invitation_sent_at) + rules.RESEND_SECONDS - now
     if wait > 0:
-        return TooManyRequests("An invitation was sent within the last minute", after_seconds=wait)
+        return TooManyRequests("The last invitation is less than a minute old", after_seconds=wait)
     return Conflict("Another change of this user came between; try again")
 
 
@@ -120,12 +123,14 @@ def token_of(person: Person) -> str:
 
 
 def read_token(text: str) -> Token:
-    """What the token says; raises NotFound for one that was not made here."""
+    """What the token says. Raises NotFound for one that was not made here, Forbidden while its
+    tenant is suspended.
+    """
     payload = signing.open_seal("invitation", text)
     if payload is None:
         raise NotFound("This invitation is unknown")
     tenant_id, person_id, version = payload.decode().split("\n")
-    return Token(tenant_id, person_id, int(version))
+    return Token(tenancy.active(tenant_id).id, person_id, int(version))
 
 
 class _NotOpen(AppError):
@@ -192,9 +197,5 @@ def look(token: Token) -> Invitation:
         raise NotFound("This invitation was used, replaced, or never existed")
     if person.invitation_expires_at <= clock.epoch_seconds():
         raise Gone("This invitation has expired; ask for a new one")
-    return Invitation(person.name, _tenant_name(token.tenant_id), "", rules.INVITATION_DAYS)
-
-
-def _tenant_name(tenant_id: str) -> str:
-    tenant = tenancy.find(tenant_id)
-    return tenant.name if tenant else tenant_id
+    tenant_name = tenancy.active(token.tenant_id).name
+    return Invitation(person.name, tenant_name, "", rules.INVITATION_DAYS)

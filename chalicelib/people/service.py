@@ -17,6 +17,7 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.tenancy import Caller, Role
+from chalicelib.kernel.versions import Wanted
 from chalicelib.people import directory, invitations, models, rules
 from chalicelib.people.models import Person
 
@@ -95,9 +96,7 @@ class Change(TypedDict, total=False):
     status: rules.Status
 
 
-def change(
-    tx: Transaction, by: Caller, person_id: str, new: Change, wanted: frozenset[int] | None
-) -> Person:
+def change(tx: Transaction, by: Caller, person_id: str, new: Change, wanted: Wanted) -> Person:
     """Adds a user's change to `tx`, and what follows from it; returns the user as they will be.
 
     Raises NotFound, Forbidden by the rules of roles. The commit raises PreconditionFailed

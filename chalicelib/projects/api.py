@@ -121,7 +121,7 @@ CHANGED: dict[str, Any] = {
     "allow": MANAGERS,
     "status": 202,
     "answers": ProjectView,
-    "errors": (404, 409),
+    "errors": (404, 409, 412),
     "calls": READ_AND_QUEUED,
 }
 
@@ -131,11 +131,11 @@ def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Try a failed project again. Only what is missing is done."""
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
-    runs.retry(tx, project)
+    runs.retry(tx, project, request.if_match)
     return _queued(project, tx, request, "Queued; the status tells how far it is")
 
 
-@routes.delete("/admin/v1/projects/{project_id}", **{**CHANGED, "errors": (404, 409, 412)})
+@routes.delete("/admin/v1/projects/{project_id}", **CHANGED)
 def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Undo a project at its provider, with its users' credentials. Its name is free afterwards."""
     tx = Transaction(caller.tenant_id)
@@ -149,7 +149,7 @@ def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch an active project off at its provider. It is suspended once that is done."""
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
-    runs.suspend(tx, project)
+    runs.suspend(tx, project, request.if_match)
     return _queued(project, tx, request, "Suspension queued")
 
 
@@ -158,7 +158,7 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch a suspended project on again. It is active once that is done."""
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
-    runs.resume(tx, project)
+    runs.resume(tx, project, request.if_match)
     return _queued(project, tx, request, "Resumption queued")
 
 
@@ -185,7 +185,7 @@ def add_project_users(
     ids = service.each_once(body.user_ids)
     project = service.get(caller.tenant_id, project_id)
     tx.require_users(ids)
-    runs.add_users(tx, project, ids)
+    runs.add_users(tx, project, ids, request.if_match)
     return _queued(project, tx, request, "Queued; the status tells how far it is")
 
 
@@ -196,7 +196,7 @@ def remove_project_user(caller: Caller, project_id: str, user_id: str, request: 
     """
     tx = Transaction(caller.tenant_id)
     project, part = membership.find_part(caller, project_id, user_id)
-    runs.remove_user(tx, project, part)
+    runs.remove_user(tx, project, part, request.if_match)
     return _queued(project, tx, request, "Queued; the status tells how far it is")
 
 

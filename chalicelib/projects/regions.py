@@ -26,6 +26,7 @@ from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import Number
 from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.versions import Wanted
 from chalicelib.projects.gateway import Region
 from chalicelib.projects.models import ProjectsRecord
 
@@ -146,7 +147,7 @@ def change(
     provider: str,
     name: str,
     values: Mapping[str, str],
-    wanted: frozenset[int] | None,
+    wanted: Wanted,
 ) -> RegionRecord:
     """Adds the change of a region to `tx` and returns it as it will be.
 
@@ -167,9 +168,7 @@ def change(
     return row
 
 
-def delete(
-    tx: Transaction, provider: str, name: str, wanted: frozenset[int] | None
-) -> RegionRecord:
+def delete(tx: Transaction, provider: str, name: str, wanted: Wanted) -> RegionRecord:
     """Adds the end of a region to `tx`: projects in it can be changed no more. Raises as `change`
     does.
     """

@@ -17,6 +17,7 @@ from chalicelib.kernel.errors import AppError, Conflict, NotFound, Skip
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.versions import Wanted
 from chalicelib.projects import figures, models, progress, rules
 from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import Action, Estimate, Kind, Status
@@ -108,17 +109,14 @@ def machine_arn() -> str:
     return _machine[0]
 
 
-def retry(tx: Transaction, project: Project) -> None:
+def retry(tx: Transaction, project: Project, wanted: Wanted) -> None:
     """Adds another run to `tx`, of the kind that failed; it does what is missing."""
     kind: Kind = "deprovision" if project.kind == "deprovision" else "provision"
-    _begin(tx, project, "retry", kind)
+    _begin(tx, project, "retry", kind, wanted)
 
 
-def deprovision(tx: Transaction, project: Project, wanted: frozenset[int] | None) -> None:
-    """Adds a run to `tx` that undoes all at the provider.
-
-    The commit raises PreconditionFailed when the project is in none of the `wanted` versions.
-    """
+def deprovision(tx: Transaction, project: Project, wanted: Wanted) -> None:
+    """Adds a run to `tx` that undoes all at the provider."""
     _begin(tx, project, "deprovision", "deprovision", wanted)
 
 
@@ -127,17 +125,14 @@ def _begin(
     project: Project,
     action: Action,
     kind: Kind,
-    wanted: frozenset[int] | None = None,
+    wanted: Wanted = None,
 ) -> None:
-    unchanged, otherwise = versions.as_read(project, wanted, "project")
-    is_meant = wanted is None or int(project.version) in wanted
-    if is_meant and project.status not in rules.ALLOWED[action]:
-        otherwise = _refusal(project, action)
-    unchanged &= Project.status.is_in(*rules.ALLOWED[action])
+    fits = _unchanged(project) & Project.status.is_in(*rules.ALLOWED[action])
+    condition = versions.also_as_read(project, wanted, "project", fits, _refusal(project, action))
     enter(project, kind, figures.find(project.provider))
     project.version = int(project.version) + 1
     actions = [*_entering(project), Project.version.set(project.version)]
-    tx.update(project, actions, unchanged, otherwise)
+    tx.update(project, actions, *condition)
     enqueue_start(tx, project)
 
 
@@ -149,41 +144,53 @@ def _refusal(project: Project, action: Action) -> AppError:
     return Conflict("Another change came between; try again")
 
 
-def suspend(tx: Transaction, project: Project) -> None:
+def suspend(tx: Transaction, project: Project, wanted: Wanted) -> None:
     """Adds to `tx` the job after which the project is suspended."""
-    _allow(tx, project, "suspend")
+    _allow(tx, project, "suspend", wanted)
     tx.enqueue("projects.suspend", project_id=project.id)
 
 
-def resume(tx: Transaction, project: Project) -> None:
+def resume(tx: Transaction, project: Project, wanted: Wanted) -> None:
     """Adds to `tx` the job after which the project is active again."""
-    _allow(tx, project, "resume")
+    _allow(tx, project, "resume", wanted)
     tx.enqueue("projects.resume", project_id=project.id)
 
 
-def _allow(tx: Transaction, project: Project, action: Action) -> None:
+def _allow(tx: Transaction, project: Project, action: Action, wanted: Wanted) -> None:
     allowed = Project.status.is_in(*rules.ALLOWED[action])
-    key = (str(project.tenant), str(project.sk))
-    tx.check(Project, key, allowed, _refusal(project, action))
+    condition = versions.also_as_read(
+        project, wanted, "project", allowed, _refusal(project, action)
+    )
+    tx.check(Project, (str(project.tenant), str(project.sk)), *condition)
 
 
-def add_users(tx: Transaction, project: Project, person_ids: tuple[str, ...]) -> None:
+def add_users(
+    tx: Transaction, project: Project, person_ids: tuple[str, ...], wanted: Wanted
+) -> None:
     """Adds to `tx` that these people shall take part; an active project is provisioned again."""
     tx.create(models.request(tx.tenant_id, project.id, person_ids, int(project.requests)))
-    _change_users(tx, project, [Project.users_total.add(len(person_ids))])
+    _change_users(tx, project, [Project.users_total.add(len(person_ids))], wanted=wanted)
 
 
-def remove_user(tx: Transaction, project: Project, part: Participant | None) -> None:
+def remove_user(
+    tx: Transaction, project: Project, part: Participant | None, wanted: Wanted
+) -> None:
     """Adds to `tx` that this person no longer takes part. They see the project no more at once.
 
     Raises NotFound for somebody who takes no part.
     """
     if part is None or part.wanted == "gone":
         raise NotFound("No participant of this id; one just asked for can be removed once added")
-    let_go(tx, project, part, "change its users")
+    let_go(tx, project, part, "change its users", wanted)
 
 
-def let_go(tx: Transaction, project: Project, part: Participant, action: Action) -> None:
+def let_go(
+    tx: Transaction,
+    project: Project,
+    part: Participant,
+    action: Action,
+    wanted: Wanted = None,
+) -> None:
     """Adds to `tx` that a participant shall be gone, and the run that sees to it."""
     leaving: list[Update] = [
         Participant.wanted.set("gone"),
@@ -191,7 +198,8 @@ def let_go(tx: Transaction, project: Project, part: Participant, action: Action)
         Participant.member_key.remove(),
     ]
     total = Project.users_total.add(-1)
-    _change_users(tx, project, [total, *_unsettle(tx, project, part, leaving)], action)
+    counted = [total, *_unsettle(tx, project, part, leaving)]
+    _change_users(tx, project, counted, action, wanted)
 
 
 def change_part(tx: Transaction, project: Project, part: Participant, news: list[Update]) -> None:
@@ -225,7 +233,11 @@ def catch_up(project: Project) -> None:
 
 
 def _change_users(
-    tx: Transaction, project: Project, counted: list[Update], action: Action = "change its users"
+    tx: Transaction,
+    project: Project,
+    counted: list[Update],
+    action: Action = "change its users",
+    wanted: Wanted = None,
 ) -> None:
     """While a run is at work it is told by `requests`; else a new one begins. One that is suspended
     catches up when it is resumed.
@@ -238,6 +250,7 @@ def _change_users(
     if project.kind == "deprovision":
         otherwise = Conflict("The project is being undone, or half of it is; nobody can join")
         fits &= Project.kind != "deprovision"
+    fits, otherwise = versions.also_as_read(project, wanted, "project", fits, otherwise)
     actions: list[Update] = [Project.requests.add(1), *counted]
     if project.status == "provisioning":
         actions.append(Project.floor.set(project.percent))

@@ -13,6 +13,7 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller
+from chalicelib.kernel.versions import Wanted
 from chalicelib.people import directory
 from chalicelib.projects import figures, gateway, models, regions, rules, runs
 from chalicelib.projects.models import Project
@@ -139,9 +140,7 @@ def get(tenant_id: str, project_id: str) -> Project:
     return project
 
 
-def change(
-    tx: Transaction, project_id: str, values: dict[str, str], wanted: frozenset[int] | None
-) -> Project:
+def change(tx: Transaction, project_id: str, values: dict[str, str], wanted: Wanted) -> Project:
     """Adds a new name or description to `tx` and returns the project as it will be.
 
     Raises NotFound. The commit raises PreconditionFailed when the project is in none of the

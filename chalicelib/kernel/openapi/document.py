@@ -123,7 +123,7 @@ def _parameters(route: Route, schemas: Json) -> list[Json]:
     if route.changes:
         told = "Repeating a request with the same key gives the same answer and one effect"
         found.append(_header("Idempotency-Key", told, pattern=_PRINTABLE, **_text(1, 255)))
-    if route.method in ("PATCH", "DELETE"):
+    if route.takes_if_match:
         found.append(_header("If-Match", "Change only the version with this ETag"))
     if _reads_one(route):
         found.append(_header("If-None-Match", "Answer 304 if this is still the ETag"))

@@ -8,6 +8,7 @@ from chalicelib.kernel.errors import Conflict, NotFound
 from chalicelib.kernel.paging import Listing, Page, PageQuery
 from chalicelib.kernel.tenancy import DEFAULTS, DIRECTORY, TenantRecord
 from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.versions import Wanted
 
 
 def create(
@@ -35,7 +36,7 @@ def list_all(query: PageQuery) -> Page[TenantRecord]:
 
 
 def change(
-    tx: Transaction, tenant_id: str, values: Mapping[str, Any], wanted: frozenset[int] | None
+    tx: Transaction, tenant_id: str, values: Mapping[str, Any], wanted: Wanted
 ) -> TenantRecord:
     """Adds the change of a tenant to `tx` and returns the tenant as it will be.
 

@@ -220,7 +220,7 @@ def _suspended(project: Any) -> str:
     now = models.get_project(project.tenant, project.id)
     assert now is not None
     with Transaction(project.tenant) as tx:
-        runs.suspend(tx, now)
+        runs.suspend(tx, now, None)
     return str(tx._jobs[0].id)
 
 

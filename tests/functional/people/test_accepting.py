@@ -196,6 +196,25 @@ def test_accepting_in_one_tenant_changes_nothing_in_another(
     assert user_of(other)["status"] == "invited"
 
 
+@pytest.mark.local  # the tenant that every run has
+@pytest.mark.parametrize("accept", [by_api, by_form, by_looking])
+def test_while_the_tenant_is_suspended_nobody_joins_and_no_link_is_sent(
+    client: Client, cloud: LocalCloud, manager: Caller, token: str, accept: Accept
+) -> None:
+    platform = client.as_("admin", None)
+    manager.create_user("Bob", email="bob@example.com")
+    platform.patch("/admin/v1/tenants/t1", {"status": "suspended"})
+    cloud.run_until_idle()
+
+    refused = accept(client, token)
+    platform.patch("/admin/v1/tenants/t1", {"status": "active"})
+
+    assert refused.status_code == 403
+    assert by_looking(client, token).status_code == 200
+    (bobs,) = manager.listed("/admin/v1/notifications", recipient="bob@example.com")
+    assert (bobs["status"], bobs["error"]) == ("skipped", "tenant-suspended")
+
+
 def test_the_page_and_the_mail_show_names_as_text(
     cloud: LocalCloud, client: Client, manager: Caller
 ) -> None:

@@ -92,3 +92,14 @@ def test_an_accepted_users_waiting_invitation_is_skipped(
     cloud.run_until_idle()
 
     assert len(outbox.sent()) == 2
+
+
+def test_a_resend_names_the_version_it_means(cloud: LocalCloud, manager: Caller) -> None:
+    user = manager.create_user().json()["data"]["user"]
+    path = f"/admin/v1/users/{user['id']}"
+    cloud.advance(61)
+
+    refused = manager.post(f"{path}/resend-invitation", headers={"If-Match": '"v999"'})
+    assert refused.status_code == 412
+    tag = {"If-Match": manager.get(path).headers["ETag"]}
+    assert manager.post(f"{path}/resend-invitation", headers=tag).status_code == 202
