@@ -43,6 +43,7 @@ _MORE: dict[str, dict[str, str]] = {
     "THROTTLED": {"Retry-After": "1"},
     "QUOTA_EXCEEDED": {"Retry-After": "60"},
     "AUTHORIZER_FAILURE": {"Retry-After": "5"},
+    "AUTHORIZER_CONFIGURATION_ERROR": {"Retry-After": "5"},
     "INTEGRATION_FAILURE": {"Retry-After": "5"},
 }
 _EXPOSED = "ETag,Link,Retry-After,Location,Idempotent-Replayed,X-Request-Id,Server-Timing"

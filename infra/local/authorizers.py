@@ -13,8 +13,13 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, ChaliceAuthorizer
 
 Answer = AuthResponse | dict[str, Any]
 _USUAL_TTL_SECONDS = 300
+UNAUTHORIZED = "Unauthorized"  #: text of the exception that says 401 to API Gateway
 _lock = threading.Lock()
 _answers: dict[str, tuple[float, Answer]] = {}
+
+
+class Failed(Exception):
+    """The authorizer has raised what is no refusal: nobody knows who calls."""
 
 
 def remember_answers(app: Chalice) -> None:
@@ -42,10 +47,19 @@ def _remembering(
             until, known = _answers.get(request.token, (0.0, None))
         if known is not None and now < until:
             return known
-        given = ask(request)
+        given = _asked(ask, request)
         with _lock:
             _answers[request.token] = (now + ttl_seconds, given)
         return given
 
     answer.asks = ask  # type: ignore[attr-defined]  # marks ours
     return answer
+
+
+def _asked(ask: Callable[[AuthRequest], Answer], request: AuthRequest) -> Answer:
+    try:
+        return ask(request)
+    except Exception as error:
+        if str(error) == UNAUTHORIZED:
+            raise
+        raise Failed from error

@@ -26,6 +26,7 @@ from chalice.local import (
     ThreadedHTTPServer,
 )
 
+from infra.local import authorizers
 from infra.local.activity import Activity
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  #: API Gateway's own limit
@@ -117,8 +118,12 @@ class Handler(ChaliceRequestHandler):
             return self._ask_app(body)
         except LocalGatewayException as error:
             raise _refused(error) from error
+        except authorizers.Failed as failed:
+            log.exception("the authorizer failed on %s %s", self.command, self._route())
+            detail = "Nobody can be signed in just now"
+            raise Refused(503, detail, **{"Retry-After": "5"}) from failed
         except Exception as error:
-            if str(error) == "Unauthorized":  # what an authorizer raises for a 401
+            if str(error) == authorizers.UNAUTHORIZED:
                 raise _unauthorized() from error
             log.exception("the gateway failed on %s %s", self.command, self._route())
             raise Refused(500, "Internal server error") from error

@@ -3,12 +3,15 @@
 import base64
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from chalicelib.kernel import auth
+from infra.deploy import gateway
 from infra.local.issuer import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.functional.client import Answer, Client
 
@@ -171,6 +174,23 @@ def test_a_refusal_says_nothing_of_why(client: Client) -> None:
     }
 
     assert len(details) == 1
+
+
+def test_while_nobody_can_be_judged_it_is_the_503_that_is_set_at_deployment(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The issuer's keys cannot be read, and none are known."""
+    unread = replace(auth.settings, jwks_url="http://127.0.0.1:9/keys")
+    monkeypatch.setattr(auth, "settings", unread)
+    answer = list_users(client, f"Bearer {client.make_token({**CLAIMS, 'sub': 'fresh'})}")
+
+    kind = "AUTHORIZER_CONFIGURATION_ERROR"  # what API Gateway calls an authorizer that raises
+    (deployed,) = [each for each in gateway.wanted(()) if each["responseType"] == kind]
+    header = deployed["responseParameters"]["gatewayresponse.header.Retry-After"]
+    problem = json.loads(deployed["responseTemplates"]["application/json"])
+    assert answer.status_code == int(deployed["statusCode"]) == 503
+    assert f"'{answer.headers['Retry-After']}'" == header
+    assert {**answer.json(), "request_id": ""} == {**problem, "request_id": ""}
 
 
 def test_every_route_but_the_public_ones_wants_a_token(client: Client, cloud: Any) -> None:

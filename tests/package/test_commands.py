@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,13 @@ def test_every_answer_of_the_gateway_is_a_problem(response: dict[str, dict[str, 
     assert set(problem) >= {"type", "title", "detail", "request_id"}
     kind = response["responseParameters"]["gatewayresponse.header.Content-Type"]
     assert kind == "'application/problem+json'"
+
+
+@pytest.mark.parametrize("response", gateway.wanted(()), ids=lambda each: each["responseType"])
+def test_whatever_may_be_tried_again_says_when(response: dict[str, Any]) -> None:
+    told = "gatewayresponse.header.Retry-After" in response["responseParameters"]
+
+    assert told is (response.get("statusCode") in ("429", "503"))
 
 
 @pytest.mark.parametrize(

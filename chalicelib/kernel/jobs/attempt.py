@@ -8,11 +8,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, store, telemetry
 from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Suppressed, Unconfirmed
-from chalicelib.kernel.jobs import batches, ledger, outbox, registry, retry, unique
+from chalicelib.kernel.jobs import batches, endings, ledger, outbox, registry, retry, unique
 from chalicelib.kernel.jobs.ledger import Claim, Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.transactions import Transaction
 
 
 @dataclass(frozen=True)
@@ -146,19 +145,8 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
 
 
 def _end(job: Job, status: str, reason: str | None, result: Result | None = None) -> Outcome:
-    """Marks the job; a member of a batch is counted in the same transaction."""
-    result = result or Result()
-
-    def count(tx: Transaction) -> None:
-        batches.count(tx, job, status, reason, result)
-
-    also = count if job.batch_id else None
-    if not ledger.finish(job, status, reason, also=also, **result.marks):
-        return Outcome.drop("late")
-    unique.release(job)
-    if job.batch_id:
-        batches.settle(str(job.tenant), job.batch_id)
-    return Outcome.drop(status)
+    is_ours = endings.end(job, status, reason, result)
+    return Outcome.drop(status if is_ours else "late")
 
 
 def _hold(declared: Declared, job: Job, later: Retry) -> Outcome:

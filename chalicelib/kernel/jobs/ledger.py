@@ -209,10 +209,9 @@ def finish(
     return True
 
 
-def cancel(tenant_id: str, job_id: str) -> bool:
-    """Ends a job that waits; False when it is running, has ended, or does not exist."""
-    job = Job(tenant_id, PREFIX + job_id)
-    return _change(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued")
+def cancel(tx: Transaction, job: Job, otherwise: AppError) -> None:
+    """Adds the end of a job to `tx`, which fails with `otherwise` unless the job waits."""
+    tx.update(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued", otherwise)
 
 
 def _ending(
