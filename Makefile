@@ -96,7 +96,7 @@ test-peers: peers  ## Run beside a real OpenID provider, OpenStack Keystone and 
 	@$(PY) -m pytest tests/peers --ignore tests/peers/fuzz
 
 fuzz: peers  ## Schemathesis over the API's own description, with all its checks
-	@$(PY) -m pytest tests/peers/fuzz
+	@$(PY) -m pytest -n 2 tests/peers/fuzz
 
 bench: $(READY)  ## Measure what the shipped code costs, on quiet cores (BENCH="--queues")
 	@$(PY) -m tests.bench $(BENCH)

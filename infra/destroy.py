@@ -2,8 +2,9 @@
 
     python -m infra.destroy --stage dev [--yes dev]
 
-In prod the tables are kept: DynamoDB itself refuses to delete them (DeletionProtectionEnabled),
-and so are the signing keys, without which no link that was sent would work again.
+In prod what cannot be made again stays: the tables, the KMS key that the secrets in them are under,
+and the signing keys, without which no link that was sent would work. The next deployment takes them
+over.
 """
 
 import argparse
@@ -12,11 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.deploy import project, record, stack
+from infra import policies
+from infra.deploy import functions, project, record, stack
 from infra.deploy.__main__ import guarded
 from infra.deploy.account import Account, DeployError
-
-KEPT_IN = "prod"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,18 +35,35 @@ def destroy(account: Account, confirmed: str | None) -> int:
     """Takes the stage down when its name was said twice; 1 when it was not."""
     place = account.place
     print(f"This takes down stage {place.stage} in account {place.account}, {place.region}.")
-    if account.stage == KEPT_IN:
-        print("Tables and signing keys stay.")
+    keeps = account.stage == stack.KEEPS_DATA
+    if keeps:
+        print("Tables, the key of their secrets and the signing keys stay.")
     if (confirmed or _asked(account.stage)) != account.stage:
         print("Nothing was done.")
         return 1
+    there = stack.describe(account) is not None
+    if keeps and there and not stack.retains_data(account):
+        raise DeployError(
+            "this stack was made of a template that would take the data along: deploy first"
+        )
     _delete_functions(account)
     print("  functions  deleted", flush=True)
-    _delete_stack(account)
-    print(f"  template   {'deleted, tables kept' if account.stage == KEPT_IN else 'deleted'}")
-    if account.stage != KEPT_IN:
-        print(f"  memory     {record.forget(account)} values deleted")
+    if there:
+        stack.delete(account)
+    print(f"  template   {'deleted, data kept' if keeps else 'deleted'}", flush=True)
+    print(f"  memory     {record.forget(account, keys=not keeps)} values deleted")
     return 0
+
+
+def _refuse_unrecorded(account: Account) -> None:
+    """Chalice knows what it has made by its record alone, and writes that at the end."""
+    left = [each for each in policies.functions() if functions.configuration(account, each)]
+    if left:
+        names = ", ".join(policies.lambda_name(each, account.stage) for each in left)
+        raise DeployError(
+            "a deployment that broke off has left functions and no record of them. Deploy once "
+            f"more to its end, or delete them and their roles by hand, then try again: {names}"
+        )
 
 
 def _asked(stage: str) -> str:
@@ -61,6 +78,7 @@ def _delete_functions(account: Account) -> None:
     folder = project.prepare(account.stage)
     file = folder / ".chalice" / "deployed" / f"{account.stage}.json"
     if not record.bring_record(account, file)["resources"]:
+        _refuse_unrecorded(account)
         return
     chalice = Path(sys.executable).with_name("chalice")
     done = subprocess.run(  # noqa: S603  our own words
@@ -72,14 +90,6 @@ def _delete_functions(account: Account) -> None:
     )
     if done.returncode:
         raise DeployError(f"chalice delete failed: {(done.stdout + done.stderr)[-800:]}")
-
-
-def _delete_stack(account: Account) -> None:
-    found = stack.describe(account)
-    if found is None:
-        return
-    kept = stack.logical_ids("AWS::DynamoDB::Table") if account.stage == KEPT_IN else []
-    stack.delete(account, kept)
 
 
 if __name__ == "__main__":

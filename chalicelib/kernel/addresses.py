@@ -18,11 +18,12 @@ from ipaddress import IPv4Address, IPv6Address
 LONGEST = 500
 _LONGEST_NAME = 253
 _TLS_PORT, _FIRST_FREE_PORT, _LAST_PORT = 443, 1024, 65_535
-_SHAPE = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/[a-z0-9._~-]+)*)/?\Z",
-    re.IGNORECASE,
+#: What an address looks like, in words that the API's description may use too: without flags.
+SHAPE = (
+    r"^(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9._~-]+)*)/?\Z"
 )
+_SHAPE = re.compile(SHAPE)
 _NAME = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 )

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
+from chalicelib.kernel import addresses
 from chalicelib.kernel.paging import PageQuery
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.tenancy import ADMIN
@@ -28,7 +29,8 @@ RegionName = Annotated[
 Address = Annotated[
     str,
     msgspec.Meta(
-        max_length=500,
+        max_length=addresses.LONGEST,
+        pattern=addresses.SHAPE,
         description="an address such as https://cloud.example.com:5000/v3",
         examples=["https://cloud.example.com:5000/v3"],
     ),

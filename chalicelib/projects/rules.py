@@ -5,10 +5,16 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from chalicelib.kernel.tenancy import Role
 
+Provider = Literal[
+    "openstack",
+    "simulated",
+    "zadara",
+]
+PROVIDERS: tuple[str, ...] = get_args(Provider)
 Status = Literal[
     "pending", "provisioning", "active", "failed", "suspended", "deprovisioning", "deleted"
 ]

@@ -15,7 +15,7 @@ from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller
 from chalicelib.kernel.versions import Wanted
 from chalicelib.people import directory
-from chalicelib.projects import figures, gateway, models, regions, rules, runs
+from chalicelib.projects import figures, models, regions, rules, runs
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import Estimate
 
@@ -58,12 +58,8 @@ class Naming(Transaction):
 
 
 def each_once(user_ids: list[str]) -> tuple[str, ...]:
-    """The ids without doubles; raises Invalid for more than one request may name."""
-    ids = tuple(dict.fromkeys(user_ids))
-    if len(ids) > rules.MOST_USER_IDS:
-        told = f"must be at most {rules.MOST_USER_IDS}; add the others afterwards"
-        raise Invalid(_KNOWN_ELSEWHERE, faults=(Fault("user_ids", told),))
-    return ids
+    """The ids without doubles."""
+    return tuple(dict.fromkeys(user_ids))
 
 
 def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project:
@@ -121,8 +117,8 @@ def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
         *(("simulated", region) for region in simulated),
     ]
     provider = new.provider or next((name for name, _ in defaults if name), "")
-    if provider not in gateway.PROVIDERS:
-        known = ", ".join(gateway.PROVIDERS)
+    if provider not in rules.PROVIDERS:
+        known = ", ".join(rules.PROVIDERS)
         told = f"must be one of {known}" if provider else f"is required: one of {known}"
         raise Invalid(_KNOWN_ELSEWHERE, faults=(Fault("provider", told),))
     region = new.region or next((at for name, at in defaults if name == provider and at), "")

@@ -8,7 +8,7 @@ from chalicelib.kernel.paging import PageQuery
 from chalicelib.kernel.validation import Name, Text
 from chalicelib.projects import rules
 from chalicelib.projects.models import Participant, Project
-from chalicelib.projects.rules import Estimate, ProjectRole, State, Status, StepStatus
+from chalicelib.projects.rules import Estimate, ProjectRole, Provider, State, Status, StepStatus
 
 Word = Annotated[
     str,
@@ -23,15 +23,15 @@ UserIds = Annotated[
     list[Word],
     msgspec.Meta(
         min_length=1,
+        max_length=rules.MOST_USER_IDS,
         description=f"a list of 1 to {rules.MOST_USER_IDS} ids of users",
-        extra_json_schema={"maxItems": rules.MOST_USER_IDS},
     ),
 ]
 MaybeUserIds = Annotated[
     list[Word],
     msgspec.Meta(
-        description=f"a list of at most {rules.MOST_USER_IDS} ids of users",
-        extra_json_schema={"maxItems": rules.MOST_USER_IDS},
+        max_length=rules.MOST_USER_IDS,
+        description=f"a list of at most {rules.MOST_USER_IDS} ids of users; add others afterwards",
     ),
 ]
 
@@ -41,7 +41,7 @@ class NewProjectBody(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Name
     description: Text = ""
-    provider: Word | None = None
+    provider: Provider | None = None
     region: Word | None = None
     user_ids: MaybeUserIds = []
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deploy import functions, gateway, mappings, project, record, sockets, stack
+from infra.deploy import functions, gateway, kept, mappings, project, record, sockets, stack
 from infra.deploy.account import Account, DeployError, reason
 from infra.deploy.project import stage_settings
 from infra.package.build import MEGABYTE
@@ -97,7 +97,10 @@ def deploy(given: argparse.Namespace) -> int:
     place = account.place
     print(f"Stage {place.stage}, account {place.account}, region {place.region}")
     report = Report()
-    made = stack.deploy(account, _stack_parameters(given, settings))
+    parameters = _stack_parameters(given, settings)
+    if kept_before := kept.take_over(account, parameters):
+        report.step("data", f"taken over: {', '.join(kept_before)}")
+    made = stack.deploy(account, parameters)
     report.step("template", made.changed)
     settings = {**_known_of_the_stack(made), **settings}
     record_ = _deploy_functions(account, settings, report)

@@ -39,9 +39,10 @@ def remember(account: Account, name: str, value: str, *, secret: bool = False) -
     )
 
 
-def forget(account: Account) -> int:
-    """Drops all that is remembered of the stage; how many values."""
-    names = [_path(account, name) for name in ("signing-keys", "deployed", "fingerprint")]
+def forget(account: Account, *, keys: bool) -> int:
+    """Drops what is remembered of the stage, its signing keys only with `keys`; how many values."""
+    dropped = ("deployed", "fingerprint", *(("signing-keys",) if keys else ()))
+    names = [_path(account, name) for name in dropped]
     return len(account.client("ssm").delete_parameters(Names=names)["DeletedParameters"])
 
 

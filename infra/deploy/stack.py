@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 MOST_BYTES = 51_200  #: of a template in the call itself; beyond that one goes by S3
 _LOOK_SECONDS = 2
 _PATIENCE_SECONDS = 1800
+_NOTHING_YET_OR_ANY_MORE = ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
+KEEPS_DATA = "prod"  #: the stage whose data outlive its stack
+DATA = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::KMS::Alias")
+RETAIN = "Retain"
 #: States in which a stack is whole.
 MADE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
 
@@ -32,13 +36,20 @@ def stack_name(stage: str) -> str:
     return f"backburner-{stage}-infra"
 
 
-def template_body() -> str:
-    """The template as CloudFormation takes it: with the state machines' definitions inside.
+def template_body(stage: str, only: Collection[str] | None = None) -> str:
+    """The template as CloudFormation takes it: with the state machines' definitions inside, and
+    data retained where the stage keeps them. With `only`, nothing but the resources of these names.
 
     As JSON without spaces, since CloudFormation counts bytes and reads no comments.
     """
     template = parse(TEMPLATE.read_text(encoding="utf-8"))
+    if only is not None:
+        del template["Outputs"]
+        template["Resources"] = {name: template["Resources"][name] for name in only}
     for resource in template["Resources"].values():
+        if stage == KEEPS_DATA and resource["Type"] in DATA:
+            # CloudFormation sees no change in a policy alone, but in its metadata.
+            resource |= {"DeletionPolicy": RETAIN, "Metadata": {"Outlives": "its stack"}}
         properties = resource.get("Properties", {})
         if isinstance(properties.get("DefinitionS3Location"), str):
             file = TEMPLATE.parent / properties.pop("DefinitionS3Location")
@@ -47,15 +58,9 @@ def template_body() -> str:
     return _compact(template)
 
 
-def logical_ids(kind: str) -> list[str]:
-    """The template's names of its resources of one type."""
-    found = json.loads(template_body())["Resources"]
-    return sorted(name for name, resource in found.items() if resource["Type"] == kind)
-
-
 def parameters_of() -> list[str]:
     """The names of the template's parameters."""
-    return sorted(json.loads(template_body())["Parameters"])
+    return sorted(parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"])
 
 
 def deploy(account: Account, given: Mapping[str, str]) -> Stack:
@@ -64,7 +69,7 @@ def deploy(account: Account, given: Mapping[str, str]) -> Stack:
     Raises DeployError with what CloudFormation says of the resource that failed.
     """
     client, name = account.client("cloudformation"), stack_name(account.stage)
-    body = template_body()
+    body = template_body(account.stage)
     if len(body.encode()) > MOST_BYTES:
         raise DeployError(f"{TEMPLATE.name} has outgrown the {MOST_BYTES} bytes of one call")
     found = describe(account)
@@ -84,23 +89,18 @@ def deploy(account: Account, given: Mapping[str, str]) -> Stack:
     return Stack("changed", _outputs(_settled(account, "UPDATE_COMPLETE")))
 
 
-def delete(account: Account, kept: list[str]) -> None:
-    """Deletes the stack; resources in `kept` stay, which CloudFormation takes only at a second try:
-    the first ends as DELETE_FAILED at what protects itself.
-    """
-    client, name = account.client("cloudformation"), stack_name(account.stage)
-    client.delete_stack(StackName=name)
+def delete(account: Account) -> None:
+    """Deletes the stack and, where the template does not retain them, the data."""
+    name = stack_name(account.stage)
+    account.client("cloudformation").delete_stack(StackName=name)
     stack = _ended(account)
-    if stack["StackStatus"] == "DELETE_FAILED" and kept:
-        client.delete_stack(StackName=name, RetainResources=kept)
-        stack = _ended(account)
     if stack["StackStatus"] != "DELETE_COMPLETE":
         told = "\n  ".join(failures(account))
         raise DeployError(f"{name} ended as {stack['StackStatus']}:\n  {told}")
 
 
 def describe(account: Account) -> dict[str, Any] | None:
-    """The stack as CloudFormation tells it, or None when there is none."""
+    """The stack as CloudFormation tells it, or None when there is none, or one only planned."""
     try:
         answer = account.client("cloudformation").describe_stacks(
             StackName=stack_name(account.stage)
@@ -110,7 +110,7 @@ def describe(account: Account) -> dict[str, Any] | None:
             return None
         raise
     stack: dict[str, Any] = answer["Stacks"][0]
-    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
+    return None if stack["StackStatus"] in _NOTHING_YET_OR_ANY_MORE else stack
 
 
 def _how(body: str) -> dict[str, Any]:
@@ -142,6 +142,12 @@ def deployed_body(account: Account) -> str:
     return _body(account.client("cloudformation"), stack_name(account.stage))
 
 
+def retains_data(account: Account) -> bool:
+    """Whether the stack would leave its data behind, as the template says that it was made of."""
+    resources = json.loads(deployed_body(account))["Resources"].values()
+    return all(each.get("DeletionPolicy") == RETAIN for each in resources if each["Type"] in DATA)
+
+
 def _body(client: Any, name: str) -> str:
     there = client.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     # botocore gives a JSON template parsed.
@@ -161,7 +167,7 @@ def _refuse_half_made(stack: Mapping[str, Any]) -> None:
     told = f": {stack['StackStatusReason']}" if stack.get("StackStatusReason") else ""
     cure = (
         "CloudFormation can only delete it: `make destroy` does, then deploy again"
-        if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+        if status.startswith(("ROLLBACK_", "CREATE_", "DELETE_", "IMPORT_"))
         else f"run `aws cloudformation continue-update-rollback --stack-name {name}`, then deploy"
     )
     raise DeployError(f"{name} is half made ({status}{told}). {cure}")

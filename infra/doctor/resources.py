@@ -24,7 +24,7 @@ def the_stack_is_made_of_this_template(account: Account) -> Iterator[Finding]:
         yield broken(f"there is no stack {stack.stack_name(account.stage)}", DEPLOY, page)
     elif found["StackStatus"] not in stack.MADE:
         yield broken(f"the stack is {found['StackStatus']}", DEPLOY, page)
-    elif stack.deployed_body(account) != stack.template_body():
+    elif stack.deployed_body(account) != stack.template_body(account.stage):
         yield advice("the stack was made of another template", DEPLOY, page)
 
 

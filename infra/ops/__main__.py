@@ -13,7 +13,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
-from chalicelib.kernel.errors import AppError
+from chalicelib.kernel.errors import AppError, Unavailable
 from infra.ops import tenants
 
 Command = Callable[[argparse.Namespace], str]
@@ -30,17 +30,26 @@ def main(arguments: list[str] | None = None) -> int:
     command: Command = given.command
     try:
         print(command(given))
+    except (BotoCoreError, ClientError, PynamoDBException, Unavailable) as error:
+        print(f"AWS does not answer as it should: {_told_by_aws(error)}", file=sys.stderr)
+        print("Check the credentials, AWS_DEFAULT_REGION and STAGE.", file=sys.stderr)
+        return 2
     except AppError as error:
         print(f"Refused: {error.detail}", file=sys.stderr)
         for name, told in error.faults:
             print(f"  {name}: {told}", file=sys.stderr)
         return 1
-    except (BotoCoreError, ClientError, PynamoDBException) as error:
-        cause = error.__cause__ or error
-        print(f"AWS does not answer as it should: {cause}", file=sys.stderr)
-        print("Check the credentials, AWS_DEFAULT_REGION and STAGE.", file=sys.stderr)
-        return 2
     return 0
+
+
+def _told_by_aws(error: BaseException) -> BaseException:
+    """The error under others that says what AWS, or the way to it, said."""
+    while not isinstance(error, BotoCoreError | ClientError):
+        below = error.__cause__ or error.__context__
+        if below is None:
+            break
+        error = below
+    return error
 
 
 if __name__ == "__main__":

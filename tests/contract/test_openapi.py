@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -58,6 +58,21 @@ def test_every_json_body_has_an_example_that_its_schema_takes(described: Json) -
                 if "json" in media and isinstance(content.get("example"), dict):
                     schema = {**content["schema"], "components": described["components"]}
                     jsonschema.validate(content["example"], schema)
+
+
+def test_every_pattern_is_written_as_javascript_reads_it_too(described: Json) -> None:
+    patterns = list(_patterns(described))
+
+    assert len(patterns) > 10
+    assert [each for each in patterns if r"\Z" in each or "(?P" in each] == []
+
+
+def _patterns(part: Any) -> Iterator[str]:
+    if isinstance(part, dict) and isinstance(part.get("pattern"), str):
+        yield part["pattern"]
+    inside = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for each in inside:
+        yield from _patterns(each)
 
 
 def test_it_is_the_one_that_the_repository_keeps(described: Json) -> None:

@@ -95,7 +95,7 @@ def _stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     account.client("cloudformation").create_stack(
         StackName=stack.stack_name(STAGE), TemplateBody=_SMALL
     )
-    monkeypatch.setattr(stack, "template_body", lambda: _SMALL)
+    monkeypatch.setattr(stack, "template_body", lambda _: _SMALL)
     for function in policies.functions():
         _make(account, function)
     return Stage(account)

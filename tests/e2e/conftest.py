@@ -169,7 +169,9 @@ def deployed(ministack: Ministack, proxy: Missing, issuer: Issuer) -> Deployment
     return Deployment(f"{ministack.api_url(api_id)}/api", ministack, issuer, done.stdout)
 
 
-def run_deploy(proxy: Missing, issuer: Issuer, *more: str) -> "subprocess.CompletedProcess[str]":
+def run_deploy(
+    proxy: Missing, issuer: Issuer, *more: str, stage: str = STAGE
+) -> "subprocess.CompletedProcess[str]":
     """Runs the project's own command against ministack."""
     settings = {
         "ISSUER": issuer.url,
@@ -182,7 +184,7 @@ def run_deploy(proxy: Missing, issuer: Issuer, *more: str) -> "subprocess.Comple
     }
     given = [f"--setting={name}={value}" for name, value in settings.items()]
     return subprocess.run(
-        [sys.executable, "-m", "infra.deploy", "--stage", STAGE, *given, *more],
+        [sys.executable, "-m", "infra.deploy", "--stage", stage, *given, *more],
         check=False,
         cwd=PROJECT,
         env=command_environment(proxy.url),

@@ -29,9 +29,10 @@ _FUNCTIONS = "/2015-03-31/functions"
 _NAMED = re.compile(rb'("SOCKET_ENDPOINT": ?")https://(\w+)\.execute-api\.[\w.-]+')
 _IMPORT = re.compile(r"^/restapis\?.*mode=import")
 _PUT = re.compile(r"^/restapis/(?P<id>\w+)(\?.*)?$")
-_STACK = "chalice-api"
 _ALIASES = "kms:ResourceAliases"
 BATCHED = frozenset({"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"})
+_REFUSED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>
+<Message>No roles today</Message></Error><RequestId>1</RequestId></ErrorResponse>"""
 _HOP = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 
@@ -62,7 +63,9 @@ class Missing:
                 """Silent: the tests' output is theirs."""
 
         self.takes_all_alarms = False  #: True: those that ministack refuses reach it
+        self.makes_roles = True  #: False: whoever deploys may not make one, so no function either
         self._ministack = ministack
+        self._stacks: dict[str, str] = {}  #: of each API that was imported
         self._sockets = f"{ministack.endpoint_url}/_aws/execute-api/"
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Calls)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -72,11 +75,15 @@ class Missing:
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         if method == "POST" and _IMPORT.match(path):
-            made = create_stack(self._ministack, _STACK, _api(body), {})
+            stack = f"chalice-api-{len(self._stacks)}"
+            made = create_stack(self._ministack, stack, _api(body), {})
+            self._stacks[made["ApiId"]] = stack
             return _told({"id": made["ApiId"], "name": "backburner"}, 201)
         if method == "PUT" and (found := _PUT.match(path)):
-            update_stack(self._ministack, _STACK, _api(body))
+            update_stack(self._ministack, self._stacks[found["id"]], _api(body))
             return _told({"id": found["id"], "name": "backburner"}, 200)
+        if b"Action=CreateRole" in body and not self.makes_roles:
+            return 403, {"Content-Type": "text/xml"}, _REFUSED
         if path.startswith(_FUNCTIONS):
             body = _NAMED.sub(rf"\1{self._sockets}\2".encode(), body)
         if b"TemplateBody=" in body and not self.takes_all_alarms:

@@ -70,7 +70,7 @@ def deploy(
 
     With `partial_batch` the mappings report batch item failures; functions are `told` so or not.
     """
-    infrastructure = understood(template_body())
+    infrastructure = understood(template_body(stage))
     create_stack(ministack, f"backburner-{stage}-infra", infrastructure, {"Stage": stage})
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:

@@ -95,6 +95,29 @@ def _address(url: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def test_an_operator_without_the_stage_s_keys_lists_more_tenants_than_one_page_holds(
+    start: Run, shared_cloud: Cloud
+) -> None:
+    ids = [f"many-{number:03}" for number in range(101)]
+    admin = shared_cloud.control("POST", "/token", {"role": "admin"})["token"]
+    for each in ids:
+        new = {"id": each, "name": each}
+        made = shared_cloud.send("POST", "/admin/v1/tenants", new, Authorization=f"Bearer {admin}")
+        assert made.status_code == 201
+
+    told = start(
+        *("infra.ops", "tenant", "list"),
+        STAGE="local",
+        AWS_ENDPOINT_URL=shared_cloud.endpoint_url,
+        AWS_DEFAULT_REGION="eu-central-1",
+        AWS_ACCESS_KEY_ID="x",
+        AWS_SECRET_ACCESS_KEY="x",
+    )
+
+    assert told.wait() == 0, told.output
+    assert set(ids) <= {json.loads(line)["id"] for line in told.output.splitlines()}
+
+
 def test_a_taken_port_is_one_clear_sentence(start: Run, shared_cloud: Cloud) -> None:
     port = _address(shared_cloud.url)[1]
     program = start("infra.local", "--port", str(port))

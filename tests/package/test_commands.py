@@ -57,6 +57,27 @@ def test_what_is_missing_is_said_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("action", [("list",), ("create", "--name", "Alder"), ("suspend", "alder")])
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, "You must specify a region"),
+        ({"AWS_DEFAULT_REGION": "eu-central-1"}, "Unable to locate credentials"),
+        ({"AWS_DEFAULT_REGION": "eu-central-1", **KEYS}, "Could not connect"),
+    ],
+    ids=["no region", "no credentials", "no answer"],
+)
+def test_an_operator_s_command_says_what_is_missing(
+    action: tuple[str, ...], environment: dict[str, str], told: str
+) -> None:
+    done = run("infra.ops", "tenant", *action, STAGE="dev", **environment)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Check the credentials, AWS_DEFAULT_REGION and STAGE." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_stage_that_nobody_described_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--stage", "nowhere"]) == 2
     assert "No stage 'nowhere' in .chalice/config.json" in capsys.readouterr().err
@@ -67,8 +88,9 @@ def test_a_setting_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]
     assert "NAME=VALUE" in capsys.readouterr().err
 
 
-def test_the_template_fits_into_one_call_with_every_definition_inside() -> None:
-    body = stack.template_body()
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_template_fits_into_one_call_with_every_definition_inside(stage: str) -> None:
+    body = stack.template_body(stage)
     assert len(body.encode()) <= stack.MOST_BYTES
     assert "DefinitionS3Location" not in body
     assert json.loads(body)["Resources"]

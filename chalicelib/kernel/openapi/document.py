@@ -79,10 +79,14 @@ def _types(routes: list[Route]) -> list[Any]:
 
 
 def _portable(schema: Any) -> Any:
-    """Patterns as JavaScript knows them: it ends a text with `$`, Python with `\\Z`."""
+    """Patterns as JavaScript knows them: it ends a text with `$`, Python with `\\Z`, and names its
+    groups otherwise.
+    """
     if isinstance(schema, dict):
         return {
-            name: value.replace(r"\Z", "$") if name == "pattern" else _portable(value)
+            name: re.sub(r"\?P<\w+>", "", value).replace(r"\Z", "$")
+            if name == "pattern"
+            else _portable(value)
             for name, value in schema.items()
         }
     return [_portable(each) for each in schema] if isinstance(schema, list) else schema

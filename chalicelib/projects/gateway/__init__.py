@@ -16,7 +16,6 @@ from chalicelib.projects.gateway.port import (
 )
 
 __all__ = [
-    "PROVIDERS",
     "Busy",
     "CloudUser",
     "Credential",
@@ -28,12 +27,6 @@ __all__ = [
     "Save",
     "connect",
 ]
-
-PROVIDERS = (
-    "openstack",
-    "simulated",
-    "zadara",
-)
 
 
 def connect(region: Region) -> Provider:

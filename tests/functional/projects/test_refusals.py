@@ -54,6 +54,13 @@ def test_what_cannot_be_is_refused_by_field_and_nothing_starts(
     assert_nothing_started(cloud)
 
 
+def test_eighty_ids_are_taken_and_eighty_one_are_not_even_of_one_user(manager: Caller) -> None:
+    (user,) = people(1)
+
+    assert create(manager, user_ids=[user] * 81).status_code == 422
+    assert create(manager, user_ids=[user] * 80).status_code == 201
+
+
 def test_ten_thousand_ids_are_too_large(cloud: LocalCloud, manager: Caller) -> None:
     answer = create(manager, user_ids=[f"{number:026}" for number in range(10_000)])
 
