@@ -62,6 +62,38 @@ def test_an_address_that_came_before_in_the_file_is_told_with_both_lines_whateve
     assert [user["name"] for user in manager.users(search="ann")] == ["Ann"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "Ann,ann@example.com,0151,staff",
+        "Ann,ann@example.com,,root",
+        "Ann,ann@example.com,,admin",
+        ",ann@example.com,,",
+        "Ann,ann@example.com,,staff,surplus",
+        "J\udcf6rg,ann@example.com,,staff",
+    ],
+    ids=["phone", "unknown role", "refused role", "no name, no role", "surplus cell", "not UTF-8"],
+)
+def test_an_address_counts_as_come_before_whatever_else_was_wrong_with_its_row(
+    cloud: LocalCloud, manager: Caller, bad: str
+) -> None:
+    file = HEADER + f"{bad}\nAnn,ANN@example.com,,staff\n"
+    batch = imported(cloud, manager, file.encode(errors="surrogateescape"))
+
+    assert sorted(told(batch)) == [2, 3]
+    assert told(batch)[3] == "email came before, in line 2"
+    assert manager.users() == []
+
+
+def test_a_row_that_is_bad_and_came_before_is_told_both(cloud: LocalCloud, manager: Caller) -> None:
+    rows = "Ann,ann@example.com,,staff\nAnn,ann@example.com,0151,admin\n"
+    batch = imported(cloud, manager, HEADER + rows)
+
+    assert list(told(batch)) == [3]
+    for fault in ("phone must be", "role admin can be given", "email came before, in line 2"):
+        assert fault in told(batch)[3]
+
+
 def test_an_address_that_exists_in_the_tenant_is_told_whatever_its_case(
     cloud: LocalCloud, manager: Caller, other: Caller
 ) -> None:
@@ -118,6 +150,15 @@ def test_json_lines_are_taken_and_broken_ones_told(cloud: LocalCloud, manager: C
     assert "role" in told(batch)[5]
     assert "name" in told(batch)[6]
     assert emails(manager) == ["ann@example.com", "d@example.com", "e@example.com"]
+
+
+def test_no_key_of_a_json_line_is_taken_for_one_of_ours(cloud: LocalCloud, manager: Caller) -> None:
+    ann = {"name": "Ann", "email": "ann@example.com", "role": "staff", "line": "seven"}
+    bob = {"name": "Bob", "email": "bob@example.com", "role": "root", "line": 7}
+    batch = imported(cloud, manager, f"{json.dumps(ann)}\n{json.dumps(bob)}", "application/jsonl")
+
+    assert list(told(batch)) == [2]
+    assert emails(manager) == ["ann@example.com"]
 
 
 def test_letters_that_python_takes_for_line_breaks_are_none_in_json_lines(
