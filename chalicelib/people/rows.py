@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -23,11 +23,15 @@ from chalicelib.people import rules
 MOST_ROWS = 10_000
 _COLUMNS = ("name", "email", "phone", "role")
 _REQUIRED = ("name", "email", "role")
+_FLAGS = ("send_email", "send_sms")
+_WORDS = {"true": True, "false": False}
 _NOT_UTF8 = re.compile(r"[\udc80-\udcff]")  #: what "surrogateescape" makes of such bytes
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # How long a body may be is known before; this limit is one for the whole process.
 csv.field_size_limit(2**31 - 1)
+
+Flag = Annotated[bool, msgspec.Meta(description="true or false")]
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,6 +41,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     email: Email
     role: Role
     phone: Phone | None = None
+    send_email: Flag = True
+    send_sms: Flag = True
 
 
 class Row(Given, frozen=True, kw_only=True, omit_defaults=True):
@@ -179,10 +185,14 @@ def _fault_of_form(cells: list[str], columns: int) -> str | None:
     return f"has {len(cells)} cells, the header {columns}" if len(cells) > columns else None
 
 
-def _named(header: list[str], cells: Iterable[str]) -> dict[str, str]:
+def _named(header: list[str], cells: Iterable[str]) -> dict[str, Any]:
     """A line's cells by column; blank ones count as left out."""
     cleaned = zip(header, (cell.strip() for cell in cells), strict=False)
-    return {name: cell for name, cell in cleaned if name in _COLUMNS and cell}
+    return {
+        name: _WORDS.get(cell.lower(), cell) if name in _FLAGS else cell
+        for name, cell in cleaned
+        if cell and name in (*_COLUMNS, *_FLAGS)
+    }
 
 
 def _json_rows(text: str) -> Iterator[_Found]:

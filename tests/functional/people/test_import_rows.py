@@ -10,6 +10,19 @@ from tests.functional import aws
 from tests.functional.client import Caller, Client
 from tests.functional.people.uploads import HEADER, batch_of, emails, imported, told, upload
 
+FLAGS_IN_CSV = """name,email,phone,role,send_email,send_sms
+A,both@example.com,+4915112345671,staff,,TRUE
+B,mail@example.com,+4915112345672,staff,true,false
+C,none@example.com,+4915112345673,staff,False,false
+D,odd@example.com,+4915112345674,staff,no,
+"""
+FLAGS_IN_JSON = """
+{"name":"A","email":"both@example.com","phone":"+4915112345671","role":"staff"}
+{"name":"B","email":"mail@example.com","phone":"+4915112345672","role":"staff","send_sms":false}
+{"name":"C","email":"none@example.com","role":"staff","send_email":false,"send_sms":false}
+{"name":"D","email":"odd@example.com","phone":"+4915112345674","role":"staff","send_email":"no"}
+"""
+
 
 def test_quotes_hold_commas_quotes_and_letters_of_all_kinds(
     cloud: LocalCloud, manager: Caller
@@ -159,6 +172,18 @@ def test_no_key_of_a_json_line_is_taken_for_one_of_ours(cloud: LocalCloud, manag
 
     assert list(told(batch)) == [2]
     assert emails(manager) == ["ann@example.com"]
+
+
+@pytest.mark.parametrize("media", ["text/csv", "application/jsonl"])
+def test_a_row_says_which_messages_its_user_gets(
+    cloud: LocalCloud, manager: Caller, media: str
+) -> None:
+    batch = imported(cloud, manager, FLAGS_IN_CSV if "csv" in media else FLAGS_IN_JSON, media)
+
+    assert told(batch) == {5: "send_email must be true or false"}
+    assert emails(manager) == ["both@example.com", "mail@example.com", "none@example.com"]
+    sent = sorted(each.to for each in outbox.sent())
+    assert sent == ["+4915112345671", "both@example.com", "mail@example.com"]
 
 
 def test_letters_that_python_takes_for_line_breaks_are_none_in_json_lines(
