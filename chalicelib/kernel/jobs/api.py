@@ -104,7 +104,7 @@ def _next_attempt_at(job: Job) -> str | None:
 
 
 class BatchView(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a batch is; `done` counts failures too."""
+    """How far a batch is: `done` counts failures too, `eta_seconds` is 0 until work has begun."""
 
     id: str
     total: int

@@ -144,6 +144,18 @@ def test_a_file_of_which_no_row_is_good_has_failed_at_once(
     assert batch["finished_at"] is not None
 
 
+def test_rows_refused_at_the_upload_are_no_work_that_was_done(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    answer = upload(manager, HEADER + "Ann,ann@example.com,,staff\n" + "Bob,no address,,staff\n")
+    batch = batch_of(manager, answer)
+    assert (batch["status"], batch["total"], batch["failed"]) == ("pending", 2, 1)
+    assert batch["eta_seconds"] == 0
+
+    cloud.advance(180)
+    assert batch_of(manager, answer) == batch
+
+
 def test_json_lines_are_taken_and_broken_ones_told(cloud: LocalCloud, manager: Caller) -> None:
     lines = [
         json.dumps({"name": "Ann", "email": "ann@example.com", "role": "staff", "x": [1]}),
