@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import msgspec
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel import clock, paging
 from chalicelib.kernel.errors import NotFound
@@ -15,9 +16,7 @@ from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
 
 routes = Routes()
 
-Status = Literal[
-    "queued", "running", "done", "failed", "cancelled", "skipped", "suppressed", "expired"
-]
+Status = Literal["queued", "running", "done", "failed", "cancelled", "skipped", "expired"]
 
 
 class JobsQuery(PageQuery, frozen=True, kw_only=True):
@@ -57,7 +56,7 @@ class OneJobView(JobView, frozen=True, kw_only=True):
 )
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     """The tenant's jobs, newest first."""
-    wanted = lists.matching(status=query.status, type=query.type)
+    wanted = lists.matching(_with_status(query.status), type=query.type)
     page = paging.read([lists.newest(caller.tenant_id, wanted)], query, caller.tenant_id, "jobs")
     return Reply([view(job) for job in page.items], meta=page.meta)
 
@@ -86,7 +85,7 @@ def _fields(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "type": job.type,
-        "status": job.status,
+        "status": _status(job),
         "attempts": int(job.attempts),
         "max_attempts": int(job.max_attempts),
         "last_error": job.last_error,
@@ -95,6 +94,18 @@ def _fields(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "finished_at": job.finished_at,
     }
+
+
+def _status(job: Job) -> str:
+    """A suppressed address is a notification's word; of jobs it is one way to be skipped."""
+    return "skipped" if job.status == "suppressed" else str(job.status)
+
+
+def _with_status(status: Status | None) -> Condition | None:
+    if status is None:
+        return None
+    condition: Condition = Job.status == status
+    return condition | (Job.status == "suppressed") if status == "skipped" else condition
 
 
 def _next_attempt_at(job: Job) -> str | None:
