@@ -174,6 +174,7 @@ def test_a_message_that_was_suppressed_is_among_jobs_a_skipped_one(
     assert {job["status"] for job in skipped} == {"skipped"}
     job = manager.job(suppressed["id"])
     assert (job["status"], job["last_error"]) == ("skipped", suppressed["error"])
+    assert [entry["outcome"] for entry in job["history"]] == ["skipped"]
 
 
 @pytest.mark.parametrize("path", ["/admin/v1/jobs", "/admin/v1/notifications"])

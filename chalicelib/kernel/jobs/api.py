@@ -42,7 +42,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OneJobView(JobView, frozen=True, kw_only=True):
-    """A job with the history of its failed attempts and waits."""
+    """A job with the history of its attempts: failures, waits, and how the last one ended."""
 
     history: list[dict[str, Any]]
 
@@ -73,7 +73,7 @@ def get_job(caller: Caller, job_id: str) -> Reply:
     job = ledger.get(caller.tenant_id, job_id)
     if job is None:
         raise NotFound("No job of this id")
-    return Reply(OneJobView(**_fields(job), history=list(job.history)))
+    return Reply(OneJobView(**_fields(job), history=[*job.history, *_ending(job)]))
 
 
 def view(job: Job) -> JobView:
@@ -106,6 +106,25 @@ def _with_status(status: Status | None) -> Condition | None:
         return None
     condition: Condition = Job.status == status
     return condition | (Job.status == "suppressed") if status == "skipped" else condition
+
+
+def _ending(job: Job) -> list[dict[str, Any]]:
+    """How the last attempt ended, where the history does not say so itself.
+
+    A job that was cancelled while it waited is under no claim: no attempt ended with it.
+    """
+    if not job.ended or job.status == "failed" or job.claim_token is None:
+        return []
+    # A job that is done keeps what went wrong before.
+    detail = "" if job.status == "done" else job.last_error
+    return [
+        {
+            "at": job.finished_at,
+            "attempt": int(job.attempts),
+            "outcome": _status(job),
+            "detail": detail,
+        }
+    ]
 
 
 def _next_attempt_at(job: Job) -> str | None:
