@@ -134,7 +134,7 @@ def _next_attempt_at(job: Job) -> str | None:
 
 
 class BatchView(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a batch is: `done` counts failures too, `eta_seconds` is 0 until work has begun."""
+    """How far a batch is: `done` counts failures too, `eta_seconds` is 0 until a tenth is done."""
 
     id: str
     total: int

@@ -79,7 +79,7 @@ class Progress:
     failed: int  #: those of done that failed
     percent: int  #: whole percent, 100 only when all is done
     status: Status
-    eta_seconds: int  #: at the pace since work began; 0 before the first end and after the last
+    eta_seconds: int  #: at the pace since work began; 0 until a tenth is worked, and at the end
 
 
 @dataclass
@@ -264,10 +264,14 @@ def progress(batch: Batch) -> Progress:
 
 
 def _eta_seconds(batch: Batch) -> int:
-    """What is left, at the pace from the first claim to the latest end."""
-    worked = int(batch.done) - int(batch.refused)
+    """At the pace from the first claim to the latest end, which the first of many jobs that run
+    side by side does not tell: 0 until a tenth is worked.
+    """
+    left, worked = int(batch.total) - int(batch.done), int(batch.done) - int(batch.refused)
+    if worked < (left + worked) / 10:
+        return 0
     spent_seconds = int(batch.counted_at_epoch or 0) - int(batch.began_at_epoch or 0)
-    return -(-max(1, spent_seconds) * (int(batch.total) - int(batch.done)) // worked)
+    return -(-max(1, spent_seconds) * left // worked)
 
 
 def _outcome(batch: Batch) -> str:

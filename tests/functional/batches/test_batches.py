@@ -55,6 +55,21 @@ def test_the_time_left_is_told_by_the_pace_of_the_work_and_only_work_changes_it(
     assert again.status_code == 304
 
 
+def test_the_time_left_is_unknown_until_a_tenth_was_worked(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    batch_id = start(*["good"] * 20)
+    first, second, *_ = aws.take_messages("work")
+    aws.put_message("work", first)
+    cloud.run_until_idle()
+    batch = seen(manager, batch_id)
+    assert (batch["status"], batch["done"], batch["eta_seconds"]) == ("running", 1, 0)
+
+    aws.put_message("work", second)
+    cloud.run_until_idle()
+    assert seen(manager, batch_id)["eta_seconds"] > 0
+
+
 def test_jobs_of_a_batch_name_it(cloud: LocalCloud, manager: Caller) -> None:
     batch_id = start("good", "good")
 
