@@ -121,7 +121,9 @@ def _add(tx: Transaction, row: Row, person_id: str, created_by: str, base_url: s
     taken = _EmailTaken(row, person_id)
     tx.create(models.email_guard(tx.tenant_id, rules.email_key(row.email), person_id), taken)
     tx.create(person)
-    invitations.queue(tx, person, email=True, sms=True, base_url=base_url, queue="bulk")
+    invitations.queue(
+        tx, person, email=row.send_email, sms=row.send_sms, base_url=base_url, queue="bulk"
+    )
 
 
 def _person_id(upload_id: str, line: int) -> str:

@@ -34,7 +34,9 @@ class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True):
 def import_users(caller: Caller, body: bytes, request: Request) -> Reply:
     """Create and invite up to 10,000 users from a CSV file or JSON lines.
 
-    Every bad row is told by the batch, with its line in the file; the good ones go in.
+    Every bad row is told by the batch, with its line in the file; the good ones go in. A row may
+    also have `send_email` and `send_sms` (`true` or `false`), as one user may; other columns are
+    ignored.
     """
     tx = Transaction(caller.tenant_id)
     sent = request.headers.get("content-type", CSV).partition(";")[0].strip().lower()

@@ -157,6 +157,26 @@ def test_jobs_are_filtered(manager: Caller, mixed: None, query: dict[str, str], 
     assert len(manager.jobs(**query)) == count
 
 
+def test_a_message_that_was_suppressed_is_among_jobs_a_skipped_one(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    user = manager.create_user(email="bounce@simulator.amazonses.com").json()["data"]["user"]
+    cloud.run_until_idle()
+    cloud.advance(61)
+    manager.post(f"/admin/v1/users/{user['id']}/resend-invitation")
+    sample_jobs.enqueue(("skip", {"label": "x"}), ("count", {"label": "x"}))
+    cloud.run_until_idle()
+
+    (suppressed,) = manager.notifications(status="suppressed")
+    assert manager.notifications(status="skipped") == []
+    skipped = manager.jobs(status="skipped")
+    assert {job["type"] for job in skipped} == {"people.invitation", "functional.skip"}
+    assert {job["status"] for job in skipped} == {"skipped"}
+    job = manager.job(suppressed["id"])
+    assert (job["status"], job["last_error"]) == ("skipped", suppressed["error"])
+    assert [entry["outcome"] for entry in job["history"]] == ["skipped"]
+
+
 @pytest.mark.parametrize("path", ["/admin/v1/jobs", "/admin/v1/notifications"])
 def test_the_newest_come_first_page_by_page(cloud: LocalCloud, manager: Caller, path: str) -> None:
     for number in range(7):
@@ -170,7 +190,12 @@ def test_the_newest_come_first_page_by_page(cloud: LocalCloud, manager: Caller, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin/v1/jobs?status=sent", "/admin/v1/notifications?status=done"]
+    "path",
+    [
+        "/admin/v1/jobs?status=sent",
+        "/admin/v1/jobs?status=suppressed",
+        "/admin/v1/notifications?status=done",
+    ],
 )
 def test_a_status_of_the_other_list_is_a_422(manager: Caller, path: str) -> None:
     assert manager.get(path).status_code == 422

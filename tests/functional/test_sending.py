@@ -37,13 +37,14 @@ def test_throttled_mails_wait_longer_each_time_and_lose_neither_message_nor_atte
     assert len(outbox.sent()) == 5
     for listed in manager.jobs():
         job = manager.job(listed["id"])
-        waits = [entry["wait_seconds"] for entry in job["history"]]
+        waits = [entry["wait_seconds"] for entry in job["history"][:-1]]
         assert (job["status"], job["attempts"]) == ("done", 1)
-        assert outcomes(job) == ["held"] * len(waits)
+        assert outcomes(job) == [*["held"] * len(waits), "done"]
         assert waits == sorted(waits)
         assert waits[-1] >= 2 * waits[0] or len(waits) == 1
         assert "TooManyRequestsException" in job["history"][0]["detail"]
-    assert sum(len(manager.job(each["id"])["history"]) for each in manager.jobs()) == 15
+    told = [word for each in manager.jobs() for word in outcomes(manager.job(each["id"]))]
+    assert told.count("held") == 15
     assert cloud.state()["queues"]["notify"]["dead"] == 0
 
 
@@ -107,7 +108,7 @@ def test_the_mail_whose_answer_was_lost_is_sent_again_and_the_history_says_so(
 
     job = manager.the_job()
     assert len(outbox.sent()) == 2
-    assert (job["status"], job["attempts"], outcomes(job)) == ("done", 2, ["unconfirmed"])
+    assert (job["status"], job["attempts"], outcomes(job)) == ("done", 2, ["unconfirmed", "done"])
     assert "no answer" in job["history"][0]["detail"]
 
 

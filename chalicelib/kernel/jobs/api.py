@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import msgspec
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel import clock, paging
 from chalicelib.kernel.errors import NotFound
@@ -15,9 +16,7 @@ from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
 
 routes = Routes()
 
-Status = Literal[
-    "queued", "running", "done", "failed", "cancelled", "skipped", "suppressed", "expired"
-]
+Status = Literal["queued", "running", "done", "failed", "cancelled", "skipped", "expired"]
 
 
 class JobsQuery(PageQuery, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OneJobView(JobView, frozen=True, kw_only=True):
-    """A job with the history of its failed attempts and waits."""
+    """A job with the history of its attempts: failures, waits, and how the last one ended."""
 
     history: list[dict[str, Any]]
 
@@ -57,7 +56,7 @@ class OneJobView(JobView, frozen=True, kw_only=True):
 )
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     """The tenant's jobs, newest first."""
-    wanted = lists.matching(status=query.status, type=query.type)
+    wanted = lists.matching(_with_status(query.status), type=query.type)
     page = paging.read([lists.newest(caller.tenant_id, wanted)], query, caller.tenant_id, "jobs")
     return Reply([view(job) for job in page.items], meta=page.meta)
 
@@ -74,7 +73,7 @@ def get_job(caller: Caller, job_id: str) -> Reply:
     job = ledger.get(caller.tenant_id, job_id)
     if job is None:
         raise NotFound("No job of this id")
-    return Reply(OneJobView(**_fields(job), history=list(job.history)))
+    return Reply(OneJobView(**_fields(job), history=[*job.history, *_ending(job)]))
 
 
 def view(job: Job) -> JobView:
@@ -86,7 +85,7 @@ def _fields(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "type": job.type,
-        "status": job.status,
+        "status": _status(job),
         "attempts": int(job.attempts),
         "max_attempts": int(job.max_attempts),
         "last_error": job.last_error,
@@ -97,6 +96,37 @@ def _fields(job: Job) -> dict[str, Any]:
     }
 
 
+def _status(job: Job) -> str:
+    """A suppressed address is a notification's word; of jobs it is one way to be skipped."""
+    return "skipped" if job.status == "suppressed" else str(job.status)
+
+
+def _with_status(status: Status | None) -> Condition | None:
+    if status is None:
+        return None
+    condition: Condition = Job.status == status
+    return condition | (Job.status == "suppressed") if status == "skipped" else condition
+
+
+def _ending(job: Job) -> list[dict[str, Any]]:
+    """How the last attempt ended, where the history does not say so itself.
+
+    A job that was cancelled while it waited is under no claim: no attempt ended with it.
+    """
+    if not job.ended or job.status == "failed" or job.claim_token is None:
+        return []
+    # A job that is done keeps what went wrong before.
+    detail = "" if job.status == "done" else job.last_error
+    return [
+        {
+            "at": job.finished_at,
+            "attempt": int(job.attempts),
+            "outcome": _status(job),
+            "detail": detail,
+        }
+    ]
+
+
 def _next_attempt_at(job: Job) -> str | None:
     if job.status != "queued" or job.not_before is None:
         return None
@@ -104,7 +134,7 @@ def _next_attempt_at(job: Job) -> str | None:
 
 
 class BatchView(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a batch is; `done` counts failures too."""
+    """How far a batch is: `done` counts failures too, `eta_seconds` is 0 until a tenth is done."""
 
     id: str
     total: int

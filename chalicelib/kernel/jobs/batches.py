@@ -28,7 +28,8 @@ from chalicelib.kernel.transactions import Transaction as PlainTransaction
 
 _BATCH = "batch#"
 _ERRORS = "batch-errors#"
-
+_LONGEST_DETAIL = 500
+_MOST_ERROR_BYTES = 350_000  #: packed; DynamoDB's items end at 400 KB
 
 Status = Literal["pending", "running", "done", "failed", "cancelled"]
 
@@ -40,6 +41,9 @@ class Batch(KernelRecord):
     total = Number()
     done = Number(default=0)
     failed = Number(default=0)
+    refused = Number(default=0)  #: those of done that failed before anything was queued
+    began_at_epoch = Number(null=True)  #: when the first member to end had been claimed
+    counted_at_epoch = Number(null=True)  #: when the latest member ended
     then = UnicodeAttribute(null=True)  #: job queued when all is done and nothing failed
     catch = UnicodeAttribute(null=True)  #: job queued when all is done and something failed
     finally_ = UnicodeAttribute(null=True, attr_name="finally")  #: job queued in both cases
@@ -75,7 +79,7 @@ class Progress:
     failed: int  #: those of done that failed
     percent: int  #: whole percent, 100 only when all is done
     status: Status
-    eta_seconds: int  #: whole seconds at the pace so far; 0 once finished
+    eta_seconds: int  #: at the pace since work began; 0 until a tenth is worked, and at the end
 
 
 @dataclass
@@ -137,6 +141,7 @@ def create(
         total=len(failed),
         done=len(failed),
         failed=len(failed),
+        refused=len(failed),
         then=then,
         catch=catch,
         finally_=finally_,
@@ -205,7 +210,16 @@ def count(tx: PlainTransaction, job: Job, status: str, reason: str | None, resul
     batch = Batch(job.tenant, f"{_BATCH}{job.batch_id}")
     units = int(job.units)
     failed = units if status == "failed" else result.failed_units
-    tx.update(batch, [Batch.done.set(Batch.done + units), Batch.failed.set(Batch.failed + failed)])
+    now = clock.epoch_seconds()
+    # One that was cancelled while it waited has no lease.
+    began_at = int(job.lease_until) - settings.lease_seconds if job.lease_until else now
+    actions = [
+        Batch.done.set(Batch.done + units),
+        Batch.failed.set(Batch.failed + failed),
+        Batch.began_at_epoch.set(Batch.began_at_epoch | began_at),
+        Batch.counted_at_epoch.set(now),
+    ]
+    tx.update(batch, actions)
     told = [ErrorView(each.detail, line=each.line) for each in result.errors]
     if status == "failed":
         told.append(ErrorView(reason or "failed", job_id=job.id))
@@ -235,20 +249,31 @@ def settle(tenant_id: str, batch_id: str) -> None:
 
 
 def progress(batch: Batch) -> Progress:
-    """The batch's figures as clients see them."""
+    """The batch's figures as clients see them; the same until a member ends."""
     total, done = int(batch.total), int(batch.done)
-    waiting = "running" if done else "pending"
-    status = _outcome(batch) if batch.status == "open" and done >= total else batch.status
-    spent_seconds = max(0, clock.epoch_seconds() - int(batch.created_at_epoch))
-    left = 0 if status not in ("open", "cancelled") else total - done
+    status = str(batch.status)
+    if status == "open":
+        waiting = "running" if done > int(batch.refused) else "pending"
+        status = _outcome(batch) if done >= total else waiting
     return Progress(
         total,
         done,
         int(batch.failed),
         100 if done >= total else done * 100 // total,
-        cast("Status", waiting if status == "open" else status),
-        -(-spent_seconds * left // done) if done and status == "open" else 0,
+        cast("Status", status),
+        _eta_seconds(batch) if status == "running" else 0,
     )
+
+
+def _eta_seconds(batch: Batch) -> int:
+    """At the pace from the first claim to the latest end, which the first of many jobs that run
+    side by side does not tell: 0 until a tenth is worked.
+    """
+    left, worked = int(batch.total) - int(batch.done), int(batch.done) - int(batch.refused)
+    if worked < (left + worked) / 10:
+        return 0
+    spent_seconds = int(batch.counted_at_epoch or 0) - int(batch.began_at_epoch or 0)
+    return -(-max(1, spent_seconds) * left // worked)
 
 
 def _outcome(batch: Batch) -> str:
@@ -257,7 +282,18 @@ def _outcome(batch: Batch) -> str:
 
 
 def _errors(batch: Batch, part: str, told: tuple[ErrorView, ...]) -> Errors:
-    packed = zlib.compress(msgspec.json.encode(told))
     expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
     key = f"{_ERRORS}{batch.id}#{part}"
-    return Errors(batch.tenant, key, errors=packed, expires_at=expires)
+    return Errors(batch.tenant, key, errors=_packed(told), expires_at=expires)
+
+
+def _packed(told: tuple[ErrorView, ...]) -> bytes:
+    """What fits into a row: details are cut until it does, and each error keeps its line.
+
+    A row too large could never be saved, and its member would never end.
+    """
+    packed, longest = b"", _LONGEST_DETAIL
+    while longest and (not packed or len(packed) > _MOST_ERROR_BYTES):
+        shown = [msgspec.structs.replace(each, detail=each.detail[:longest]) for each in told]
+        packed, longest = zlib.compress(msgspec.json.encode(shown)), longest // 5
+    return packed

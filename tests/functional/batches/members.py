@@ -1,5 +1,6 @@
 """Members of batches and unique jobs of these tests' own, and what they left behind."""
 
+import random
 import threading
 from collections import Counter
 
@@ -43,6 +44,14 @@ def refused(context: Context, *, label: str) -> None:
 def partly(context: Context, *, label: str) -> Result:
     note(label)
     return Result(failed_units=2, errors=(LineError(7, "seven"), LineError(3, "three")))
+
+
+@job(queue="work")
+def noisy(context: Context, *, label: str) -> Result:
+    """Two megabytes of errors that no compression makes small."""
+    texts = (random.randbytes(500).hex() for _ in range(2_000))
+    errors = tuple(LineError(line, f"why: {text}") for line, text in enumerate(texts, start=1))
+    return Result(failed_units=len(errors), errors=errors)
 
 
 @job(queue="work")

@@ -1,7 +1,6 @@
 """Batches: counted right however messages come, followed once, grown, cancelled."""
 
 import json
-import time
 from collections import Counter
 from typing import Any
 
@@ -20,27 +19,55 @@ def _forget() -> None:
 
 
 def test_a_batch_is_pending_then_running_then_done(cloud: LocalCloud, manager: Caller) -> None:
-    started, batch_id = time.monotonic(), start(*["good"] * 30)
+    batch_id = start(*["good"] * 30)
     assert figures(manager, batch_id) == ("pending", 30, 0, 0, 0)
     assert manager.get(f"/v1/batches/{batch_id}").headers["Retry-After"] == "2"
     (work,) = [each for each in cloud.mappings if each.queue_name.endswith("-work")]
-    cloud.advance(100)
     for done in (10, 20):
         work.poll_once(cloud._sqs)
-        batch = seen(manager, batch_id)
-        assert (batch["status"], batch["done"], batch["percent"]) == (
-            "running",
-            done,
-            done * 10 // 3,
-        )
-        left, spent = 30 - done, 100 + time.monotonic() - started
-        assert 100 * left / done <= batch["eta_seconds"] <= (spent + 1) * left / done + 1
+        assert figures(manager, batch_id) == ("running", 30, done, 0, done * 10 // 3)
 
     cloud.run_until_idle()
     assert figures(manager, batch_id) == ("done", 30, 30, 0, 100)
     assert seen(manager, batch_id)["eta_seconds"] == 0
     assert seen(manager, batch_id)["finished_at"] is not None
     assert "Retry-After" not in manager.get(f"/v1/batches/{batch_id}").headers
+
+
+def test_the_time_left_is_told_by_the_pace_of_the_work_and_only_work_changes_it(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    batch_id = start(*["good"] * 30)
+    (work,) = [each for each in cloud.mappings if each.queue_name.endswith("-work")]
+    assert seen(manager, batch_id)["eta_seconds"] == 0
+    cloud.advance(1000)  # nothing is known yet, and the wait is no work
+    assert seen(manager, batch_id)["eta_seconds"] == 0
+    work.poll_once(cloud._sqs)
+    assert 0 < seen(manager, batch_id)["eta_seconds"] < 200
+    cloud.advance(100)
+    work.poll_once(cloud._sqs)
+    assert 50 <= seen(manager, batch_id)["eta_seconds"] < 75  # ten of thirty, after twenty in 100 s
+
+    path = f"/v1/batches/{batch_id}"
+    read = manager.get(path)
+    cloud.advance(1000)
+    again = manager.get(path, headers={"If-None-Match": read.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_the_time_left_is_unknown_until_a_tenth_was_worked(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    batch_id = start(*["good"] * 20)
+    first, second, *_ = aws.take_messages("work")
+    aws.put_message("work", first)
+    cloud.run_until_idle()
+    batch = seen(manager, batch_id)
+    assert (batch["status"], batch["done"], batch["eta_seconds"]) == ("running", 1, 0)
+
+    aws.put_message("work", second)
+    cloud.run_until_idle()
+    assert seen(manager, batch_id)["eta_seconds"] > 0
 
 
 def test_jobs_of_a_batch_name_it(cloud: LocalCloud, manager: Caller) -> None:
@@ -73,6 +100,18 @@ def test_a_member_tells_its_errors_by_line(cloud: LocalCloud, manager: Caller) -
         (3, "three"),
         (7, "seven"),
     ]
+
+
+def test_a_member_whose_errors_would_outgrow_a_row_tells_each_line_and_less_of_what_happened(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    batch_id = start("noisy", units=2_000)
+    cloud.run_until_idle()
+
+    batch = seen(manager, batch_id)
+    assert (batch["status"], batch["done"], batch["failed"]) == ("failed", 2_000, 2_000)
+    assert [each["line"] for each in batch["errors"]] == list(range(1, 2_001))
+    assert all(each["detail"].startswith("why: ") for each in batch["errors"])
 
 
 def test_a_batch_all_of_whose_members_failed_has_failed(cloud: LocalCloud, manager: Caller) -> None:

@@ -10,6 +10,19 @@ from tests.functional import aws
 from tests.functional.client import Caller, Client
 from tests.functional.people.uploads import HEADER, batch_of, emails, imported, told, upload
 
+FLAGS_IN_CSV = """name,email,phone,role,send_email,send_sms
+A,both@example.com,+4915112345671,staff,,TRUE
+B,mail@example.com,+4915112345672,staff,true,false
+C,none@example.com,+4915112345673,staff,False,false
+D,odd@example.com,+4915112345674,staff,no,
+"""
+FLAGS_IN_JSON = """
+{"name":"A","email":"both@example.com","phone":"+4915112345671","role":"staff"}
+{"name":"B","email":"mail@example.com","phone":"+4915112345672","role":"staff","send_sms":false}
+{"name":"C","email":"none@example.com","role":"staff","send_email":false,"send_sms":false}
+{"name":"D","email":"odd@example.com","phone":"+4915112345674","role":"staff","send_email":"no"}
+"""
+
 
 def test_quotes_hold_commas_quotes_and_letters_of_all_kinds(
     cloud: LocalCloud, manager: Caller
@@ -62,6 +75,38 @@ def test_an_address_that_came_before_in_the_file_is_told_with_both_lines_whateve
     assert [user["name"] for user in manager.users(search="ann")] == ["Ann"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "Ann,ann@example.com,0151,staff",
+        "Ann,ann@example.com,,root",
+        "Ann,ann@example.com,,admin",
+        ",ann@example.com,,",
+        "Ann,ann@example.com,,staff,surplus",
+        "J\udcf6rg,ann@example.com,,staff",
+    ],
+    ids=["phone", "unknown role", "refused role", "no name, no role", "surplus cell", "not UTF-8"],
+)
+def test_an_address_counts_as_come_before_whatever_else_was_wrong_with_its_row(
+    cloud: LocalCloud, manager: Caller, bad: str
+) -> None:
+    file = HEADER + f"{bad}\nAnn,ANN@example.com,,staff\n"
+    batch = imported(cloud, manager, file.encode(errors="surrogateescape"))
+
+    assert sorted(told(batch)) == [2, 3]
+    assert told(batch)[3] == "email came before, in line 2"
+    assert manager.users() == []
+
+
+def test_a_row_that_is_bad_and_came_before_is_told_both(cloud: LocalCloud, manager: Caller) -> None:
+    rows = "Ann,ann@example.com,,staff\nAnn,ann@example.com,0151,admin\n"
+    batch = imported(cloud, manager, HEADER + rows)
+
+    assert list(told(batch)) == [3]
+    for fault in ("phone must be", "role admin can be given", "email came before, in line 2"):
+        assert fault in told(batch)[3]
+
+
 def test_an_address_that_exists_in_the_tenant_is_told_whatever_its_case(
     cloud: LocalCloud, manager: Caller, other: Caller
 ) -> None:
@@ -99,6 +144,18 @@ def test_a_file_of_which_no_row_is_good_has_failed_at_once(
     assert batch["finished_at"] is not None
 
 
+def test_rows_refused_at_the_upload_are_no_work_that_was_done(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    answer = upload(manager, HEADER + "Ann,ann@example.com,,staff\n" + "Bob,no address,,staff\n")
+    batch = batch_of(manager, answer)
+    assert (batch["status"], batch["total"], batch["failed"]) == ("pending", 2, 1)
+    assert batch["eta_seconds"] == 0
+
+    cloud.advance(180)
+    assert batch_of(manager, answer) == batch
+
+
 def test_json_lines_are_taken_and_broken_ones_told(cloud: LocalCloud, manager: Caller) -> None:
     lines = [
         json.dumps({"name": "Ann", "email": "ann@example.com", "role": "staff", "x": [1]}),
@@ -118,6 +175,27 @@ def test_json_lines_are_taken_and_broken_ones_told(cloud: LocalCloud, manager: C
     assert "role" in told(batch)[5]
     assert "name" in told(batch)[6]
     assert emails(manager) == ["ann@example.com", "d@example.com", "e@example.com"]
+
+
+def test_no_key_of_a_json_line_is_taken_for_one_of_ours(cloud: LocalCloud, manager: Caller) -> None:
+    ann = {"name": "Ann", "email": "ann@example.com", "role": "staff", "line": "seven"}
+    bob = {"name": "Bob", "email": "bob@example.com", "role": "root", "line": 7}
+    batch = imported(cloud, manager, f"{json.dumps(ann)}\n{json.dumps(bob)}", "application/jsonl")
+
+    assert list(told(batch)) == [2]
+    assert emails(manager) == ["ann@example.com"]
+
+
+@pytest.mark.parametrize("media", ["text/csv", "application/jsonl"])
+def test_a_row_says_which_messages_its_user_gets(
+    cloud: LocalCloud, manager: Caller, media: str
+) -> None:
+    batch = imported(cloud, manager, FLAGS_IN_CSV if "csv" in media else FLAGS_IN_JSON, media)
+
+    assert told(batch) == {5: "send_email must be true or false"}
+    assert emails(manager) == ["both@example.com", "mail@example.com", "none@example.com"]
+    sent = sorted(each.to for each in outbox.sent())
+    assert sent == ["+4915112345671", "both@example.com", "mail@example.com"]
 
 
 def test_letters_that_python_takes_for_line_breaks_are_none_in_json_lines(
