@@ -89,7 +89,8 @@ def test_an_id_that_is_taken_is_a_conflict(platform: Caller) -> None:
         for value in ("", "A", "#tenants", "-a", "a_b", "a" * 41, "../t1", "a b", 7)
     ]
     + [({"name": value}, "name") for value in ("", " ", "a" * 201, "a\nb", 7, None)]
-    + [({"defaults": value}, "defaults") for value in ({"sender": "a\r\nb"}, {"region": 7}, [])],
+    + [({"defaults": value}, "defaults") for value in ([], "", 7)]
+    + [({"defaults": {"sender": value}}, "defaults.sender") for value in ("a\r\nb", 7, None)],
     ids=repr,
 )
 def test_a_value_that_cannot_be_taken_is_a_422_that_names_its_field(
