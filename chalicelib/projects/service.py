@@ -13,12 +13,14 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller
+from chalicelib.kernel.tenants import service as tenants
 from chalicelib.people import directory
 from chalicelib.projects import figures, gateway, models, regions, rules, runs
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import Estimate
 
 _KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
+tenants.providers.update(gateway.PROVIDERS)
 
 
 @dataclass(frozen=True)
