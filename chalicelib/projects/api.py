@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.kernel import paging
+from chalicelib.kernel import paging, validation
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
@@ -30,6 +30,7 @@ routes = Routes()
 
 ONE_READ = Calls(dynamodb=1)
 READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
+validation.when_refused(NewProjectBody, service.known_faults)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
 
 
@@ -48,7 +49,7 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     Who takes part: the given users, the tenant's managers and staff, and admins, each once.
     """
     tx = Naming(caller.tenant_id)
-    ids = service.each_once(body.user_ids)
+    ids = tuple(dict.fromkeys(body.user_ids))
     new = NewProject(body.name, body.description, body.provider, body.region, ids)
     project = service.create(tx, caller, new, base_url=request.base_url)
     return Reply(

@@ -16,6 +16,8 @@ from tests.functional.projects.workflow import (
     people,
 )
 
+MANY = [f"u{number}" for number in range(81)]
+
 
 @pytest.mark.parametrize(
     ("body", "field"),
@@ -52,6 +54,37 @@ def test_what_cannot_be_is_refused_by_field_and_nothing_starts(
     assert answer.status_code == 422, answer.text
     assert [each["field"] for each in answer.json()["errors"]] == [field]
     assert_nothing_started(cloud)
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"name": "", "provider": "zz"}, {"name", "provider"}),
+        ({"name": "", "provider": "simulated", "region": "nowhere"}, {"name", "region"}),
+        ({"name": "", "user_ids": ["u1"]}, {"name", "user_ids"}),
+        ({"name": "", "user_ids": ["u1", 5]}, {"name", "user_ids[1]"}),
+        ({"name": "", "provider": "zz", "user_ids": MANY}, {"name", "provider", "user_ids"}),
+        ({"provider": "zz", "region": "yy", "user_ids": MANY}, {"provider", "user_ids"}),
+        ({"provider": "zz", "user_ids": ["u1", "u2"]}, {"provider", "user_ids"}),
+        ({"region": "nowhere", "user_ids": MANY}, {"region", "user_ids"}),
+        ({"region": "nowhere", "user_ids": [MISSING, "u1"]}, {"region", "user_ids"}),
+    ],
+    ids=lambda given: str(given)[:60],
+)
+def test_all_that_is_known_to_be_wrong_is_told_at_once(
+    cloud: LocalCloud, manager: Caller, body: dict[str, Any], fields: set[str]
+) -> None:
+    answer = create(manager, **{"name": "Alder", **body})
+
+    assert answer.status_code == 422, answer.text
+    assert {each["field"] for each in answer.json()["errors"]} == fields
+    assert_nothing_started(cloud)
+
+
+def test_each_id_that_is_none_is_named_beside_another_fault(manager: Caller) -> None:
+    errors = create(manager, provider="zz", user_ids=["u1", "u2"]).json()["errors"]
+
+    assert [each["detail"].partition(" ")[0] for each in errors[1:]] == ["u1", "u2"]
 
 
 def test_ten_thousand_ids_are_too_large(cloud: LocalCloud, manager: Caller) -> None:
