@@ -110,14 +110,32 @@ def test_every_user_who_cannot_take_part_is_named_at_once(
     assert_nothing_started(cloud)
 
 
-@pytest.mark.parametrize("second", ["Alder", "ALDER", " alder "])
-def test_a_name_is_given_once_in_a_tenant(manager: Caller, other: Caller, second: str) -> None:
-    created(manager)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Alder", "Alder"),
+        ("Alder", "ALDER"),
+        ("Alder", " alder "),
+        ("Caf\u00e9", "Cafe\u0301"),  # the same letters, put together otherwise
+    ],
+)
+def test_a_name_is_given_once_in_a_tenant(
+    manager: Caller, other: Caller, first: str, second: str
+) -> None:
+    created(manager, first)
 
     refused = create(manager, second)
     assert refused.status_code == 409
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert create(other, second).status_code == 201
+
+
+@pytest.mark.parametrize("letter", ["a", "\u1fb7", "\U0001d160"])
+def test_names_that_differ_only_at_their_end_are_two_however_long(
+    manager: Caller, letter: str
+) -> None:
+    for ending in "xyz":
+        assert create(manager, letter * 199 + ending).status_code == 201
 
 
 @pytest.mark.parametrize(
