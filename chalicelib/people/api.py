@@ -48,7 +48,8 @@ def create_user(caller: Caller, body: NewUser, request: Request) -> Reply:
             sms_invitation_queued="sms" in invited.channels,
             invitation_expires_at=clock.iso_seconds(int(person.invitation_expires_at)),
         ),
-        message="User created successfully and invitations queued",
+        message="User created successfully"
+        + (" and invitations queued" if invited.channels else ""),
         headers={"Location": f"{request.base_url}/admin/v1/users/{person.id}"},
         version=int(person.version),
         commit=tx,

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.kernel import paging
+from chalicelib.kernel import paging, validation
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
@@ -30,6 +30,7 @@ routes = Routes()
 
 ONE_READ = Calls(dynamodb=1)
 READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
+validation.when_refused(NewProjectBody, service.known_faults)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
 
 

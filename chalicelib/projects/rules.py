@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -67,7 +68,7 @@ TRIES = 3  #: of one user within a run
 ASSUMED_SECONDS = 60  #: how long a run takes while no past one has taught better
 RUNS_KEPT = 100  #: past runs of a provider that its figures are made of
 
-_LONGEST_KEY_BYTES = 1000
+_LONGEST_WHOLE_KEY_BYTES = 900  #: a longer one is cut and gets a digest; a key may have 1,024
 
 
 def may(status: Status, following: Status) -> bool:
@@ -90,8 +91,16 @@ def role_in_project(role: Role) -> ProjectRole:
 
 
 def name_key(name: str) -> str:
-    """Names that differ only in case or outer blanks are the same; cut to what a key may hold."""
-    return name.strip().casefold().encode()[:_LONGEST_KEY_BYTES].decode(errors="ignore")
+    """Names that differ only in case, in outer blanks, or in how accents are put together are the
+    same; all others have different keys.
+    """
+    folded = unicodedata.normalize("NFD", name.strip()).casefold()
+    key = unicodedata.normalize("NFC", folded)
+    whole = key.encode()
+    if len(whole) <= _LONGEST_WHOLE_KEY_BYTES:
+        return key
+    beginning = whole[:_LONGEST_WHOLE_KEY_BYTES].decode(errors="ignore")
+    return f"{beginning}#{hashlib.sha256(whole).hexdigest()}"
 
 
 def identifier(name: str, project_id: str) -> str:

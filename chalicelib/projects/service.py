@@ -1,5 +1,6 @@
 """What can be done with projects at once; their workflow's runs begin in `runs.py`."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,16 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller
+from chalicelib.kernel.tenants import service as tenants
 from chalicelib.kernel.versions import Wanted
 from chalicelib.people import directory
 from chalicelib.projects import figures, models, regions, rules, runs
 from chalicelib.projects.models import Project
+from chalicelib.projects.regions import SIMULATED
 from chalicelib.projects.rules import Estimate
 
 _KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
+tenants.providers.update(rules.PROVIDERS)
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,15 @@ class NewProject:
     description: str
     provider: str | None
     region: str | None
-    user_ids: tuple[str, ...]  #: each once
+    user_ids: tuple[str, ...]
 
 
 class NoSuchUser(Invalid):
     """The request is well-formed and its values are not"""
 
     def __init__(self, person_id: str) -> None:
-        fault = Fault("user_ids", f"{person_id} is no invited or active user")
-        super().__init__("Some users cannot take part; see errors", faults=(fault,))
+        faults = (_not_a_user(person_id),)
+        super().__init__("Some users cannot take part; see errors", faults=faults)
 
 
 class Naming(Transaction):
@@ -62,13 +66,31 @@ def each_once(user_ids: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(user_ids))
 
 
+def known_faults(given: Mapping[str, Any]) -> list[Fault]:
+    """What of a new project's well-formed values cannot be, as far as no read is needed for it."""
+    found = _faults_of_ids(each_once(given.get("user_ids", [])))
+    if given.get("provider") == SIMULATED and given.get("region"):
+        found += _faults_of_place(SIMULATED, given["region"])
+    return found
+
+
+def _faults_of_ids(ids: Iterable[str]) -> list[Fault]:
+    """What is no id at all; whose the others are only the commit tells."""
+    return [_not_a_user(person_id) for person_id in ids if not clock.is_id(person_id)]
+
+
+def _not_a_user(person_id: str) -> Fault:
+    return Fault("user_ids", f"{person_id} is no invited or active user")
+
+
 def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project:
     """Adds a project, its name's guard, who shall take part, and the start of its workflow to `tx`.
 
-    Raises Invalid for an unknown provider or region. The commit raises Invalid for users that
-    cannot take part, Conflict when the name is taken in this tenant.
+    Raises Invalid for an unknown provider or region. The commit raises Invalid
+    for users that cannot take part, Conflict when the name is taken in this tenant.
     """
     provider, region = _place(by.tenant_id, new)
+    _require_known(provider, region, new.user_ids)
     project_id = clock.new_id()
     project = models.project(
         by.tenant_id,
@@ -108,24 +130,36 @@ def _name_taken(name: str) -> Conflict:
 
 
 def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
-    """Where a project shall be: as asked for, else as the tenant, else as the deployment says."""
+    """Provider and region, empty where nobody says: as asked for, else as the tenant, else as the
+    deployment says.
+    """
     tenant = tenancy.find(tenant_id)
     simulated = settings.listed("simulated_regions")[:1]
     defaults = [
         (tenant.provider, tenant.region) if tenant else ("", ""),
         (settings.default_provider, settings.default_region),
-        *(("simulated", region) for region in simulated),
+        *((SIMULATED, region) for region in simulated),
     ]
     provider = new.provider or next((name for name, _ in defaults if name), "")
+    region = new.region or next((at for name, at in defaults if name == provider and at), "")
+    return provider, region
+
+
+def _require_known(provider: str, region: str, ids: tuple[str, ...]) -> None:
+    """Ids that nobody has do not matter here by themselves: the commit tells of them all."""
+    if place := _faults_of_place(provider, region):
+        raise Invalid(_KNOWN_ELSEWHERE, faults=(*place, *_faults_of_ids(ids)))
+
+
+def _faults_of_place(provider: str, region: str) -> list[Fault]:
     if provider not in rules.PROVIDERS:
         known = ", ".join(rules.PROVIDERS)
         told = f"must be one of {known}" if provider else f"is required: one of {known}"
-        raise Invalid(_KNOWN_ELSEWHERE, faults=(Fault("provider", told),))
-    region = new.region or next((at for name, at in defaults if name == provider and at), "")
+        return [Fault("provider", told)]
     if not region or not regions.is_known(provider, region):
         told = f"is no region of {provider}" if region else f"is required: a region of {provider}"
-        raise Invalid(_KNOWN_ELSEWHERE, faults=(Fault("region", told),))
-    return provider, region
+        return [Fault("region", told)]
+    return []
 
 
 def get(tenant_id: str, project_id: str) -> Project:

@@ -1,8 +1,8 @@
 """API Gateway's part, locally: Chalice's own local server, made fit for many clients at once.
 
 Chalice's handler runs the authorizer and the app. Added here: the answers which the gateway gives
-by itself have the form of all our errors (at deployment they are set as gateway responses), bodies
-sent in chunks are read, a queue of connections that is not five long, and the `/_local` routes.
+by itself are those that the deployed one is told to give (infra/deploy/gateway), bodies sent in
+chunks are read, a queue of connections that is not five long, and the `/_local` routes.
 """
 
 import json
@@ -20,16 +20,19 @@ from chalice.config import Config
 from chalice.local import (
     ChaliceRequestHandler,
     CustomLocalChalice,
+    InvalidAuthorizerError,
     LocalChalice,
     LocalGatewayException,
     NotAuthorizedError,
     ThreadedHTTPServer,
 )
 
+from infra.deploy.gateway import wanted
 from infra.local import authorizers
 from infra.local.activity import Activity
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  #: API Gateway's own limit
+_TOO_LARGE = "REQUEST_TOO_LARGE"
 _DISCARD_BYTES = 10 * MAX_BODY_BYTES  #: read of a body too large, so that its sender hears of it
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # as the app takes it over
 _CHUNK_SIZE = re.compile(rb"\s*([0-9a-fA-F]{1,8})\s*(;.*)?\r?\n")
@@ -80,11 +83,14 @@ class Server(ThreadedHTTPServer):
 
 
 class Refused(Exception):
-    """The gateway answers by itself."""
+    """The gateway answers by itself, with its response of this type.
 
-    def __init__(self, status: int, detail: str, **headers: str) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.headers = status, detail, headers
+    Only a default response takes `status` and `detail`.
+    """
+
+    def __init__(self, kind: str, status: int = 0, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind, self.status, self.detail = kind, status, detail
 
 
 class Handler(ChaliceRequestHandler):
@@ -108,6 +114,12 @@ class Handler(ChaliceRequestHandler):
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815  # http.server's names
 
+    def __getattr__(self, name: str) -> Any:
+        """Any other method too: the app knows which a path answers."""
+        if name.startswith("do_"):
+            return self._generic_handle
+        raise AttributeError(name)
+
     def _is_for_control(self) -> bool:
         return f"{self.path.partition('?')[0]}/".startswith("/_local/")
 
@@ -117,16 +129,15 @@ class Handler(ChaliceRequestHandler):
         try:
             return self._ask_app(body)
         except LocalGatewayException as error:
-            raise _refused(error) from error
+            raise Refused(_kind(error)) from error
         except authorizers.Failed as failed:
             log.exception("the authorizer failed on %s %s", self.command, self._route())
-            detail = "Nobody can be signed in just now"
-            raise Refused(503, detail, **{"Retry-After": "5"}) from failed
+            raise Refused("AUTHORIZER_FAILURE") from failed
         except Exception as error:
             if str(error) == authorizers.UNAUTHORIZED:
-                raise _unauthorized() from error
+                raise Refused("UNAUTHORIZED") from error
             log.exception("the gateway failed on %s %s", self.command, self._route())
-            raise Refused(500, "Internal server error") from error
+            raise Refused("DEFAULT_5XX") from error
 
     def _ask_app(self, body: bytes | None) -> Answer:
         # Chalice cannot quote a token that is not ASCII; the app itself copes with any header.
@@ -150,16 +161,16 @@ class Handler(ChaliceRequestHandler):
             return self._read_chunks()
         length = self.headers.get("Content-Length", "0").strip()
         if not re.fullmatch("[0-9]{1,18}", length):
-            raise self._ending(400, "Content-Length is not a number")
+            raise self._ending("DEFAULT_4XX", 400, "Content-Length is not a number")
         if int(length) > MAX_BODY_BYTES:
             self._discard(min(int(length), _DISCARD_BYTES))
-            raise self._ending(413, f"At most {MAX_BODY_BYTES >> 20} MB")
+            raise self._ending(_TOO_LARGE)
         return self.rfile.read(int(length)) or None
 
-    def _ending(self, status: int, detail: str) -> Refused:
+    def _ending(self, kind: str, status: int = 0, detail: str = "") -> Refused:
         """The connection ends with the answer: where the next request begins is unknown."""
         self.close_connection = True
-        return Refused(status, detail)
+        return Refused(kind, status, detail)
 
     def _discard(self, size: int) -> None:
         while size > 0 and (read := self.rfile.read(min(size, 1 << 16))):
@@ -169,7 +180,7 @@ class Handler(ChaliceRequestHandler):
         body = bytearray()
         while (size := self._chunk_size()) > 0:
             if len(body) + size > MAX_BODY_BYTES:
-                raise self._ending(413, f"At most {MAX_BODY_BYTES >> 20} MB")
+                raise self._ending(_TOO_LARGE)
             body += self.rfile.read(size)
             self.rfile.readline(8)
         while self.rfile.readline(1 << 12).strip():
@@ -179,7 +190,7 @@ class Handler(ChaliceRequestHandler):
     def _chunk_size(self) -> int:
         match = _CHUNK_SIZE.fullmatch(self.rfile.readline(1 << 12))
         if match is None:
-            raise self._ending(400, "A chunk of the body has no size")
+            raise self._ending("DEFAULT_4XX", 400, "A chunk of the body has no size")
         return int(match[1], 16)
 
     def _send(self, status: int, headers: Headers, body: bytes) -> None:
@@ -195,15 +206,14 @@ class Handler(ChaliceRequestHandler):
             self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server refuses by itself: a broken request line, an unknown method."""
+        """What http.server refuses by itself, such as a broken request line."""
         self.close_connection = True
         self.command = getattr(self, "command", None) or "GET"
         self.path = getattr(self, "path", "")
         self.headers = getattr(self, "headers", Message())
-        if code == HTTPStatus.NOT_IMPLEMENTED:
-            code = HTTPStatus.METHOD_NOT_ALLOWED
         detail = explain or message or HTTPStatus(code).description
-        self._send(*self._refusal(Refused(code, detail), time.perf_counter()))
+        refused = Refused(f"DEFAULT_{code // 100}XX", code, detail)
+        self._send(*self._refusal(refused, time.perf_counter()))
 
     def _route(self) -> str:
         """The path without the query, which holds addresses and tokens."""
@@ -211,13 +221,13 @@ class Handler(ChaliceRequestHandler):
 
     def _refusal(self, refused: Refused, started: float) -> Answer:
         """The refusal as an answer; logged here, as the app has not seen the request."""
-        ms = round((time.perf_counter() - started) * 1000, 1)
-        facts = {"method": self.command, "route": self._route(), "status": refused.status, "ms": ms}
-        log.info("request", extra=facts)
         sent = self.headers.get("X-Request-Id", "")
         request_id = sent if _WELL_FORMED_ID.fullmatch(sent) else str(uuid.uuid4())
-        status, headers, content = problem(refused.status, refused.detail, request_id=request_id)
-        return status, {**headers, **refused.headers, "X-Request-Id": request_id}, content
+        answer = refusal(refused, request_id)
+        ms = round((time.perf_counter() - started) * 1000, 1)
+        facts = {"method": self.command, "route": self._route(), "status": answer[0], "ms": ms}
+        log.info("request", extra=facts)
+        return answer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
         """The app's own line says more."""
@@ -230,16 +240,32 @@ def problem(status: int, detail: str, **more: str) -> Answer:
     return status, {"Content-Type": "application/problem+json"}, _json(content)
 
 
-def _unauthorized() -> Refused:
-    return Refused(401, "A valid bearer token is needed", **{"WWW-Authenticate": "Bearer"})
+def refusal(refused: Refused, request_id: str) -> Answer:
+    """What the deployed gateway answers, with its variables filled in."""
+    from chalicelib.kernel.settings import settings  # known only once the cloud has its addresses
+
+    responses = wanted(settings.listed("cors_origins"))
+    told = next(each for each in responses if each["responseType"] == refused.kind)
+    headers: Headers = {
+        name.removeprefix("gatewayresponse.header."): value.strip("'")
+        for name, value in told["responseParameters"].items()
+    }
+    text = told["responseTemplates"]["application/json"]
+    text = text.replace("$context.requestId", request_id)
+    content = json.loads(text.replace("$context.error.messageString", json.dumps(refused.detail)))
+    if refused.status:  # a default response has none, as its template cannot know it
+        content |= {"title": HTTPStatus(refused.status).phrase, "status": refused.status}
+    status = int(told.get("statusCode", refused.status))
+    return status, {**headers, "X-Request-Id": request_id}, _json(content)
 
 
-def _refused(error: LocalGatewayException) -> Refused:
+def _kind(error: LocalGatewayException) -> str:
     if isinstance(error, NotAuthorizedError):
-        return _unauthorized()
-    if error.CODE == HTTPStatus.FORBIDDEN and b"not authorized" not in (error.body or b""):
-        return Refused(404, "There is nothing at this path")
-    return Refused(error.CODE, HTTPStatus(error.CODE).description)
+        return "UNAUTHORIZED"
+    if isinstance(error, InvalidAuthorizerError):
+        return "AUTHORIZER_CONFIGURATION_ERROR"
+    is_denied = b"not authorized" in (error.body or b"")
+    return "ACCESS_DENIED" if is_denied else "MISSING_AUTHENTICATION_TOKEN"
 
 
 def _json(content: object) -> bytes:

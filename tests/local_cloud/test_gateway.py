@@ -21,7 +21,7 @@ REQUEST_LINE = "POST /admin/v1/users HTTP/1.1\r\nHost: x\r\n"
         ("GET", "/nothing", {}, 404),
         ("GET", "/nothing", {"Authorization": "Bearer x"}, 404),
         ("GET", "/_localnothing", {}, 404),
-        ("BREW", "/admin/v1/users", {}, 405),
+        ("BREW", "/nothing", {}, 404),
     ],
 )
 def test_a_refusal_is_a_problem_with_a_request_id(
@@ -38,6 +38,15 @@ def test_a_well_formed_request_id_is_taken_over(shared_cloud: Cloud) -> None:
     given = {"X-Request-Id": "my-own-1"}
     answer = requests.get(f"{shared_cloud.url}/nothing", headers=given, timeout=PATIENCE)
     assert answer.headers["X-Request-Id"] == "my-own-1"
+
+
+@pytest.mark.parametrize("method", ["TRACE", "BREW", "PUT", "HEAD"])
+def test_whoever_asks_with_another_method_hears_which_ones_a_path_answers(
+    shared_cloud: Cloud, method: str
+) -> None:
+    answer = requests.request(method, f"{shared_cloud.url}/admin/v1/users", timeout=PATIENCE)
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "POST", "OPTIONS"}
 
 
 @pytest.mark.parametrize(

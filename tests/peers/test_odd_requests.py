@@ -42,18 +42,24 @@ def send(cloud: Cloud, token: str) -> Any:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"name": 7, "more": 1e999}',
-        b'{"name": 7, "more": ' + b"9" * 5000 + b"}",
         b'{"name": 7, "more": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
         b"[" * 60_000,
         b'{"name": "\\ud800"}',
         b'{"name": "\xff"}',
         b"\x00",
     ],
-    ids=["float", "integer", "nested", "open", "surrogate", "not UTF-8", "NUL"],
+    ids=["nested", "open", "surrogate", "not UTF-8", "NUL"],
 )
 def test_a_body_that_no_one_can_read_is_a_bad_request(send: Any, body: bytes) -> None:
     assert send("POST", USERS, data=body, headers=JSON).status_code == 400
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"9" * 5000], ids=["float", "integer"])
+def test_a_number_that_no_one_can_hold_hides_no_other_fault(send: Any, number: bytes) -> None:
+    answer = send("POST", USERS, data=b'{"name": 7, "more": ' + number + b"}", headers=JSON)
+
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == ["name", "email", "role"]
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "application/json", "*/*", ";"])

@@ -108,9 +108,35 @@ def test_an_identifier_is_made_of_letters_digits_and_hyphens(name: str, begins: 
     assert found == f"{begins}ew3kvx3r"
 
 
-def test_names_that_differ_in_case_and_outer_blanks_are_one() -> None:
-    assert rules.name_key(" Alder ") == rules.name_key("ALDER")
-    assert len(rules.name_key("ẞ" * 900).encode()) <= 1000
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        (" Alder ", "ALDER"),
+        ("Café", "Cafe\u0301"),
+        ("Å", "\u212b"),
+        ("STRASSE", "Straße"),
+        ("\u1fb7" * 200, "\u03b1\u0342\u03b9" * 200),
+    ],
+)
+def test_names_that_differ_in_case_outer_blanks_and_the_writing_of_accents_are_one(
+    one: str, same: str
+) -> None:
+    assert rules.name_key(one) == rules.name_key(same)
+
+
+@pytest.mark.parametrize("letter", ["a", "ẞ", "😀", "\u1fb7", "\U0001d160"])
+def test_names_that_differ_have_keys_that_differ_and_fit(letter: str) -> None:
+    names = [letter * 200, letter * 199, f"{letter * 199}x", f"{letter * 199}y"]
+    keys = [rules.name_key(name) for name in names]
+
+    assert len(set(keys)) == 4
+    assert max(len(key.encode()) for key in keys) <= 1000
+
+
+def test_nobody_can_choose_a_name_whose_key_is_that_of_a_longer_one() -> None:
+    key = rules.name_key("\U0001d160" * 200)
+
+    assert rules.name_key(key) != key
 
 
 NOT_BEGUN: dict[str, rules.StepStatus] = {}

@@ -34,6 +34,9 @@ _HEADERS: Json = {
 }
 _LOCATION = {"Location": _told("Address of what was created, or of its progress")}
 _RETRY_AFTER = {"Retry-After": _told("Seconds until it is worth trying again")}
+_ETAG = {"ETag": _told("Version of the record, for If-Match and If-None-Match")}
+_ASK_AGAIN = {"Retry-After": _told("Seconds until it is worth asking again, while something runs")}
+_FOLLOWED = ("get_project_status", "get_batch")  #: operations that are asked until all is done
 _ALSO: Mapping[int, Json] = {
     201: _LOCATION,
     202: _LOCATION,
@@ -186,7 +189,8 @@ def _file(sample: str | None) -> Json:
 def _responses(route: Route) -> Json:
     answers: Json = {str(route.status): _success(route)}
     if _reads_one(route):
-        answers["304"] = {"description": "Not modified", "headers": _HEADERS}
+        headers = {**_HEADERS, **_of_its_state(route)}
+        answers["304"] = {"description": "Not modified", "headers": headers}
     for status in sorted(_errors(route)):
         if str(status) not in answers:
             answers[str(status)] = _error(status, page=route.answers is None)
@@ -241,8 +245,12 @@ def _success_headers(route: Route) -> Json:
     if route.listing:
         found["Link"] = _told("Address of the next page")
     elif route.answers is not None:
-        found["ETag"] = _told("Version of the record, for If-Match and If-None-Match")
+        found |= _of_its_state(route)
     return found
+
+
+def _of_its_state(route: Route) -> Json:
+    return {**_ETAG, **_ASK_AGAIN} if route.name in _FOLLOWED else _ETAG
 
 
 def _error(status: int, *, page: bool) -> Json:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
+from chalicelib.kernel import validation
 from chalicelib.kernel.paging import PageQuery
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.tenancy import ADMIN, DEFAULTS, TenantRecord
@@ -28,6 +29,14 @@ Word = Annotated[
         description="at most 100 characters, without control characters",
     ),
 ]
+TimeZone = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z",
+        description="an IANA time zone such as Europe/Berlin",
+    ),
+]
 Status = Literal["active", "suspended"]
 
 
@@ -36,7 +45,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: Word = ""
     region: Word = ""
-    time_zone: Word = ""
+    time_zone: TimeZone = ""
     sender: Word = ""
 
 
@@ -45,6 +54,7 @@ class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Name
     id: TenantId | None = None
+    status: Status = "active"
     defaults: Defaults | None = None
 
 
@@ -53,7 +63,7 @@ class DefaultsChange(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: Word | msgspec.UnsetType = msgspec.UNSET
     region: Word | msgspec.UnsetType = msgspec.UNSET
-    time_zone: Word | msgspec.UnsetType = msgspec.UNSET
+    time_zone: TimeZone | msgspec.UnsetType = msgspec.UNSET
     sender: Word | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -63,6 +73,10 @@ class TenantChange(msgspec.Struct, frozen=True, kw_only=True):
     name: Name | msgspec.UnsetType = msgspec.UNSET
     status: Status | msgspec.UnsetType = msgspec.UNSET
     defaults: DefaultsChange | msgspec.UnsetType = msgspec.UNSET
+
+
+validation.when_refused(Defaults, service.unknown_in)
+validation.when_refused(DefaultsChange, service.unknown_in)
 
 
 class TenantView(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +101,7 @@ def create_tenant(body: NewTenant, request: Request) -> Reply:
     """Create a tenant."""
     tx = Transaction()
     defaults = msgspec.structs.asdict(body.defaults or Defaults())
-    row = service.create(tx, body.id, body.name, defaults)
+    row = service.create(tx, body.id, body.name, defaults, body.status)
     headers = {"Location": f"{request.base_url}/admin/v1/tenants/{row.sk}"}
     return Reply(view(row), headers=headers, version=int(row.version), commit=tx)
 

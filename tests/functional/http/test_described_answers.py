@@ -21,6 +21,9 @@ AGAIN = f"{ONE}/resend-invitation"
 PROJECTS = "/admin/v1/projects"
 PAGE, ACCEPT = "/invitations/accept", "/v1/invitations/accept"
 Sample = tuple[str, str, Answer]  #: method, path as described, what came back
+USUAL_HEADERS = {"connection", "content-length", "content-type", "date", "server", "vary"}
+OF_A_PAGE = {"cache-control", "content-security-policy", "referrer-policy"}
+OF_A_PAGE |= {"x-content-type-options"}
 
 
 def test_the_served_description_is_the_one_that_is_checked_and_names_its_server(
@@ -214,7 +217,9 @@ def test_every_answer_of_a_sample_of_calls_is_described_and_fits_its_schema(
         operation = described["paths"][path][method.lower()]
         told = f"{method} {path} {answer.status_code} {answer.text[:300]}"
         assert str(answer.status_code) in operation["responses"], told
-        assert_fits(described, operation["responses"][str(answer.status_code)], answer, told)
+        response = operation["responses"][str(answer.status_code)]
+        assert_fits(described, response, answer, told)
+        assert_headers_are_named(response, answer, told)
         seen.add((method, path, answer.ok))
     operations = {
         (method.upper(), path, True) for path, each in described["paths"].items() for method in each
@@ -237,3 +242,12 @@ def assert_fits(
             jsonschema.Draft202012Validator(schema).validate(json.loads(answer.text))
         except jsonschema.ValidationError as error:
             pytest.fail(f"{told}: {error.message}")
+
+
+def assert_headers_are_named(response: dict[str, Any], answer: Answer, told: str) -> None:
+    named = {name.lower() for name in response["headers"]}
+    every = {name.lower() for name in answer.headers} - USUAL_HEADERS
+    sent = {name for name in every if not name.startswith("access-control-")}
+    if "text/html" in answer.headers.get("Content-Type", ""):
+        sent -= OF_A_PAGE
+    assert sent <= named, told

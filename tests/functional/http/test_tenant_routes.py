@@ -89,7 +89,9 @@ def test_an_id_that_is_taken_is_a_conflict(platform: Caller) -> None:
         for value in ("", "A", "#tenants", "-a", "a_b", "a" * 41, "../t1", "a b", 7)
     ]
     + [({"name": value}, "name") for value in ("", " ", "a" * 201, "a\nb", 7, None)]
-    + [({"defaults": value}, "defaults") for value in ({"sender": "a\r\nb"}, {"region": 7}, [])],
+    + [({"status": value}, "status") for value in ("bogus", "", "Active", 7, None)]
+    + [({"defaults": value}, "defaults") for value in ([], "", 7)]
+    + [({"defaults": {"sender": value}}, "defaults.sender") for value in ("a\r\nb", 7, None)],
     ids=repr,
 )
 def test_a_value_that_cannot_be_taken_is_a_422_that_names_its_field(
@@ -232,7 +234,7 @@ def test_the_default_sender_is_the_name_that_mails_come_from(
 @pytest.mark.local  # the path names the local tenant
 def test_of_many_changes_of_a_tenant_at_once_none_is_lost_silently(platform: Caller) -> None:
     callers = [platform.in_a_session_of_its_own() for _ in range(6)]
-    fields = ("provider", "region", "time_zone", "sender", "provider", "region")
+    fields = ("region", "sender", "region", "sender", "region", "sender")
     started = time.monotonic()
     answers = at_once(
         *(

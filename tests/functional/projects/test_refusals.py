@@ -16,6 +16,8 @@ from tests.functional.projects.workflow import (
     people,
 )
 
+MANY = [f"u{number}" for number in range(81)]
+
 
 @pytest.mark.parametrize(
     ("body", "field"),
@@ -34,9 +36,9 @@ from tests.functional.projects.workflow import (
         ({"description": "x" * 2001}, "description"),
         ({"description": "a\u001bb"}, "description"),
         ({"user_ids": "all"}, "user_ids"),
-        ({"user_ids": [1]}, "user_ids"),
-        ({"user_ids": [""]}, "user_ids"),
-        ({"user_ids": ["x" * 101]}, "user_ids"),
+        ({"user_ids": [1]}, "user_ids[0]"),
+        ({"user_ids": [MISSING, ""]}, "user_ids[1]"),
+        ({"user_ids": [MISSING, MISSING, "x" * 101]}, "user_ids[2]"),
         ({"user_ids": [f"u{number}" for number in range(81)]}, "user_ids"),
         ({"user_ids": [f"{number}" for number in range(5000)]}, "user_ids"),
         ({"user_ids": [MISSING]}, "user_ids"),
@@ -59,6 +61,37 @@ def test_eighty_ids_are_taken_and_eighty_one_are_not_even_of_one_user(manager: C
 
     assert create(manager, user_ids=[user] * 81).status_code == 422
     assert create(manager, user_ids=[user] * 80).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"name": "", "provider": "zz"}, {"name", "provider"}),
+        ({"name": "", "provider": "simulated", "region": "nowhere"}, {"name", "region"}),
+        ({"name": "", "user_ids": ["u1"]}, {"name", "user_ids"}),
+        ({"name": "", "user_ids": ["u1", 5]}, {"name", "user_ids[1]"}),
+        ({"name": "", "provider": "zz", "user_ids": MANY}, {"name", "provider", "user_ids"}),
+        ({"provider": "zz", "region": "yy", "user_ids": MANY}, {"provider", "user_ids"}),
+        ({"provider": "zz", "user_ids": ["u1", "u2"]}, {"provider", "user_ids"}),
+        ({"region": "nowhere", "user_ids": MANY}, {"region", "user_ids"}),
+        ({"region": "nowhere", "user_ids": [MISSING, "u1"]}, {"region", "user_ids"}),
+    ],
+    ids=lambda given: str(given)[:60],
+)
+def test_all_that_is_known_to_be_wrong_is_told_at_once(
+    cloud: LocalCloud, manager: Caller, body: dict[str, Any], fields: set[str]
+) -> None:
+    answer = create(manager, **{"name": "Alder", **body})
+
+    assert answer.status_code == 422, answer.text
+    assert {each["field"] for each in answer.json()["errors"]} == fields
+    assert_nothing_started(cloud)
+
+
+def test_each_id_that_is_none_is_named_beside_another_fault(manager: Caller) -> None:
+    errors = create(manager, provider="zz", user_ids=["u1", "u2"]).json()["errors"]
+
+    assert [each["detail"].partition(" ")[0] for each in errors[1:]] == ["u1", "u2"]
 
 
 def test_ten_thousand_ids_are_too_large(cloud: LocalCloud, manager: Caller) -> None:
@@ -84,14 +117,32 @@ def test_every_user_who_cannot_take_part_is_named_at_once(
     assert_nothing_started(cloud)
 
 
-@pytest.mark.parametrize("second", ["Alder", "ALDER", " alder "])
-def test_a_name_is_given_once_in_a_tenant(manager: Caller, other: Caller, second: str) -> None:
-    created(manager)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Alder", "Alder"),
+        ("Alder", "ALDER"),
+        ("Alder", " alder "),
+        ("Caf\u00e9", "Cafe\u0301"),  # the same letters, put together otherwise
+    ],
+)
+def test_a_name_is_given_once_in_a_tenant(
+    manager: Caller, other: Caller, first: str, second: str
+) -> None:
+    created(manager, first)
 
     refused = create(manager, second)
     assert refused.status_code == 409
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert create(other, second).status_code == 201
+
+
+@pytest.mark.parametrize("letter", ["a", "\u1fb7", "\U0001d160"])
+def test_names_that_differ_only_at_their_end_are_two_however_long(
+    manager: Caller, letter: str
+) -> None:
+    for ending in "xyz":
+        assert create(manager, letter * 199 + ending).status_code == 201
 
 
 @pytest.mark.parametrize(
