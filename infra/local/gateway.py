@@ -137,7 +137,7 @@ class Handler(ChaliceRequestHandler):
             if str(error) == authorizers.UNAUTHORIZED:
                 raise Refused("UNAUTHORIZED") from error
             log.exception("the gateway failed on %s %s", self.command, self._route())
-            raise Refused("DEFAULT_5XX") from error
+            raise Refused("DEFAULT_5XX", 500, "Internal server error") from error
 
     def _ask_app(self, body: bytes | None) -> Answer:
         # Chalice cannot quote a token that is not ASCII; the app itself copes with any header.
