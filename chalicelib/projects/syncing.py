@@ -138,7 +138,7 @@ class _Batch:
         def keep(made: gateway.Credential) -> gateway.Credential:
             return credentials.save(part, user.id, made)
 
-        self.cloud.ensure_credential(project_id, user.id, keep)
+        self.cloud.rotate_credential(project_id, user.id, keep, None)
         return Result(part, "synced", cloud_user_id=user.id)
 
     def _unlink(self, part: Participant) -> Result:

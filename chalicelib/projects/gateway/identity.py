@@ -6,8 +6,8 @@ projects and people may change. What is there already is not made twice:
     project     looked up by its mark, then made; "exists" means that another was quicker
     user        made; the first "exists" has all of ours read once, and the rest is known from it
     grant       those of a project are read once for each connection
-    credential  stands at one place for each user of a project. So what a try that was broken off
-                left is used or overwritten by the next, and there is never a second
+    credential  stands at one of two places, the one where the old one is not. So what a try that
+                was broken off left is used or overwritten by the next, and there is never a third
 """
 
 import hashlib
@@ -118,17 +118,26 @@ class Identity(Connection, ABC):
             self._grants[project_id] = self._list_grants(project_id)
         return self._grants[project_id].setdefault(user_id, set())
 
-    def ensure_credential(self, project_id: str, user_id: str, save: Save) -> Credential:
-        """That of a user that was made just now is not proved: it would be a fourth call for each
-        new user.
+    def rotate_credential(
+        self,
+        project_id: str,
+        user_id: str,
+        save: Save,
+        old: str | None,
+    ) -> Credential:
+        """The first credential of a user that was made just now is not proved: nothing depends on
+        an older one, and it would be a fourth call for each new user.
         """
-        made = save(self._new_credential(project_id, user_id))
+        new = self._new_credential(project_id, user_id, old)
+        made = save(new) or new
         self._web.hide(made.secret)
-        is_proved = user_id in self._new_users
+        is_proved = old is None and user_id in self._new_users
         if not self._create_credential(project_id, user_id, made):
             is_proved = self._put_in_place(project_id, user_id, made)
         if not is_proved:
             self._prove(project_id, user_id, made)
+        if old is not None:
+            self.drop_credential(user_id, old)
         return made
 
     def _put_in_place(self, project_id: str, user_id: str, made: Credential) -> bool:
@@ -145,8 +154,9 @@ class Identity(Connection, ABC):
             raise Refused(f"{self._where} keeps a credential that it should have dropped")
         return False
 
-    def _new_credential(self, project_id: str, user_id: str) -> Credential:
-        access = mark_of("credential", f"{project_id}\0{user_id}")
+    def _new_credential(self, project_id: str, user_id: str, old: str | None) -> Credential:
+        places = [mark_of(f"credential {n}", f"{project_id}\0{user_id}") for n in (0, 1)]
+        access = next(each for each in places if self._credential_id(each) != old)
         return Credential(self._credential_id(access), access, secrets.token_hex(_SECRET_BYTES))
 
     @abstractmethod

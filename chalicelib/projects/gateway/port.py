@@ -38,9 +38,9 @@ class Credential:
     secret: str = field(repr=False)
 
 
-#: Keeps a credential that is about to be made, and answers with the one to be made: this one, or
-#: that of an attempt that was broken off, or is still at it.
-Save = Callable[[Credential], Credential]
+#: Keeps a credential that is about to be made. It may answer with another one, which is made in its
+#: place: that of an attempt that was broken off, or is still at it.
+Save = Callable[[Credential], Credential | None]
 
 
 class Refused(Exception):
@@ -94,9 +94,15 @@ class Provider(Protocol):
         """The user has no role in the project."""
         ...
 
-    def ensure_credential(self, project_id: str, user_id: str, save: Save) -> Credential:
-        """The credential that `save` answers with, which then works. `save` is asked before
-        anything is made. However often it is broken off and made again, one is left in the end.
+    def rotate_credential(
+        self,
+        project_id: str,
+        user_id: str,
+        save: Save,
+        old: str | None,
+    ) -> Credential:
+        """A new credential, handed to `save` before it is made, and proved by use; only then the
+        old one goes. However often it is broken off and made again, one is left in the end.
         """
         ...
 

@@ -20,16 +20,13 @@ def connect(address: str = "") -> Provider:
     return gateway.connect(Region("simulated", f"region-{next(_regions)}", address, "", "", ""))
 
 
-def as_it_is(new: Credential) -> Credential:
-    """Saved, and none stood before."""
-    return new
-
-
 def everything(cloud: Provider) -> list[object]:
     project = cloud.ensure_project("k", "Alder")
     user = cloud.ensure_user("p", "ann@example.com", "Ann")
     cloud.ensure_grant(project, user.id, "member")
-    return [project, user, cloud.ensure_credential(project, user.id, as_it_is)]
+    first = cloud.rotate_credential(project, user.id, lambda _: None, None)
+    second = cloud.rotate_credential(project, user.id, lambda _: None, first.id)
+    return [project, user, first, second]
 
 
 def test_made_twice_everything_has_the_same_ids() -> None:
@@ -44,30 +41,28 @@ def test_another_process_knows_the_same_ids() -> None:
         "cloud = g.connect(g.Region('simulated', 'local-1', '', '', '', ''))\n"
         "project = cloud.ensure_project('k', 'Alder')\n"
         "user = cloud.ensure_user('p', 'ann@example.com', 'Ann')\n"
-        "made = cloud.ensure_credential(project, user.id, lambda new: new)\n"
+        "made = cloud.rotate_credential(project, user.id, lambda _: None, None)\n"
         "print(project, user.id, made.id)\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
-    project, user, made = everything(
+    project, user, made, _ = everything(
         gateway.connect(Region("simulated", "local-1", "", "", "", ""))
     )
     assert run.stdout.split() == [project, user.id, made.id]  # type: ignore[attr-defined]
 
 
-def test_a_credential_is_saved_before_it_is_made_and_the_one_that_stands_is_made() -> None:
-    cloud, stands = connect(), Credential("id", "access", "s3cret")
-    calls: list[int] = []
+def test_a_credential_is_saved_before_the_old_one_goes_and_is_a_new_one() -> None:
+    cloud, saved = connect(), list[Credential]()
+    first = cloud.rotate_credential("p", "u", saved.append, None)
+    second = cloud.rotate_credential("p", "u", saved.append, first.id)
+    third = cloud.rotate_credential("p", "u", saved.append, second.id)
 
-    def save(new: Credential) -> Credential:
-        calls.append(cloud.calls)
-        assert new.secret not in repr(new)
-        return stands
-
-    assert cloud.ensure_credential("p", "u", save) == stands
-    assert [*calls, cloud.calls] == [0, 1]
+    assert saved == [first, second, third]
+    assert first != second != third
+    assert first.secret not in repr(first)
 
 
 def test_a_user_costs_three_calls_and_a_connection_one_log_in() -> None:
@@ -77,7 +72,7 @@ def test_a_user_costs_three_calls_and_a_connection_one_log_in() -> None:
     for number in range(10):
         user = cloud.ensure_user(f"p{number}", "ann@example.com", "Ann")
         cloud.ensure_grant(project, user.id, "reader")
-        cloud.ensure_credential(project, user.id, as_it_is)
+        cloud.rotate_credential(project, user.id, lambda _: None, None)
 
     assert (cloud.calls - before, cloud.logins) == (30, 1)
 
@@ -99,7 +94,7 @@ def test_a_person_who_asks_for_trouble_gets_it_at_that_step(
             step = "grant"
             cloud.ensure_grant(project, user.id, "member")
             step = "credential"
-            cloud.ensure_credential(project, user.id, as_it_is)
+            cloud.rotate_credential(project, user.id, lambda _: None, None)
             step = "revoke"
             cloud.revoke_grant(project, user.id)
         except Refused:

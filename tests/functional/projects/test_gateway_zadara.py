@@ -5,7 +5,6 @@ What they do not tell is modelled on Keystone there as here: not verified on a l
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
@@ -23,14 +22,14 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
         yield started
 
 
-def link(cloud: Provider, people: int, kept: dict[str, Credential]) -> dict[str, Credential]:
-    """Everyone into one project; the credentials by the user's id, kept before they are made."""
+def link(cloud: Provider, people: int, old: dict[str, str] | None = None) -> dict[str, Credential]:
+    """Everyone into one project; the credentials by the user's id."""
     project, made = cloud.ensure_project("k", "Alder"), dict[str, Credential]()
     for number in range(people):
         user = cloud.ensure_user(f"p{number}", f"p{number}@example.com", "Ann")
         cloud.ensure_grant(project, user.id, "admin" if number == 0 else "member")
-        keep = partial(kept.setdefault, user.id)
-        made[user.id] = cloud.ensure_credential(project, user.id, keep)
+        kept = (old or {}).get(user.id)
+        made[user.id] = cloud.rotate_credential(project, user.id, lambda _: None, kept)
     return made
 
 
@@ -38,29 +37,25 @@ def link(cloud: Provider, people: int, kept: dict[str, Credential]) -> dict[str,
 @pytest.mark.parametrize("account", ["alder", "alder/admin"])
 def test_made_twice_there_is_one_of_each(cluster: Cluster, account: str, *, wrapped: bool) -> None:
     cluster.wrapped = wrapped
-    kept: dict[str, Credential] = {}
     with gateway.connect(cluster.region(account=account)) as cloud:
-        first = link(cloud, 5, kept)
+        first = link(cloud, 5)
     with gateway.connect(cluster.region(account=account)) as cloud:
-        second = link(cloud, 5, kept)
+        second = link(cloud, 5, {user: made.id for user, made in first.items()})
         assert cloud.logins == 1
 
-    assert first == second == kept
+    assert list(first) == list(second)
     assert (len(cluster.projects), len(cluster.users), len(cluster.grants)) == (1, 5, 5)
     assert set(cluster.credentials) == {made.id for made in second.values()}
     assert sorted(role for _, _, role in cluster.grants) == ["_member_"] * 4 + ["tenant_admin"]
 
 
 def test_a_user_costs_at_most_three_calls_and_a_connection_one_log_in(cluster: Cluster) -> None:
-    """New ones, the same ones once more, and with new credentials."""
-    kept: dict[str, Credential] = {}
-    for forgotten in (False, False, True):
+    """New ones, and the same ones with new credentials."""
+    old: dict[str, str] = {}
+    for _ in range(2):
         cluster.asked.clear()
-        if forgotten:
-            kept.clear()
-            cluster.credentials.clear()
         with gateway.connect(cluster.region()) as cloud:
-            link(cloud, 20, kept)
+            old = {user: made.id for user, made in link(cloud, 20, old).items()}
             assert cloud.calls <= 3 * 20 + 6
             assert cloud.logins == cluster.asked.count("POST /auth") == 1
 

@@ -32,7 +32,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 
 def test_nothing_is_made_at_the_provider_that_was_not_saved_before(cluster: Cluster) -> None:
-    def fail(_: Credential) -> Credential:
+    def fail(_: Credential) -> None:
         raise RuntimeError("the store is down")
 
     with gateway.connect(cluster.region()) as cloud:
@@ -40,7 +40,7 @@ def test_nothing_is_made_at_the_provider_that_was_not_saved_before(cluster: Clus
         user = cloud.ensure_user("p", "ann@example.com", "Ann").id
         cloud.ensure_grant(project, user, "member")
         with pytest.raises(RuntimeError):
-            cloud.ensure_credential(project, user, fail)
+            cloud.rotate_credential(project, user, fail, None)
 
     assert cluster.credentials == {}
 
@@ -58,7 +58,7 @@ def test_two_attempts_make_the_same_credential(cluster: Cluster) -> None:
             project = cloud.ensure_project("k", "Alder")
             user = cloud.ensure_user("p", "ann@example.com", "Ann").id
             cloud.ensure_grant(project, user, "member")
-            assert cloud.ensure_credential(project, user, keep) == kept[0]
+            assert cloud.rotate_credential(project, user, keep, None) == kept[0]
 
     assert set(cluster.credentials) == {kept[0].id}
 

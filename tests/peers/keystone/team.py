@@ -1,7 +1,6 @@
 """People of ours at a real Keystone, and what its own listings say of them."""
 
 from datetime import UTC, datetime
-from functools import partial
 
 from chalicelib.projects.gateway import Credential, Provider, Role
 from chalicelib.projects.gateway.signatures import signed
@@ -17,7 +16,7 @@ class Team:
     def __init__(self, name: str, size: int) -> None:
         self.key = f"project of {name}"
         self.people = [f"{name} {number}" for number in range(size)]
-        self.saved: dict[str, Credential] = {}
+        self.saved: dict[str, list[Credential]] = {each: [] for each in self.people}
         self.project_id = ""
         self.users: dict[str, str] = {}
 
@@ -32,8 +31,8 @@ class Team:
     def link_one(self, cloud: Provider, person: str) -> None:
         user = cloud.ensure_user(person, "ann@example.com", "Ann Example")
         cloud.ensure_grant(self.project_id, user.id, self.role_of(person))
-        keep = partial(self.saved.setdefault, person)
-        cloud.ensure_credential(self.project_id, user.id, keep)
+        old = self.saved[person][-1].id if self.saved[person] else None
+        cloud.rotate_credential(self.project_id, user.id, self.saved[person].append, old)
         self.users[person] = user.id
 
 

@@ -43,7 +43,7 @@ def test_an_administrator_of_a_domain_works_in_that_domain(
     team.link(cloud)
 
     assert keystone.look(f"/projects/{team.project_id}")["project"]["domain_id"] == domain
-    assert sign_in(keystone, team.saved[team.people[0]]) == 200
+    assert sign_in(keystone, team.saved[team.people[0]][-1]) == 200
     assert cloud.logins == 1
 
 
@@ -168,7 +168,7 @@ def test_a_killed_keystone_is_down_and_nothing_is_done_twice_after_its_return(
     team.link(connect())
     assert len(grants(keystone, team.project_id)) == 6
     for person in team.people:
-        assert credentials(keystone, team.users[person]) == {team.saved[person].id}
+        assert credentials(keystone, team.users[person]) == {team.saved[person][-1].id}
 
 
 def test_no_secret_is_told_to_anyone(
@@ -181,12 +181,12 @@ def test_no_secret_is_told_to_anyone(
     team = Team("discreet", 2)
     cloud: Any = connect()
     team.link(cloud)
-    made = team.saved[team.people[0]]
+    made = team.saved[team.people[0]][-1]
     with pytest.raises(Refused) as refused:
         cloud.ensure_grant(team.project_id, "0" * 32, "member")
 
     told = f"{caplog.text} {capfd.readouterr()} {refused.value!r} {made!r} {keystone.region()!r}"
-    for secret in (PASSWORD, cloud._token, *(each.secret for each in team.saved.values())):
+    for secret in (PASSWORD, cloud._token, *(each[-1].secret for each in team.saved.values())):
         assert secret not in told
 
 
@@ -199,7 +199,7 @@ def test_where_signatures_cannot_be_tried_out_the_credential_is_read_back(tmp_pa
                 team.link(cloud)
                 assert cloud.calls <= 3 * 3 + 9
         for person in team.people:
-            assert credentials(keystone, team.users[person]) == {team.saved[person].id}
+            assert credentials(keystone, team.users[person]) == {team.saved[person][-1].id}
 
 
 def test_a_limit_is_told_apart_from_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,17 +33,18 @@ def test_thirty_users_get_a_role_and_credentials_that_work(
         team.users[each]: {WORDS[team.role_of(each)]} for each in team.people
     }
     for person, saved in team.saved.items():
-        assert credentials(keystone, team.users[person]) == {saved.id}
-        assert sign_in(keystone, saved) == 200
+        assert credentials(keystone, team.users[person]) == {saved[-1].id}
+        assert sign_in(keystone, saved[-1]) == 200
     assert cloud.logins == 1
 
 
 def test_a_user_costs_at_most_three_calls_and_a_connection_one_log_in(
     keystone: Keystone, connect: Connect
 ) -> None:
-    """New ones, the same ones in a second project, and once more in the first."""
+    """New ones, the same ones in a second project, and once more with new credentials."""
     first, second = Team("cheap", 30), Team("cheap again", 0)
     second.people = first.people
+    second.saved = {each: [] for each in first.people}
     for team in (first, second, first):
         keystone.forget_requests()
         cloud = connect("Default/admin")
@@ -66,7 +67,7 @@ def test_made_twice_there_is_one_of_each(keystone: Keystone, connect: Connect) -
     assert len(names) == len(set(names))
     assert len(grants(keystone, team.project_id)) == 6
     for person in team.people:
-        assert credentials(keystone, team.users[person]) == {team.saved[person].id}
+        assert credentials(keystone, team.users[person]) == {team.saved[person][-1].id}
 
 
 def test_two_at_once_make_one_of_each(keystone: Keystone, connect: Connect) -> None:
@@ -120,12 +121,12 @@ def test_taking_part_ends_without_a_trace(keystone: Keystone, connect: Connect) 
     for _ in range(2):  # twice is once
         cloud = connect()
         cloud.revoke_grant(team.project_id, team.users[leaving])
-        cloud.drop_credential(team.users[leaving], team.saved[leaving].id)
+        cloud.drop_credential(team.users[leaving], team.saved[leaving][-1].id)
 
     assert list(grants(keystone, team.project_id)) == [team.users[staying]]
     assert credentials(keystone, team.users[leaving]) == set()
-    assert sign_in(keystone, team.saved[leaving]) == 401
-    assert sign_in(keystone, team.saved[staying]) == 200
+    assert sign_in(keystone, team.saved[leaving][-1]) == 401
+    assert sign_in(keystone, team.saved[staying][-1]) == 200
 
 
 def test_a_project_is_deleted_with_its_grants_and_twice_is_once(
@@ -137,7 +138,7 @@ def test_a_project_is_deleted_with_its_grants_and_twice_is_once(
         connect().delete_project(team.project_id)
 
     assert team.project_id not in keystone.named("/projects", "projects").values()
-    assert sign_in(keystone, team.saved[team.people[0]]) == 401
+    assert sign_in(keystone, team.saved[team.people[0]][-1]) == 401
     assert connect().ensure_project(team.key, "Alder") != team.project_id
 
 
@@ -146,7 +147,7 @@ def test_a_suspended_project_lets_nobody_in_and_a_resumed_one_does_again(
 ) -> None:
     team = Team("suspended", 1)
     team.link(connect())
-    credential = team.saved[team.people[0]]
+    credential = team.saved[team.people[0]][-1]
     for enabled, status in ((False, 401), (False, 401), (True, 200)):
         found = connect().ensure_project(team.key, "Alder", enabled=enabled)
         assert found == team.project_id

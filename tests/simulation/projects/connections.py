@@ -59,15 +59,17 @@ class Derived(Simulated):
 
         self._all.call("revoke_grant", revoke, (project_id, user_id))
 
-    def ensure_credential(self, project_id: str, user_id: str, save: Save) -> gateway.Credential:
-        def keep(new: gateway.Credential) -> gateway.Credential:
-            made = save(new)
+    def rotate_credential(
+        self, project_id: str, user_id: str, save: Save, old: str | None
+    ) -> gateway.Credential:
+        def keep(made: gateway.Credential) -> gateway.Credential:
+            made = save(made) or made
             held = Held(project_id, user_id, made.secret)
             about = (project_id, user_id)
             self._all.call("create_credential", lambda: self._hold(made.id, held), about)
             return made
 
-        return super().ensure_credential(project_id, user_id, keep)
+        return super().rotate_credential(project_id, user_id, keep, old)
 
     def _hold(self, credential_id: str, held: Held) -> None:
         self._listing.credentials[credential_id] = held
