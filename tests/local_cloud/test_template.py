@@ -44,7 +44,7 @@ class TwoStages:
 
 @pytest.fixture(scope="module")
 def two_stages(new_account: NewAccount) -> TwoStages:
-    session = new_account("700000000002")
+    session = new_account("800000000002")
     mailed = {"SenderEmail": "shop@example.com", "AlarmEmail": "ops@example.com"}
     dev = {"Stage": "dev", "SenderEmail": "b@example.com"}
     return TwoStages(session, load(TEMPLATE, session, mailed), load(TEMPLATE, session, dev))
@@ -52,7 +52,7 @@ def two_stages(new_account: NewAccount) -> TwoStages:
 
 @pytest.fixture(scope="module")
 def shipped(new_account: NewAccount) -> Shipped:
-    session = new_account("700000000000")
+    session = new_account("800000000001")
     return Shipped(session, load(TEMPLATE, session).outputs)
 
 
