@@ -163,11 +163,6 @@ def _no_look_at_the_time() -> AbstractContextManager[Any]:
     return patch.object(registry.Context, "check_time", lambda _: None)
 
 
-def _takeover_of_what_has_ended() -> AbstractContextManager[Any]:
-    """A late worker's mark, made between the look at a row and its takeover, is undone."""
-    return patch.object(ledger, "_still_runs", lambda job: Job.claim_token == job.claim_token)
-
-
 def _new_token_for_each_try() -> AbstractContextManager[Any]:
     """A transaction that met another one is tried again as if it were a different one."""
     usual = transactions.Transaction._write
@@ -203,7 +198,6 @@ MUTANTS: dict[str, Mutation] = {
     "batch-counter-outside-the-transaction": _batch_counter_outside_the_transaction,
     "old-reads": _old_reads,
     "no-look-at-the-time": _no_look_at_the_time,
-    "takeover-of-what-has-ended": _takeover_of_what_has_ended,
     "new-token-for-each-try": _new_token_for_each_try,
 }
 
@@ -220,7 +214,6 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "batch-counter-outside-the-transaction": (5, 10, 13),
     "old-reads": (6, 8, 9),
     "no-look-at-the-time": (4, 7, 17),
-    "takeover-of-what-has-ended": (486,),
     "new-token-for-each-try": (470,),
 }
 
