@@ -12,8 +12,9 @@ an address here.
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+
+import msgspec
 
 LONGEST = 500
 _LONGEST_NAME = 253
@@ -71,8 +72,7 @@ class Hostile(Exception):
     """The address must not be called; the argument says why, to whoever gave it."""
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """Where a service answers."""
 
     scheme: str

@@ -11,9 +11,9 @@ to one tenant, caller and key; expiry is a condition, since DynamoDB deletes day
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from chalice.app import Response
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 
@@ -53,8 +53,7 @@ class Repeated(AppError):
         self.stored = StoredAnswer.from_raw_data(raw_item)
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """Where an answer is stored, and what it was the answer to."""
 
     tenant_id: str

@@ -5,7 +5,6 @@ One that was forged, or made for another tenant or another query, does not open.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -40,8 +39,7 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-@dataclass(frozen=True)
-class Listing(Generic[R]):
+class Listing(msgspec.Struct, Generic[R], frozen=True):
     """Records under one key of a table or index, in its order; `only` filters what was read."""
 
     model: type[R]
@@ -52,8 +50,7 @@ class Listing(Generic[R]):
     newest_first: bool = False
 
 
-@dataclass(frozen=True)
-class Page(Generic[R]):
+class Page(msgspec.Struct, Generic[R], frozen=True):
     """One page of a list."""
 
     items: list[R]

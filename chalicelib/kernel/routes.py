@@ -13,10 +13,10 @@ and the names in the path. Its docstring is the operation's description in the O
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol, TypedDict, Unpack, get_type_hints
 
+import msgspec
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel.errors import AppError
@@ -35,8 +35,7 @@ class Commit(Protocol):
     def commit(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request, as far as a view may need it."""
 
     id: str
@@ -48,24 +47,22 @@ class Request:
     if_match: Wanted = None
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a view answers. One that holds a transaction is sent only once that is committed."""
 
     data: Any = None
     message: str = ""
     status: int = 0  #: 0: the route's own
     meta: Mapping[str, Any] | None = None
-    top: Mapping[str, Any] = field(default_factory=dict)  #: members beside `data`
-    headers: Mapping[str, str] = field(default_factory=dict)
+    top: Mapping[str, Any] = msgspec.field(default_factory=dict)  #: members beside `data`
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     version: int | None = None  #: of the record shown: its ETag
     html: str | None = None  #: a page instead of data
     json: bytes | None = None  #: a JSON document instead of data
     commit: Commit | None = None
 
 
-@dataclass(frozen=True)
-class Calls:
+class Calls(msgspec.Struct, frozen=True):
     """The most AWS calls that a request of a route makes, whatever the size of page or table."""
 
     dynamodb: int = 0
@@ -79,8 +76,7 @@ class Calls:
 View = Callable[..., Reply]
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A declared route and its view."""
 
     method: str
@@ -92,12 +88,14 @@ class Route:
     status: int = 200
     answers: Any = None  #: type of `data`; None: a page
     listing: bool = False  #: True: `data` is a list of `answers`, in pages
-    top: Mapping[str, Any] = field(default_factory=dict)  #: types of members beside `data`
+    top: Mapping[str, Any] = msgspec.field(default_factory=dict)  #: types of members beside `data`
     errors: tuple[int, ...] = ()  #: statuses of its own beside those every route may answer
     tenant_free: bool = False  #: True on the platform's own routes, which name no tenant
     max_body_bytes: int = MAX_BODY_BYTES
     media: tuple[str, ...] = ("application/json",)  #: types of body it takes
-    samples: Mapping[str, str] = field(default_factory=dict)  #: a body of each type that is a file
+    samples: Mapping[str, str] = msgspec.field(
+        default_factory=dict
+    )  #: a body of each type that is a file
     described: bool = True  #: False: not in the OpenAPI document
 
     @property

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -82,12 +81,11 @@ class Log:
 log = Log(settings.log_level)
 
 
-@dataclass
-class Meter:
+class Meter(msgspec.Struct):
     """AWS calls of one request or job."""
 
-    started: float = field(default_factory=time.perf_counter)
-    calls: list[str] = field(default_factory=list)  #: `dynamodb.Query`, in order
+    started: float = msgspec.field(default_factory=time.perf_counter)
+    calls: list[str] = msgspec.field(default_factory=list)  #: `dynamodb.Query`, in order
     aws_ms: float = 0.0
     conf_calls: int = 0
     slowest_ms: float = 0.0

@@ -6,9 +6,9 @@ The tenant of every key comes from here and nowhere else: from the token's claim
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.kernel import telemetry
@@ -26,8 +26,7 @@ _LONGEST_ID = 64
 DIRECTORY = "#tenants"  #: partition of the tenants' own records; no tenant id begins with '#'
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who calls, as the authorizer found in the token."""
 
     subject: str
@@ -36,8 +35,7 @@ class Caller:
     email: str = ""
 
 
-@dataclass(frozen=True)
-class Tenant:
+class Tenant(msgspec.Struct, frozen=True):
     """A tenant's configuration, as read at most once a minute per instance."""
 
     id: str

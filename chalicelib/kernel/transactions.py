@@ -4,9 +4,9 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -18,8 +18,7 @@ from chalicelib.kernel.store import TRANSIENT_CODES, Keyed, connection, is_trans
 _CONFLICT_TRIES = 3
 
 
-@dataclass(frozen=True)
-class _Action:
+class _Action(msgspec.Struct, frozen=True):
     """One action of a transaction, and the error that its failed condition means."""
 
     kind: str  #: check, delete, save or update, as TransactWrite's methods are called

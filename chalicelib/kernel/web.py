@@ -12,11 +12,11 @@ import random
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -66,8 +66,7 @@ class Unreadable(WebError):
     """Not the service that was meant: not its form, too large, or a certificate not trusted."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A service's answer, of whatever status below those of an outage."""
 
     status: int

@@ -3,9 +3,10 @@
 A GET consumes nothing: mail scanners open links.
 """
 
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
+
+import msgspec
 
 from chalicelib.kernel import http, pages
 from chalicelib.kernel.errors import AppError
@@ -62,7 +63,7 @@ def accept_on_page(body: Acceptable, request: Request) -> Reply:
 def _refusal(error: AppError) -> Reply:
     ours = error.STATUS >= HTTPStatus.INTERNAL_SERVER_ERROR
     page = _page(error.STATUS, trouble=True) if ours else _page(error.STATUS, error=error.detail)
-    return replace(page, headers=error.headers)
+    return msgspec.structs.replace(page, headers=error.headers)
 
 
 def _page(status: int, **values: Any) -> Reply:

@@ -4,9 +4,10 @@ A token is derived, never stored: tenant, person and version under the signing k
 raises the version, so that the earlier token stops working.
 """
 
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from chalicelib.kernel import clock, signing, tenancy, versions
 from chalicelib.kernel.errors import AppError, Conflict, Gone, NotFound, Skip, TooManyRequests
@@ -19,8 +20,7 @@ from chalicelib.people.models import Person
 from chalicelib.people.rules import Invitation
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """What an invitation's token says."""
 
     tenant_id: str

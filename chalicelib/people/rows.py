@@ -10,7 +10,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -51,16 +50,14 @@ class Row(Given, frozen=True, kw_only=True, omit_defaults=True):
     line: int
 
 
-@dataclass(frozen=True)
-class BadRow:
+class BadRow(msgspec.Struct, frozen=True):
     """A row that cannot be taken, and everything that is wrong with it."""
 
     line: int
     detail: str
 
 
-@dataclass(frozen=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """A file's rows, in its order."""
 
     good: list[Row]
@@ -71,8 +68,7 @@ class Parsed:
         return len(self.good) + len(self.bad)
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     """A row as it stands in the file."""
 
     line: int

@@ -1,10 +1,10 @@
 """What can be done with people; invitations stand in `invitations.py`, imports in `imports.py`."""
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 from typing import Any, TypedDict, cast
 
+import msgspec
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -22,8 +22,7 @@ from chalicelib.people import directory, invitations, models, rules
 from chalicelib.people.models import Person
 
 
-@dataclass(frozen=True)
-class NewPerson:
+class NewPerson(msgspec.Struct, frozen=True):
     """A user to be invited."""
 
     name: str
@@ -34,8 +33,7 @@ class NewPerson:
     send_sms: bool = True
 
 
-@dataclass(frozen=True)
-class Invited:
+class Invited(msgspec.Struct, frozen=True):
     """A user just added, and the channels on which the invitation waits to be sent."""
 
     person: Person

@@ -8,9 +8,9 @@ One user's failure is recorded and does not stop the others. What may pass by it
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import cast
 
+import msgspec
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock, telemetry
@@ -26,8 +26,7 @@ MOST_BATCHES = 20  #: of one page, so that a run's history stays small
 _KEEP_SECONDS = 30 * 86_400  #: a participant removed is kept for so long
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A page of batches: the first and the last of the users of each, and where to go on."""
 
     batches: list[dict[str, str]]
@@ -83,8 +82,7 @@ def is_going(project: Project, part: Participant) -> bool:
     return bool(project.kind == "deprovision" or part.wanted == "gone")
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What came of one user in one attempt."""
 
     part: Participant

@@ -4,10 +4,10 @@ A run never ends well while anybody is missing: everyone's row is read once more
 conditional on nothing having been asked for meanwhile.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -32,8 +32,7 @@ class Changed(AppError):
     STATUS = 409
 
 
-@dataclass
-class Count:
+class Count(msgspec.Struct):
     """Everyone of a project, counted from their own rows."""
 
     total: int = 0
@@ -50,8 +49,7 @@ class Count:
             self.reason = self.reason or part.error or ""
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(msgspec.Struct, frozen=True):
     """What a count changes, and what must hold for it to be true."""
 
     actions: list[Action]

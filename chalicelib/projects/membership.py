@@ -1,6 +1,6 @@
 """Who may see which project: its participants, the tenant's managers, admins of the platform."""
 
-from dataclasses import dataclass
+import msgspec
 
 from chalicelib.kernel import paging, sockets
 from chalicelib.kernel.errors import NotFound
@@ -15,8 +15,7 @@ from chalicelib.projects.rules import State, Status
 _UNKNOWN = "No project of this id"
 
 
-@dataclass(frozen=True)
-class Projects:
+class Projects(msgspec.Struct, frozen=True):
     """A page of projects."""
 
     items: list[Project]

@@ -1,8 +1,9 @@
 """What can be done with projects at once; their workflow's runs begin in `runs.py`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from chalicelib.kernel import clock, tenancy, versions
 from chalicelib.kernel.errors import (
@@ -26,8 +27,7 @@ _KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
 tenants.providers.update(rules.PROVIDERS)
 
 
-@dataclass(frozen=True)
-class NewProject:
+class NewProject(msgspec.Struct, frozen=True):
     """A project to be created; what is None is the tenant's or the deployment's default."""
 
     name: str

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar, cast
+
+import msgspec
 
 from chalicelib.kernel import store, telemetry
 from chalicelib.kernel.errors import AppError
@@ -74,8 +75,7 @@ def _refused(project: Project, waiting: list[Participant], why: str) -> Iterator
         yield from results
 
 
-@dataclass
-class _Batch:
+class _Batch(msgspec.Struct):
     """Work over one connection."""
 
     project: Project

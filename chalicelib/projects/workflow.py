@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError
@@ -22,8 +23,7 @@ class NotYet(Exception):
     """This attempt at a step came to nothing. The text names step and kind of trouble only."""
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """What a step is given."""
 
     project: Project

@@ -47,6 +47,8 @@ FORBIDDEN_AT_START = {
     "aws_xray_sdk",
     "moto",
 }
+#: What structs cannot: fields that are not compared or not shown, and values made of pure rules.
+DATACLASSES = {"kernel.settings", "people.directory", "people.notices", "projects.gateway.port"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 
 LONGEST_FILE = 300
@@ -171,6 +173,17 @@ def test_importing_the_app_stays_light() -> None:
     )
 
     assert set(run.stdout.split()).isdisjoint(FORBIDDEN_AT_START)
+
+
+def test_values_are_structs_where_nothing_speaks_against_it() -> None:
+    """Making a frozen dataclass takes over half a millisecond of a cold start, a struct a 40th."""
+    found = {
+        module.name.removeprefix("chalicelib.")
+        for module in modules("chalicelib")
+        if layer(module) != "rules" and "dataclasses" in module.imports()
+    }
+
+    assert found == DATACLASSES
 
 
 def test_only_settings_see_the_environment() -> None:

@@ -45,8 +45,9 @@ def queues() -> dict[str, dict[str, Any]]:
 
 
 def models(base: type[Keyed] = Keyed) -> list[type[Keyed]]:
-    """Every model that has a table."""
-    below = [model for child in base.__subclasses__() for model in models(child)]
+    """Every model of ours that has a table."""
+    ours = (child for child in base.__subclasses__() if child.__module__.startswith("chalicelib."))
+    below = [model for child in ours for model in models(child)]
     return ([base] if hasattr(base, "Meta") and base is not Keyed else []) + below
 
 

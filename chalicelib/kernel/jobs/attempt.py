@@ -1,9 +1,9 @@
 """One attempt at one job: claim, run, mark. What becomes of its message is the Outcome."""
 
 import time
-from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, store, telemetry
@@ -14,8 +14,7 @@ from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.settings import settings
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What becomes of a message, and a word for the metric."""
 
     word: str

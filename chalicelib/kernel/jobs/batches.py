@@ -10,7 +10,6 @@ Table `kernel`:  batch#<id>  Batch    batch-errors#<id>#<job>  Errors (compresse
 """
 
 import zlib
-from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import msgspec
@@ -70,8 +69,7 @@ class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
     job_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How far a batch is."""
 
     total: int  #: units
@@ -82,12 +80,11 @@ class Progress:
     eta_seconds: int  #: at the pace since work began; 0 until a tenth is worked, and at the end
 
 
-@dataclass
-class Joining:
+class Joining(msgspec.Struct):
     """Members being added to a batch by one transaction."""
 
     batch: Batch
-    units: dict[str, int] = field(default_factory=dict)
+    units: dict[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -110,11 +107,10 @@ class Joining:
         self.batch.total = int(self.batch.total) + units
 
 
-@dataclass
 class JoiningLater(Joining):
     """The same for a batch that runs already: its total grows by an action of the update."""
 
-    actions: list[Any] = field(default_factory=list)
+    actions: list[Any] = msgspec.field(default_factory=list)
 
     def _recount(self, units: int) -> None:
         del units

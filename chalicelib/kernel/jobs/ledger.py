@@ -13,9 +13,9 @@ nothing. Attempts are counted by claims: a job that kills its process is counted
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pynamodb.attributes import ListAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
@@ -81,8 +81,7 @@ class Job(KernelRecord):
         return self.status in ENDED
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A job taken by this worker until `job.lease_until`."""
 
     job: Job

@@ -10,9 +10,9 @@ for the sweep. (Transactional outbox: Richardson, "Microservices Patterns", 2018
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import UpdateError
 
@@ -39,8 +39,7 @@ class Expecting(Protocol):
     def forgo(self, job: Job) -> None: ...
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """How one job is queued, where that differs from its declaration."""
 
     channel: str | None = None  #: of a notice

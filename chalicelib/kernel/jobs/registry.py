@@ -12,8 +12,9 @@ import importlib
 import importlib.util
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.jobs.ledger import Job
@@ -26,30 +27,27 @@ LostAttempt = Literal["repeat", "give_up", "confirm"]
 Marks = dict[str, str | int | None]
 
 
-@dataclass(frozen=True)
-class LineError:
+class LineError(msgspec.Struct, frozen=True):
     """What went wrong with one part of a job's work, such as a line of a file."""
 
     line: int
     detail: str
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What a job may say of its work; most say nothing."""
 
-    marks: Marks = field(default_factory=dict)  #: attributes to keep on the job's row
+    marks: Marks = msgspec.field(default_factory=dict)  #: attributes to keep on the job's row
     failed_units: int = 0  #: of the job's units in its batch
     errors: tuple[LineError, ...] = ()  #: told by the batch
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What a running job knows of itself."""
 
     tenant_id: str
     job: Job
-    deadline: float = field(default=float("inf"))  #: of time.monotonic()
+    deadline: float = msgspec.field(default=float("inf"))  #: of time.monotonic()
 
     def remaining_seconds(self) -> float:
         return self.deadline - time.monotonic()
@@ -64,8 +62,7 @@ class Context:
             raise Retry("its time was over before it could be done", charged=True)
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(msgspec.Struct, frozen=True):
     """A declared job: how it is queued, tried and run."""
 
     name: str

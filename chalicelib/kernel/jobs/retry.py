@@ -5,15 +5,15 @@ Backoff And Jitter", AWS Architecture Blog, 2015).
 """
 
 import random
-from dataclasses import dataclass
+
+import msgspec
 
 #: A wait longer than this leaves the queue: SQS hides a message for hours, but each hiding is a
 #: receive, and a deleted message costs nothing.
 LONGEST_IN_QUEUE_SECONDS = 900
 
 
-@dataclass(frozen=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """How long a job waits before its next try."""
 
     first_seconds: int = 30
@@ -21,15 +21,13 @@ class Backoff:
     max_seconds: int = 3600
 
 
-@dataclass(frozen=True)
-class Again:
+class Again(msgspec.Struct, frozen=True):
     """Another try after a wait."""
 
     wait_seconds: int
 
 
-@dataclass(frozen=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """No further try: the job is dead."""
 
 

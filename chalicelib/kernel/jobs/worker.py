@@ -13,9 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, telemetry
@@ -39,8 +39,7 @@ class BatchIncomplete(Exception):
     """Some messages of the batch go back to their queue. Expected: the mapping keeps them."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """What a queue brought, read."""
 
     type: str

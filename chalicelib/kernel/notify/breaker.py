@@ -12,8 +12,8 @@ them, and what it calls in `_READ_EVERY_SECONDS`; after that one call a pause in
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -36,8 +36,7 @@ class BreakerRecord(KernelRecord):
     pause_seconds = Number(default=0)
 
 
-@dataclass
-class _Seen:
+class _Seen(msgspec.Struct):
     """What this instance knows of one provider."""
 
     read_at: float = float("-inf")

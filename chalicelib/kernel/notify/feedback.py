@@ -9,8 +9,9 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.jobs import ledger
@@ -26,8 +27,7 @@ _DELIVERY_OF = {
 _NAME = re.compile(r"[\x21-\x7e]{1,320}")  # as long as an address can be
 
 
-@dataclass(frozen=True)
-class MailEvent:
+class MailEvent(msgspec.Struct, frozen=True):
     """One event of a mail of ours."""
 
     delivery: str  #: a word of ledger.DELIVERIES

@@ -9,8 +9,9 @@ Skip with a word when the message is no longer wanted.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from chalicelib.kernel import tenancy
 from chalicelib.kernel.errors import Unconfirmed
@@ -35,8 +36,7 @@ _TRIES = 6
 _TIMEOUT_SECONDS = 25
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A declared notice."""
 
     name: str  #: with its domain, such as people.invitation

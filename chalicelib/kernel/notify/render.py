@@ -4,8 +4,9 @@ A folder `templates/<notice>/` of the domain holds `subject.txt`, `body.txt`, `b
 e-mail and `sms.txt`.
 """
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from chalicelib.kernel.templates import environment
 
@@ -13,8 +14,7 @@ EMAIL_PARTS = ("subject.txt", "body.txt", "body.html")
 SMS_PARTS = ("sms.txt",)
 
 
-@dataclass(frozen=True)
-class Email:
+class Email(msgspec.Struct, frozen=True):
     subject: str
     text: str
     html: str

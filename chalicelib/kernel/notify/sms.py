@@ -1,8 +1,9 @@
 """SMS by SNS, and how many segments a text costs."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from chalicelib.kernel import aws
 from chalicelib.kernel.errors import Invalid, Skip
@@ -18,8 +19,7 @@ _EXTENDED = frozenset("^{}\\[~]|€\f")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 
 
-@dataclass(frozen=True)
-class Segments:
+class Segments(msgspec.Struct, frozen=True):
     """What a text costs to send."""
 
     encoding: str  #: GSM-7 or UCS-2

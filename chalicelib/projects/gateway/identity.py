@@ -13,7 +13,8 @@ projects and people may change. What is there already is not made twice:
 import hashlib
 import secrets
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+
+import msgspec
 
 from chalicelib.projects.gateway.connection import Connection
 from chalicelib.projects.gateway.port import (
@@ -32,8 +33,7 @@ _MARK_LETTERS = 32
 _SECRET_BYTES = 32
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(msgspec.Struct, frozen=True):
     """A project as the provider has it."""
 
     id: str
@@ -41,8 +41,7 @@ class Project:
     enabled: bool
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A project as it shall be."""
 
     mark: str

@@ -144,7 +144,7 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "no-reconciler": (26,),
     "runs-of-anybody": (33,),
     "mark-before-the-provider": (1,),
-    "lost-answer-is-a-failure": (11,),
+    "lost-answer-is-a-failure": (7,),
     "credential-of-each-attempt": (8,),
     "steps-begun-from-old-rows": (11, 31),
     "one-failure-ends-the-round": (92,),
