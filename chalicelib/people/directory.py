@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from typing import cast
+
+import msgspec
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError
@@ -24,8 +25,7 @@ _follows: list[Follow] = []
 _logins: dict[tuple[str, str], tuple[float, str]] = {}
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """Somebody as other domains know them."""
 
     id: str
@@ -33,7 +33,7 @@ class Profile:
     email: str
     role: Role
     is_present: bool  #: invited or active; whoever was deactivated is not
-    version: int = field(compare=False)
+    version: int
 
 
 def when_changed(follow: Follow) -> Follow:
@@ -44,7 +44,7 @@ def when_changed(follow: Follow) -> Follow:
 
 def say_changed(tx: outbox.Transaction, before: Profile, after: Profile) -> None:
     """Lets the other domains add to `tx` what follows, unless the change is none of theirs."""
-    if before != after:
+    if msgspec.structs.replace(before, version=after.version) != after:
         for follow in _follows:
             follow(tx, after.id)
 

@@ -5,7 +5,6 @@ import msgspec
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.tenancy import MANAGERS, Caller
-from chalicelib.people import imports
 
 routes = Routes()
 
@@ -38,6 +37,8 @@ def import_users(caller: Caller, body: bytes, request: Request) -> Reply:
     also have `send_email` and `send_sms` (`true` or `false`), as one user may; other columns are
     ignored.
     """
+    from chalicelib.people import imports  # with all that reads files
+
     tx = Transaction(caller.tenant_id)
     sent = request.headers.get("content-type", CSV).partition(";")[0].strip().lower()
     batch = imports.start(tx, caller, body, as_csv=sent == CSV, base_url=request.base_url)

@@ -1,4 +1,4 @@
-"""Notices: a name, a function and a folder of templates. Sending, skipping, marking are here.
+"""Notices: a name, a function and a folder of templates; how one is sent is `sending.py`'s matter.
 
     @notice(channels=("email", "sms"))
     def invitation(context: Context, *, user_id: str) -> dict[str, Any]: ...
@@ -13,14 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from chalicelib.kernel import tenancy
-from chalicelib.kernel.errors import Unconfirmed
 from chalicelib.kernel.jobs import registry
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
 from chalicelib.kernel.jobs.registry import Context, Declared, LostAttempt, Result
 from chalicelib.kernel.jobs.retry import Backoff
-from chalicelib.kernel.notify import breaker, email, limits, providers, render, sms
 
 Channel = Literal["email", "sms"]
 #: What is done when an answer of SES or SNS was lost: neither can be asked whether it sent.
@@ -46,54 +43,12 @@ class Notice(msgspec.Struct, frozen=True):
 
     def __call__(self, context: Context, **args: Any) -> Result:
         """Delivers one message on the job's channel; returns the provider's id to keep."""
-        folder = self.name.partition(".")[2]
+        from chalicelib.kernel.notify import sending  # of workers only
+
         values = self.build(context, **args)
-        if context.job.channel == "sms":
-            text = render.sms(self.package, folder, values)
-            sent = self._send(context, "SNS", lambda to, tags: sms.send(text, to=to, tags=tags))
-        else:
-            mail = render.email(self.package, folder, values)
-            name = _sender_name(context.tenant_id)
-            sent = self._send(
-                context,
-                "SES",
-                lambda to, tags: email.send(mail, to=to, from_name=name, tags=tags),
-            )
+        folder = self.name.partition(".")[2]
+        sent = sending.deliver(context, self.package, folder, values, asked=self.asked)
         return Result({"provider_message_id": sent})
-
-    def _send(
-        self, context: Context, provider: str, call: Callable[[str, dict[str, str]], str]
-    ) -> str:
-        """Asks every limit, then the provider, and tells the breaker how it went."""
-        job, tags = context.job, {"tenant": context.tenant_id, "job": context.job.id}
-        self._admit(context, provider)
-        context.check_time()
-        try:
-            sent = call(str(job.recipient), tags)
-        except providers.Down as down:
-            down.after_seconds = breaker.failed(provider)
-            raise
-        except Unconfirmed:
-            breaker.failed(provider)
-            raise
-        except providers.Refused:  # an answer too
-            breaker.succeeded(provider)
-            raise
-        breaker.succeeded(provider)
-        return sent
-
-    def _admit(self, context: Context, provider: str) -> None:
-        """First what refuses for good: it must use up neither the rate nor the breaker's probe."""
-        job, tenant_id = context.job, context.tenant_id
-        to, channel, today = str(job.recipient), str(job.channel), limits.today()
-        if channel == "sms":
-            limits.admit_country(to)
-        limits.admit_recipient(tenant_id, channel, to, unasked=None if self.asked else job.id)
-        if channel == "sms" and job.counted_on != today:
-            limits.count_sms(tenant_id)
-            job.counted_on = today  # saved when the attempt has to wait
-        breaker.admit(provider)
-        limits.take_turn(tenant_id, channel, holds=int(job.holds))
 
 
 def notice(
@@ -150,8 +105,3 @@ def enqueue(
         for channel, address in to.items()
         if address
     }
-
-
-def _sender_name(tenant_id: str) -> str:
-    tenant = tenancy.find(tenant_id)
-    return (tenant.sender or tenant.name) if tenant else ""

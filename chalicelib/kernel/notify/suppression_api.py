@@ -4,7 +4,6 @@ import msgspec
 
 from chalicelib.kernel import paging
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.notify import limits
 from chalicelib.kernel.paging import PageQuery
 from chalicelib.kernel.routes import Calls, Reply, Routes
 from chalicelib.kernel.tenancy import MANAGERS, Caller
@@ -37,6 +36,8 @@ class AddressQuery(msgspec.Struct, frozen=True, kw_only=True):
 )
 def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
     """List the addresses that get no more mail."""
+    from chalicelib.kernel.notify import limits  # which workers need, and few requests
+
     listing = limits.suppressed_addresses(caller.tenant_id)
     page = paging.read([listing], query, caller.tenant_id, "suppressions")
     shown = [
@@ -55,6 +56,8 @@ def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
 )
 def remove_suppression(caller: Caller, query: AddressQuery) -> Reply:
     """Take an address off the list; the next mail to it is sent."""
+    from chalicelib.kernel.notify import limits
+
     tx, unknown = Transaction(), NotFound("This address is not suppressed")
     limits.unsuppress(tx, caller.tenant_id, "email", query.address, unknown)
     view = SuppressedView(query.address, "", "")

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from chalicelib.kernel import http, pages
-from chalicelib.kernel.openapi.document import document
 from chalicelib.kernel.routes import Reply, Request, Routes
 from chalicelib.kernel.version import VERSION
 
@@ -15,6 +14,8 @@ routes = Routes()
 
 @lru_cache(maxsize=8)  # the address may be whatever Host header a request brings
 def _described(server: str) -> dict[str, Any]:
+    from chalicelib.kernel.openapi.document import document  # which few requests need
+
     return document((each for each in http.mounted if each.described), server, VERSION)
 
 

@@ -1,16 +1,16 @@
 """What a provider of clouds must be able to do, and the two ways in which it says no."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
+
+import msgspec
 
 #: Of a user in one project. Each provider has words of its own for them.
 Role = Literal["admin", "member", "reader"]
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(msgspec.Struct, frozen=True):
     """Where and as whom we speak to a provider. One region is one address."""
 
     provider: str
@@ -18,24 +18,28 @@ class Region:
     address: str
     account: str  #: a domain, or "domain/project" where the log-in is for a project of it
     username: str
-    password: str = field(repr=False)
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Region({self.provider}, {self.name}, {self.address})"
 
 
-@dataclass(frozen=True)
-class CloudUser:
+class CloudUser(msgspec.Struct, frozen=True):
     """A person at the provider."""
 
     id: str
     name: str
 
 
-@dataclass(frozen=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """An access key of one user in one project."""
 
     id: str
     access: str
-    secret: str = field(repr=False)
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Credential({self.id})"
 
 
 #: Keeps a credential that is about to be made. It may answer with another one, which is made in its

@@ -6,6 +6,7 @@ What they do not tell is modelled on Keystone there as here: not verified on a l
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from chalicelib.kernel import web
@@ -121,6 +122,6 @@ def test_a_project_is_suspended_deleted_and_gone(cluster: Cluster) -> None:
 
 
 def test_a_cluster_that_is_gone_is_down(cluster: Cluster) -> None:
-    region = replace(cluster.region(), address="http://127.0.0.1:9")
+    region = msgspec.structs.replace(cluster.region(), address="http://127.0.0.1:9")
     with gateway.connect(region) as cloud, pytest.raises(Down):
         cloud.ensure_project("k", "Alder")
