@@ -112,8 +112,11 @@ class Reader(parsers.JSONParser):  # type: ignore[misc, unused-ignore]
         body = response["body"]
         if response["status_code"] != _OK or not _is_plain_json(body, shape):
             return super().parse(response, shape)
+        try:
+            parsed = msgspec.json.decode(body) if body else {}
+        except msgspec.DecodeError:
+            return super().parse(response, shape)
         headers = {name.lower(): value for name, value in response["headers"].items()}
-        parsed = msgspec.json.decode(body) if body else {}
         told = {"HTTPStatusCode": _OK, "HTTPHeaders": headers}
         if "x-amzn-requestid" in headers:
             told["RequestId"] = headers["x-amzn-requestid"]

@@ -3,6 +3,7 @@
     python -m tests.bench                       all but the peers' queues; quiet cores, please
     python -m tests.bench --rounds 5 --shared   few rounds, by the best of each, on a busy machine
     python -m tests.bench --only cpu
+    python -m tests.bench --profile             where the CPU of an accepted request goes
     python -m tests.bench --queues              Celery and dramatiq too
 
 Ends with 1 when a figure falls short of its bound; with --report it says so and ends with 0, for
@@ -29,6 +30,9 @@ PARTS = ("start", "cpu", "calls", "cost")
 
 def main(arguments: list[str] | None = None) -> int:
     given = _parse(arguments)
+    if given.profile:
+        _say(accepting.profiled())
+        return 0
     wanted = given.only or PARTS
     kinds: dict[str, tuple[str, Callable[[], list[Figure]]]] = {
         "start": (
@@ -75,6 +79,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--shared", action="store_true", help="others use the cores: take the best")
     parser.add_argument("--report", action="store_true", help="end with 0 whatever the figures")
     parser.add_argument("--only", action="append", choices=(*PARTS, "queues"))
+    parser.add_argument("--profile", action="store_true", help="of an accepted request; no figures")
     parser.add_argument("--queues", action="store_true", help="Celery and dramatiq too")
     return parser.parse_args(arguments)
 

@@ -10,7 +10,7 @@ import statistics
 
 from tests.bench import trees
 from tests.bench.figures import Figure
-from tests.bench.processes import measure
+from tests.bench.processes import measure, run
 
 REQUESTS = 300
 
@@ -38,6 +38,11 @@ def measured(rounds: int, *, least: bool = False) -> list[Figure]:
             for name, each in spent.items()
         ),
     ]
+
+
+def profiled() -> str:
+    """Where the CPU of ours goes, by function."""
+    return run("accept.py", trees.Tree("ours", trees.ours()), str(REQUESTS), "profile")
 
 
 def _paired(spent: dict[str, list[float]], reference: str) -> float:

@@ -29,10 +29,16 @@ ENVIRONMENT = {
 
 def measure(script: str, tree: Tree, *arguments: str) -> tuple[float, ...]:
     """The numbers that the script writes as its last line."""
+    told = run(script, tree, *arguments)
+    return tuple(float(word) for word in told.rstrip().rpartition("\n")[2].split())
+
+
+def run(script: str, tree: Tree, *arguments: str) -> str:
+    """What the script writes."""
     command = [sys.executable, "-I", "-S", "-B", str(MEASURED / script), tree.name, str(tree.path)]
     done = subprocess.run(
         [*command, *arguments], check=False, env=ENVIRONMENT, capture_output=True, text=True
     )
     if done.returncode:
         raise RuntimeError(f"{script} of {tree.name} failed:\n{done.stderr[-3000:]}")
-    return tuple(float(word) for word in done.stdout.rstrip().rpartition("\n")[2].split())
+    return done.stdout

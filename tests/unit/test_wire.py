@@ -177,6 +177,8 @@ def test_any_item_is_read_as_botocore_does(one: dict[str, Any], other: dict[str,
 ANSWERS: list[tuple[str, str, bytes, int]] = [
     ("dynamodb", "TransactWriteItems", b"{}", 200),
     ("dynamodb", "TransactWriteItems", b"", 200),
+    ("dynamodb", "TransactWriteItems", b"<html>from a proxy</html>", 200),
+    ("dynamodb", "UpdateItem", b'{"Attributes": {"sk": {"S": "cut o', 200),
     ("dynamodb", "DescribeTable", b'{"Table": {"CreationDateTime": 1795825787.5}}', 200),
     ("dynamodb", "UpdateItem", b'{"__type": "x#ThrottlingException", "message": "later"}', 400),
     ("dynamodb", "UpdateItem", b"<html>busy</html>", 503),
