@@ -2,7 +2,6 @@
 
 import msgspec
 
-from chalicelib.kernel import sockets
 from chalicelib.kernel.errors import NotFound
 from chalicelib.kernel.routes import Calls, Reply, Routes
 from chalicelib.kernel.settings import settings
@@ -35,6 +34,8 @@ def create_socket_ticket(caller: Caller) -> Reply:
     """
     if not settings.socket_endpoint:
         raise NotFound("Nothing is pushed here; poll instead")
+    from chalicelib.kernel import sockets  # which few requests need
+
     ticket, transaction = sockets.issue(caller)
     view = TicketView(
         ticket=ticket,

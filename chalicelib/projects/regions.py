@@ -29,9 +29,9 @@ from chalicelib.kernel.transactions import Transaction
 from chalicelib.kernel.versions import Wanted
 from chalicelib.projects.gateway import Region
 from chalicelib.projects.models import ProjectsRecord
+from chalicelib.projects.rules import SIMULATED
 
 PLATFORM = vault.PLATFORM  #: partition of what belongs to no tenant
-SIMULATED = "simulated"
 CHANGEABLE = ("address", "account", "username", "password")
 _PREFIX = "region#"
 _LONGEST_NAME = 63

@@ -1,6 +1,6 @@
 """Regions over HTTP, for the platform's admins. No answer holds a password."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
 
@@ -9,8 +9,9 @@ from chalicelib.kernel.paging import PageQuery
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.tenancy import ADMIN
 from chalicelib.kernel.transactions import Transaction
-from chalicelib.projects import regions
-from chalicelib.projects.regions import RegionRecord
+
+if TYPE_CHECKING:
+    from chalicelib.projects.regions import RegionRecord
 
 routes = Routes()
 
@@ -102,6 +103,8 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
 )
 def create_region(body: NewRegion, request: Request) -> Reply:
     """Add a region. Its password is encrypted before it is stored, and never shown."""
+    from chalicelib.projects import regions
+
     tx = Transaction()
     row = regions.create(tx, body.provider, body.name, msgspec.structs.asdict(body))
     location = f"{request.base_url}/admin/v1/regions/{body.provider}/{body.name}"
@@ -118,6 +121,8 @@ def create_region(body: NewRegion, request: Request) -> Reply:
 )
 def list_regions(query: PageQuery) -> Reply:
     """List regions by provider and name; those that are only simulated stand in settings."""
+    from chalicelib.projects import regions
+
     page = regions.list_all(query)
     return Reply([view(row) for row in page.items], meta=page.meta)
 
@@ -132,6 +137,8 @@ def list_regions(query: PageQuery) -> Reply:
 )
 def get_region(provider: str, name: str) -> Reply:
     """Read one region."""
+    from chalicelib.projects import regions
+
     return _shown(regions.get(provider, name))
 
 
@@ -145,6 +152,8 @@ def get_region(provider: str, name: str) -> Reply:
 )
 def change_region(provider: str, name: str, body: RegionChange, request: Request) -> Reply:
     """Change a region's address or log-in, such as a password that is to be replaced."""
+    from chalicelib.projects import regions
+
     tx = Transaction()
     given = {key: v for key, v in msgspec.structs.asdict(body).items() if v is not msgspec.UNSET}
     return _shown(regions.change(tx, provider, name, given, request.if_match), tx)
@@ -160,15 +169,17 @@ def change_region(provider: str, name: str, body: RegionChange, request: Request
 )
 def delete_region(provider: str, name: str, request: Request) -> Reply:
     """Delete a region. Its projects stay as they are at the provider, and cannot be changed."""
+    from chalicelib.projects import regions
+
     tx = Transaction()
     return _shown(regions.delete(tx, provider, name, request.if_match), tx)
 
 
-def _shown(row: RegionRecord, tx: Transaction | None = None, **options: Any) -> Reply:
+def _shown(row: "RegionRecord", tx: Transaction | None = None, **options: Any) -> Reply:
     return Reply(view(row), version=int(row.version), commit=tx, **options)
 
 
-def view(row: RegionRecord) -> RegionView:
+def view(row: "RegionRecord") -> RegionView:
     return RegionView(
         provider=cast("Provider", row.provider),
         name=row.name,

@@ -16,6 +16,7 @@ Provider = Literal[
     "zadara",
 ]
 PROVIDERS: tuple[str, ...] = get_args(Provider)
+SIMULATED: Provider = "simulated"
 Status = Literal[
     "pending", "provisioning", "active", "failed", "suspended", "deprovisioning", "deleted"
 ]

@@ -18,10 +18,9 @@ from chalicelib.kernel.tenancy import Caller
 from chalicelib.kernel.tenants import service as tenants
 from chalicelib.kernel.versions import Wanted
 from chalicelib.people import directory
-from chalicelib.projects import figures, models, regions, rules, runs
+from chalicelib.projects import figures, models, rules, runs
 from chalicelib.projects.models import Project
-from chalicelib.projects.regions import SIMULATED
-from chalicelib.projects.rules import Estimate
+from chalicelib.projects.rules import SIMULATED, Estimate
 
 _KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
 tenants.providers.update(rules.PROVIDERS)
@@ -152,6 +151,8 @@ def _require_known(provider: str, region: str, ids: tuple[str, ...]) -> None:
 
 
 def _faults_of_place(provider: str, region: str) -> list[Fault]:
+    from chalicelib.projects import regions  # with all that speaks to providers
+
     if provider not in rules.PROVIDERS:
         known = ", ".join(rules.PROVIDERS)
         told = f"must be one of {known}" if provider else f"is required: one of {known}"
