@@ -1,11 +1,11 @@
 """What schemathesis is told about this API that OpenAPI has no words for.
 
-By API.md a key that another request used is 422, a made-up version 412 and a made-up cursor 400,
+By contract a key that another request used is 422, a made-up version 412 and a made-up cursor 400,
 however valid the rest. So that most requests reach the view all the same, each key is sent once,
 and versions and cursors that were made up are rare; what they do when they are right is tested in
 tests/functional. Nor has a schema words for what must exist: a well-formed request is sent with a
-user who is there, a region that is there, and an address that may be called. Requests are changed
-on their way out only: schemathesis judges what it made.
+user who is there, a region, a provider and a time zone that are there, and an address that may be
+called. Requests are changed on their way out only: schemathesis judges what it made.
 """
 
 import itertools
@@ -52,6 +52,9 @@ def _name_what_exists(request: Any, number: int) -> None:
         body["address"] = FITTING_ADDRESS
     elif body.get("provider") or body.get("region"):
         body |= SIMULATED
+    if isinstance(defaults := body.get("defaults"), dict):
+        known = {"provider": "simulated", "time_zone": "Europe/Vienna"}
+        body["defaults"] = defaults | {name: known[name] for name in known if defaults.get(name)}
     if body.get("user_ids"):
         body["user_ids"] = [_new_user(request, number)]
     request.prepare_body(data=json.dumps(body).encode(), files=None)
