@@ -86,7 +86,9 @@ def read(listings: Sequence[Listing[R]], query: PageQuery, tenant_id: str, name:
 
 def _read_on(listings: Sequence[Listing[R]], at: _Cursor, wanted: int) -> tuple[list[R], _Cursor]:
     listing = listings[at.part]
-    limit = wanted if listing.only is None else max(wanted, FILTERED_ROWS)
+    limit = wanted + 1  # the one beyond tells whether there is more
+    if listing.only is not None:
+        limit = max(limit, FILTERED_ROWS)
     records, key = store.page(
         listing.model,
         listing.hash_key,

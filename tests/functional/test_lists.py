@@ -83,6 +83,17 @@ def test_a_list_that_fits_has_no_further_page(manager: Caller) -> None:
     assert "Link" not in answer.headers
 
 
+@pytest.mark.parametrize("per_page", [1, 2, 4])
+def test_a_list_that_ends_with_a_full_page_names_no_empty_one(
+    manager: Caller, per_page: int
+) -> None:
+    for number in range(4):
+        manager.create_user(email=f"u{number}@example.com")
+    sizes = [len(answer.json()["data"]) for answer in walk(manager, per_page=per_page)]
+
+    assert sizes == [per_page] * (4 // per_page)
+
+
 def test_an_empty_list_is_a_list(manager: Caller) -> None:
     assert manager.get(PATH).json()["data"] == []
 
