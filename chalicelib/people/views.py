@@ -68,9 +68,9 @@ class Acceptable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The link's query string."""
+    """The link's query string: whatever came of the link on its way, a page answers."""
 
-    token: TokenText
+    token: str = ""
 
 
 def user_view(person: Person, **other: Any) -> UserView:

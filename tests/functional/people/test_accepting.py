@@ -163,7 +163,17 @@ def test_a_token_that_is_empty_or_endless_is_a_422(
     assert by_api(client, token).status_code == 422
     assert by_api(client, token).json()["errors"][0]["field"] == "token"
     assert client.send("POST", ACCEPT, json={}).status_code == 422
-    assert client.send("GET", PAGE).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["", "?token=", f"?token={'A' * 1001}", "?tok", "?utm_source=x"])
+def test_a_link_that_came_in_pieces_shows_the_page(
+    client: Client, cloud: LocalCloud, query: str
+) -> None:
+    answer = client.send("GET", PAGE + query)
+
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "This invitation is unknown" in answer.text
 
 
 def test_a_cursor_is_no_token(client: Client, manager: Caller, token: str) -> None:
