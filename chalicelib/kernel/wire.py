@@ -1,4 +1,4 @@
-"""How calls are written and signed, and their answers read: a shorter way to what botocore does.
+"""How calls are written, signed and sent, and answers read: a shorter way to what botocore does.
 
 botocore walks through the shape of every value, on the way out and on the way in, and prepares a
 request twice to sign it: a quarter of the CPU of an accepted request, and a third of a job's.
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from botocore import auth, parsers, serialize
+from botocore import auth, awsrequest, parsers, serialize
 
 SIGNATURE = "backburner"  #: by which name botocore knows our Signer
 _OK = 200
@@ -102,6 +102,41 @@ def _hmac(key: bytes, text: str) -> bytes:
     return hmac.digest(key, text.encode(), "sha256")
 
 
+class _InOnePiece(awsrequest.AWSConnection):  # type: ignore[misc, unused-ignore]
+    """Sends a request's head and body in one write.
+
+    urllib3 2 writes them one after the other: two packets, two TLS records, and the other side
+    wakes up twice. botocore's connection joins them when it is handed the body with the head.
+    """
+
+    _body: bytes | None = None  #: goes with the head
+    _is_sent = False  #: head and body are out: what comes now is that body once more
+
+    def request(self, *args: Any, body: Any = None, headers: Any = None, **how: Any) -> Any:
+        is_plain = isinstance(body, bytes) and not how.get("chunked") and "Expect" not in headers
+        self._body = body if is_plain else None
+        try:
+            return super().request(*args, body=body, headers=headers, **how)
+        finally:
+            self._body, self._is_sent = None, False
+
+    def _send_output(self, message_body: Any = None, **how: Any) -> None:
+        super()._send_output(self._body if message_body is None else message_body, **how)
+        self._is_sent = self._body is not None
+
+    def send(self, data: Any) -> None:
+        if not self._is_sent:
+            super().send(data)
+
+
+class _Connection(_InOnePiece, awsrequest.AWSHTTPConnection):  # type: ignore[misc, unused-ignore]
+    """To an emulator."""
+
+
+class _SecureConnection(_InOnePiece, awsrequest.AWSHTTPSConnection):  # type: ignore[misc, unused-ignore]
+    """To AWS."""
+
+
 class Reader(parsers.JSONParser):  # type: ignore[misc, unused-ignore]
     """Reads an answer as it is, where it holds nothing but what JSON knows.
 
@@ -164,3 +199,5 @@ def _look_through(shape: Any, name: str, found: set[bytes], seen: set[tuple[str,
 auth.AUTH_TYPE_MAPS[SIGNATURE] = Signer
 serialize.SERIALIZERS["json"] = Writer
 parsers.PROTOCOL_PARSERS["json"] = Reader
+awsrequest.AWSHTTPConnectionPool.ConnectionCls = _Connection
+awsrequest.AWSHTTPSConnectionPool.ConnectionCls = _SecureConnection
