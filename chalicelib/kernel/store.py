@@ -201,5 +201,5 @@ def page(
 def key_of(record: Record, index: str | None) -> Key:
     """The key after which a listing that ends with `record` goes on."""
     names = connection().get_meta_table(record.Meta.table_name).get_key_names(index)
-    raw = record.serialize()
+    raw = record.serialize(null_check=False)  # an index may hold but some of its attributes
     return {name: raw[name] for name in names}
