@@ -36,10 +36,10 @@ def mine(project: Project) -> Condition:
 
 
 def as_counted(project: Project) -> Condition:
-    """Holds while nobody else has counted users: a floor set by these counts is no step back."""
-    holds: Condition = (Project.users_synced == int(project.users_synced)) & (
-        Project.users_failed == int(project.users_failed)
-    )
+    """Holds while nobody else has counted users or set the floor: then a floor is no step back."""
+    holds: Condition = Project.floor == int(project.floor)
+    for name in ("users_total", "users_synced", "users_failed", "users_removed"):
+        holds &= getattr(Project, name) == int(getattr(project, name))
     return holds
 
 
@@ -78,9 +78,11 @@ def _begin(project: Project, step: str, *more: Action) -> None:
         "started_at": row.get("started_at") or now,
         "attempts": int(row["attempts"]) + 1,
     }
-    floor = Project.floor.set(project.percent)
-    actions = [*_set(step, begun), Project.step.set(step), floor, *more]
-    _write(project, actions, _as_seen(project, step))
+    actions, holds = [*_set(step, begun), Project.step.set(step), *more], _as_seen(project, step)
+    if row["status"] == "done":  # the step counts for nothing again until it is
+        actions.append(Project.floor.set(project.percent))
+        holds &= as_counted(project)
+    _write(project, actions, holds)
 
 
 def _as_seen(project: Project, step: str) -> Condition:
