@@ -44,11 +44,17 @@ def ensure(project: Project) -> None:
 
 
 def delete(project: Project) -> None:
-    """The project is gone at its provider. Raises Refused, Busy, Overtaken."""
+    """The project is gone at its provider. Raises Refused, Busy, Overtaken.
+
+    One that we know no id of is looked for: it may have been made by an attempt that could not say
+    so any more. Where its region is gone too there is nobody to ask.
+    """
     progress.begin(project, "delete_project")
-    if project.provider_project_id:
+    if project.provider_project_id or regions.find(project.provider, project.region):
         with connect(project) as connection:
-            connection.delete_project(project.provider_project_id)
+            found = project.provider_project_id or connection.find_project(project.id)
+            if found:
+                connection.delete_project(found)
             count(connection, project)
     progress.end(project, "delete_project", Project.provider_project_id.remove())
 

@@ -78,6 +78,10 @@ class Identity(Connection, ABC):
             self._change_project(found.id, wanted)
         return found.id
 
+    def find_project(self, key: str) -> str | None:
+        found = self._find_project(mark_of("project", key))
+        return found.id if found else None
+
     def ensure_user(self, key: str, email: str, name: str) -> CloudUser:
         login = USER_PREFIX + mark_of("user", key)
         known = self._users.get(login) if self._users is not None else None

@@ -86,6 +86,10 @@ class Provider(Protocol):
         """The provider's id of our project `key`, which then exists under this name."""
         ...
 
+    def find_project(self, key: str) -> str | None:
+        """The provider's id of our project `key`; None when it is not there."""
+        ...
+
     def ensure_user(self, key: str, email: str, name: str) -> CloudUser:
         """The provider's user for our person `key`, in all projects the same one."""
         ...

@@ -65,6 +65,14 @@ class Simulated:
     def ensure_project(self, key: str, name: str, *, enabled: bool = True) -> str:  # noqa: ARG002  not kept
         self._call()
         self._meet(_trouble_of(name), "user", key)
+        return self._project_of(key)
+
+    def find_project(self, key: str) -> str | None:
+        """As if it were there, since nothing is kept; to delete it again does no harm."""
+        self._call()
+        return self._project_of(key)
+
+    def _project_of(self, key: str) -> str:
         return f"project-{_derived(self.region.name, key)}"
 
     def ensure_user(self, key: str, email: str, name: str) -> CloudUser:  # noqa: ARG002  not kept

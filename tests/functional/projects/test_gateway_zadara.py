@@ -115,9 +115,11 @@ def test_a_project_is_suspended_deleted_and_gone(cluster: Cluster) -> None:
         project = cloud.ensure_project("k", "Alder")
         cloud.ensure_project("k", "Alder", enabled=False)
         assert cluster.projects[project]["enabled"] is False
+        assert cloud.find_project("k") == project
         for _ in range(2):
             cloud.delete_project(project)
         assert cluster.projects == {}
+        assert cloud.find_project("k") is None
         assert cloud.list_regions() == ["symphony-1"]
 
 

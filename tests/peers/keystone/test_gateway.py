@@ -134,8 +134,11 @@ def test_a_project_is_deleted_with_its_grants_and_twice_is_once(
 ) -> None:
     team = Team("ending", 2)
     team.link(connect())
+    assert connect().find_project(team.key) == team.project_id
     for _ in range(2):
         connect().delete_project(team.project_id)
+
+    assert connect().find_project(team.key) is None
 
     assert team.project_id not in keystone.named("/projects", "projects").values()
     assert sign_in(keystone, team.saved[team.people[0]][-1]) == 401

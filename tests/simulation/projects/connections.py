@@ -37,6 +37,13 @@ class Derived(Simulated):
 
         return self._all.call("ensure_project", make)
 
+    def find_project(self, key: str) -> str | None:
+        def find() -> str | None:
+            found = self._project_of(key)
+            return found if found in self._listing.projects else None
+
+        return self._all.call("find_project", find)
+
     def ensure_user(self, key: str, email: str, name: str) -> gateway.CloudUser:
         def make() -> gateway.CloudUser:
             made = Simulated.ensure_user(self, key, email, name)

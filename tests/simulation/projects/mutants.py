@@ -28,6 +28,7 @@ from chalicelib.projects.batches import Result
 from chalicelib.projects.credentials import Credential
 from chalicelib.projects.models import Participant, Project
 from tests.simulation.mutants import Mutation
+from tests.simulation.projects import connections
 
 
 def _no_count_at_the_end() -> AbstractContextManager[Any]:
@@ -109,6 +110,20 @@ def _steps_begun_from_old_rows() -> AbstractContextManager[Any]:
     return patch.object(progress, "_as_seen", lambda *_: Project.sk.exists())
 
 
+def _floor_by_old_counts() -> AbstractContextManager[Any]:
+    """A step that is begun again keeps the percentage where it was when its row was read."""
+    return patch.object(progress, "as_counted", lambda _: Project.sk.exists())
+
+
+def _unknown_is_never_made() -> AbstractContextManager[Any]:
+    """A project of which we know no id is not looked for at its provider."""
+    return patch.multiple(
+        "tests.simulation.projects.connections",
+        Derived=type("Derived", (connections.Derived,), {"find_project": lambda *_: None}),
+        LookedUp=type("LookedUp", (connections.LookedUp,), {"find_project": lambda *_: None}),
+    )
+
+
 @contextlib.contextmanager
 def _one_failure_ends_the_round() -> Iterator[None]:
     """The reconciler stops at the first project that it cannot look at."""
@@ -134,10 +149,14 @@ MUTANTS: dict[str, Mutation] = {
     "lost-answer-is-a-failure": _lost_answer_is_a_failure,
     "credential-of-each-attempt": _credential_of_each_attempt,
     "steps-begun-from-old-rows": _steps_begun_from_old_rows,
+    "floor-by-old-counts": _floor_by_old_counts,
+    "unknown-is-never-made": _unknown_is_never_made,
     "one-failure-ends-the-round": _one_failure_ends_the_round,
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
+    "floor-by-old-counts": (114,),
+    "unknown-is-never-made": (68,),
     "no-count-at-the-end": (3, 6),
     "no-look-for-requests": (17, 26),
     "execution-not-named-by-its-run": (2, 1),
