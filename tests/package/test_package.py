@@ -43,22 +43,6 @@ SHIPPED = {
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-@pytest.fixture(scope="session")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("build")
-
-
-@pytest.fixture(scope="session")
-def package(out: Path) -> Package:
-    return build(PROJECT, out)
-
-
-@pytest.fixture(scope="session")
-def shipped(package: Package) -> Files:
-    with zipfile.ZipFile(package.zip) as archive_:
-        return {name: archive_.read(name) for name in archive_.namelist()}
-
-
 def test_what_ships_is_listed(shipped: Files) -> None:
     running = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
     found = {name.partition("/")[0] for name in shipped}
@@ -112,10 +96,8 @@ def test_neither_boto3_nor_tests_nor_sources_of_other_languages_ship(shipped: Fi
 
 
 def test_every_module_that_ships_can_be_imported_from_the_package_alone(
-    package: Package, tmp_path: Path
+    unpacked: Path,
 ) -> None:
-    with zipfile.ZipFile(package.zip) as archive_:
-        archive_.extractall(tmp_path)
     walk = """
 import importlib, pkgutil, sys
 sys.path.insert(0, sys.argv[1])
@@ -128,7 +110,7 @@ for service in sys.argv[2:]:
 """
     used = sorted(services.used({"app.py": b"", **_sources()}))
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-B", "-c", walk, str(tmp_path), *used],
+        [sys.executable, "-I", "-S", "-B", "-c", walk, str(unpacked), *used],
         check=False,
         env={"AWS_DEFAULT_REGION": "eu-central-1"},
         capture_output=True,
