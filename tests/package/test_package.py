@@ -37,7 +37,6 @@ SHIPPED = {
     "pynamodb",
     "requests",
     "six.py",
-    "typing_extensions.py",
     "urllib3",
 }
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
