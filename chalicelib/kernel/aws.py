@@ -14,6 +14,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialResolver, EnvProvider
+from botocore.httpsession import DEFAULT_CA_BUNDLE
 
 from chalicelib.kernel import telemetry, wire
 from chalicelib.kernel.settings import settings
@@ -56,11 +57,22 @@ def session() -> Any:
     """The one session. Hooks are registered before any client exists, or they would never fire."""
     made = botocore.session.Session()
     telemetry.count_calls(made)
+    _trust(made)
     environment = EnvProvider()
     if environment.load() is not None:
         # Nowhere else is looked then; but the places are prepared, with a TLS context for each.
         made.register_component("credential_provider", CredentialResolver([environment]))
     return made
+
+
+def _trust(made: Any) -> None:
+    """Takes the certificates that ship with botocore, which the package step has cut to AWS's own.
+
+    By itself it would take certifi's as soon as requests brings it along: 140 certificates, read
+    anew for each connection. AWS_CA_BUNDLE still says otherwise.
+    """
+    if made.get_config_variable("ca_bundle") is None:
+        made.set_config_variable("ca_bundle", DEFAULT_CA_BUNDLE)
 
 
 @cache

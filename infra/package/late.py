@@ -60,6 +60,11 @@ MOVED = (
         ("import dateutil.parser", "from dateutil.parser import parse"),
         _DATES,
     ),
+    Late(
+        "certifi/core.py",
+        ("from importlib.resources import as_file, files",),
+        "only providers' certificates are checked by these, not AWS's",
+    ),
     Late("botocore/configloader.py", ("import configparser",), "a function has no such file"),
 )
 
@@ -93,15 +98,25 @@ def moved(late: Late, files: Files) -> bytes:
 def _moved(source: bytes, statement: str) -> bytes:
     """The source with one import statement moved."""
     tree = ast.parse(source)
-    found = [each for each in tree.body if ast.unparse(each) == statement]
+    found = [each for each in _at_import(tree.body) if ast.unparse(each) == statement]
     if len(found) != 1:
         raise Immovable(f"it does not say once: {statement}")
     places = _places(tree, found[0])
     lines = source.decode().splitlines(keepends=True)
+    indent = " " * found[0].col_offset
     for place in sorted(places, key=_first_line, reverse=True):
         _insert(lines, place, statement)
-    lines[found[0].lineno - 1 : found[0].end_lineno] = [f"{NOTICE} {statement}\n"]
+    lines[found[0].lineno - 1 : found[0].end_lineno] = [f"{indent}{NOTICE} {statement}\n"]
     return "".join(lines).encode()
+
+
+def _at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """What runs while the module is loaded; of an `if` only what does not stand there alone."""
+    for each in body:
+        yield each
+        if isinstance(each, ast.If):
+            for block in (each.body, each.orelse):
+                yield from _at_import(block) if len(block) > 1 else ()
 
 
 def _insert(lines: list[str], place: ast.stmt, statement: str) -> None:

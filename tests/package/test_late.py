@@ -26,6 +26,7 @@ SPARED = {
     "dateutil.parser",
     "html.parser",
     "importlib.metadata",
+    "importlib.resources",
     "jmespath",
     "zipfile",
 }
@@ -63,7 +64,7 @@ def test_nothing_but_the_import_moves(each: Late, packed: Files, shipped: Files)
     before, after = (files[each.module].decode().splitlines() for files in (packed, shipped))
     changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
 
-    gone = [line[2:] for line in changed if line[0] == "-"]
+    gone = [line[2:].strip() for line in changed if line[0] == "-"]
     come = {line[2:].strip() for line in changed if line[0] == "+"}
 
     assert gone == list(each.imports)
@@ -132,6 +133,12 @@ def test_a_file_of_settings_is_read(unpacked: Path, tmp_path: Path) -> None:
     assert told == "{'default': {'region': 'eu-west-1'}}\n"
 
 
+def test_the_certificates_of_others_are_found(unpacked: Path) -> None:
+    code = "import certifi; print(certifi.where()); assert len(certifi.contents()) > 100_000"
+
+    assert run(unpacked, code) == f"{unpacked}/certifi/cacert.pem\n"
+
+
 def test_who_switches_http_2_on_is_told_that_it_does_not_ship(unpacked: Path) -> None:
     code = """
 import urllib3.http2
@@ -161,6 +168,7 @@ USED = b"def work():\n    return b.c\n"
         (b"from a import b\ndef work(b):\n    return b.c\n", "bound again"),
         (b"from a import b\n" + USED + b"import b\n", "bound again"),
         (b"from a import b\n", "never"),
+        (b"if 1:\n    from a import b\n" + USED, "does not say once"),
         (b"from a import b\ndef work(): return b.c\n", "more than one statement"),
     ],
 )

@@ -169,3 +169,25 @@ def test_only_aws_s_own_certificates_are_trusted(shipped: Files) -> None:
     bundle = shipped[services.AUTHORITIES_FILE]
     assert bundle.count(b"BEGIN CERTIFICATE") == 5
     assert b"Amazon Root CA 1" in bundle
+
+
+@pytest.mark.parametrize("named", ["", "/another.pem"])
+def test_connections_to_aws_are_checked_by_them_alone(unpacked: Path, named: str) -> None:
+    told = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from chalicelib.kernel import aws
+print(aws.client("dynamodb")._endpoint.http_session._verify)
+"""
+    environment = {
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        **({"AWS_CA_BUNDLE": named} if named else {}),
+    }
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", told, str(unpacked)],
+        check=True,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == (named or f"{unpacked}/{services.AUTHORITIES_FILE}")
