@@ -1,7 +1,8 @@
 """Messages to people."""
 
-from dataclasses import asdict
 from typing import Any
+
+import msgspec
 
 from chalicelib.kernel.jobs.registry import Context
 from chalicelib.kernel.notify.notices import notice
@@ -11,4 +12,5 @@ from chalicelib.people import invitations
 @notice(channels=("email", "sms"), guarantee="confirm_then_resend")
 def invitation(context: Context, *, person_id: str, version: int, base_url: str) -> dict[str, Any]:
     """The link by which an invited person joins. A lost one would be worse than a second."""
-    return asdict(invitations.to_send(context.tenant_id, person_id, version, base_url))
+    told = invitations.to_send(context.tenant_id, person_id, version, base_url)
+    return msgspec.structs.asdict(told)

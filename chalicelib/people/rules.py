@@ -1,7 +1,8 @@
 """What is true of people and invitations, whatever stores or sends them."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from chalicelib.kernel.tenancy import Role
 
@@ -14,8 +15,7 @@ _LONGEST_KEY_BYTES = 1000
 Status = Literal["invited", "active", "deactivated"]
 
 
-@dataclass(frozen=True)
-class Invitation:
+class Invitation(msgspec.Struct, frozen=True):
     """What an invitation's texts say."""
 
     name: str

@@ -5,8 +5,9 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+import msgspec
 
 from chalicelib.kernel.tenancy import Role
 
@@ -110,8 +111,7 @@ def identifier(name: str, project_id: str) -> str:
     return f"{words or 'project'}-{project_id[-8:]}"
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """Somebody who shall take part."""
 
     id: str
@@ -138,8 +138,7 @@ def each_once(*groups: Iterable[Candidate]) -> list[Candidate]:
     return list(found.values())
 
 
-@dataclass(frozen=True)
-class Users:
+class Users(msgspec.Struct, frozen=True):
     """How many take part, and how far they are."""
 
     total: int
@@ -168,8 +167,7 @@ def _share(name: str, status: StepStatus, kind: Kind, users: Users) -> float:
     return min(1.0, settled / users.total) if users.total else 1.0
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True):
     """How long a run takes."""
 
     p50_seconds: int
