@@ -15,7 +15,6 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
@@ -24,8 +23,8 @@ from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import DeleteError, PynamoDBException
 from pynamodb.expressions.condition import size
 
-from chalicelib.kernel import aws, clock, store, telemetry, tenancy
-from chalicelib.kernel.errors import AppError, Conflict
+from chalicelib.kernel import aws, clock, store, telemetry, tenancy, topics
+from chalicelib.kernel.errors import Conflict
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import KernelRecord
 from chalicelib.kernel.tenancy import Caller, Role
@@ -40,9 +39,6 @@ LARGEST_BYTES = 32 * 1024  #: of a message: one frame of API Gateway's
 
 _TICKETS, _SOCKETS = "#tickets", "#sockets"  # partitions; no tenant id begins with '#'
 _TOPIC = re.compile(r"([a-z][a-z-]{0,30})#([A-Za-z0-9_-]{1,64})\Z")
-
-MayFollow = Callable[[Caller, str], bool]
-_may_follow: dict[str, MayFollow] = {}
 
 
 class Ticket(KernelRecord):
@@ -73,19 +69,6 @@ class Request(msgspec.Struct, frozen=True):
 
     subscribe: str | None = None
     unsubscribe: str | None = None
-
-
-def topic(kind: str) -> Callable[[MayFollow], MayFollow]:
-    """Registers who may follow topics `<kind>#<id>`; what nobody registered nobody may.
-
-    The function is given the caller and the id. An AppError, such as NotFound, means no.
-    """
-
-    def register(may_follow: MayFollow) -> MayFollow:
-        _may_follow[kind] = may_follow
-        return may_follow
-
-    return register
 
 
 def issue(caller: Caller) -> tuple[str, Transaction]:
@@ -174,13 +157,10 @@ def _carry_out(socket: Socket, request: Request) -> dict[str, str]:
 
 def _may(socket: Socket, wanted: str) -> bool:
     named = _TOPIC.match(wanted)
-    may_follow = _may_follow.get(named[1]) if named else None
-    if named is None or may_follow is None or not _is_active(socket.owner):
+    if named is None or not _is_active(socket.owner):
         return False
-    try:
-        return may_follow(Caller(socket.subject, cast("Role", socket.role), socket.owner), named[2])
-    except AppError:
-        return False
+    caller = Caller(socket.subject, cast("Role", socket.role), socket.owner)
+    return topics.may(caller, named[1], named[2])
 
 
 def _follow(socket: Socket, wanted: str) -> bool:

@@ -1,15 +1,20 @@
-"""Projects over HTTP."""
+"""Projects over HTTP.
 
+Handlers import what they do: it would be a thirtieth of every cold start, also of those instances
+that are never asked for a project.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from chalicelib.kernel import paging, validation
+from chalicelib.kernel.errors import Fault
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
-from chalicelib.projects import membership, runs, service
-from chalicelib.projects.service import Naming, NewProject
+from chalicelib.projects import ties  # noqa: F401  # declares what others ask of projects
 from chalicelib.projects.views import (
     NewParticipants,
     NewProjectBody,
@@ -30,8 +35,16 @@ routes = Routes()
 
 ONE_READ = Calls(dynamodb=1)
 READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
-validation.when_refused(NewProjectBody, service.known_faults)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
+
+
+def _known_faults(given: Mapping[str, Any]) -> list[Fault]:
+    from chalicelib.projects import service
+
+    return service.known_faults(given)
+
+
+validation.when_refused(NewProjectBody, _known_faults)
 
 
 @routes.post(
@@ -48,9 +61,11 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
 
     Who takes part: the given users, the tenant's managers and staff, and admins, each once.
     """
-    tx = Naming(caller.tenant_id)
+    from chalicelib.projects import service
+
+    tx = service.Naming(caller.tenant_id)
     ids = service.each_once(body.user_ids)
-    new = NewProject(body.name, body.description, body.provider, body.region, ids)
+    new = service.NewProject(body.name, body.description, body.provider, body.region, ids)
     project = service.create(tx, caller, new, base_url=request.base_url)
     return Reply(
         created_view(project, service.usual_time(project)),
@@ -71,6 +86,8 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
 )
 def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
     """List projects, newest first: a tenant's for its managers, else those one takes part in."""
+    from chalicelib.projects import membership
+
     page = membership.list_projects(caller, query, query.status)
     return Reply([project_view(each) for each in page.items], meta=page.meta)
 
@@ -84,6 +101,8 @@ def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
 )
 def get_project(caller: Caller, project_id: str) -> Reply:
     """Read one project that one may see."""
+    from chalicelib.projects import membership
+
     project = membership.find(caller, project_id)
     return Reply(project_view(project), version=int(project.version))
 
@@ -97,6 +116,8 @@ def get_project(caller: Caller, project_id: str) -> Reply:
 )
 def get_project_status(caller: Caller, project_id: str) -> Reply:
     """Read how far a project is. One read, in which also a participant's leave is looked up."""
+    from chalicelib.projects import membership
+
     project = membership.find(caller, project_id)
     headers = {"Retry-After": "2"} if project.is_running else {}
     return Reply(status_view(project), headers=headers)
@@ -111,6 +132,8 @@ def get_project_status(caller: Caller, project_id: str) -> Reply:
 )
 def change_project(caller: Caller, project_id: str, body: ProjectChange, request: Request) -> Reply:
     """Change a project's name or description."""
+    from chalicelib.projects import service
+
     tx = Transaction(caller.tenant_id)
     given = {name: getattr(body, name) for name in ("name", "description")}
     new = {name: value for name, value in given.items() if value is not msgspec.UNSET}
@@ -130,6 +153,8 @@ CHANGED: dict[str, Any] = {
 @routes.post("/admin/v1/projects/{project_id}/retry", **CHANGED)
 def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Try a failed project again. Only what is missing is done."""
+    from chalicelib.projects import runs, service
+
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.retry(tx, project, request.if_match)
@@ -139,6 +164,8 @@ def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.delete("/admin/v1/projects/{project_id}", **CHANGED)
 def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Undo a project at its provider, with its users' credentials. Its name is free afterwards."""
+    from chalicelib.projects import runs, service
+
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.deprovision(tx, project, request.if_match)
@@ -148,6 +175,8 @@ def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/suspend", **CHANGED)
 def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch an active project off at its provider. It is suspended once that is done."""
+    from chalicelib.projects import runs, service
+
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.suspend(tx, project, request.if_match)
@@ -157,6 +186,8 @@ def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/resume", **CHANGED)
 def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch a suspended project on again. It is active once that is done."""
+    from chalicelib.projects import runs, service
+
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.resume(tx, project, request.if_match)
@@ -173,6 +204,8 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
 )
 def list_project_users(caller: Caller, project_id: str, query: ParticipantsQuery) -> Reply:
     """List who takes part in a project, and how far each of them is."""
+    from chalicelib.projects import membership
+
     page = membership.list_participants(caller, project_id, query, query.status)
     return Reply([participant_view(each) for each in page.items], meta=page.meta)
 
@@ -182,7 +215,9 @@ def add_project_users(
     caller: Caller, project_id: str, body: NewParticipants, request: Request
 ) -> Reply:
     """Let more users take part. They are added in the background."""
-    tx = Naming(caller.tenant_id)
+    from chalicelib.projects import runs, service
+
+    tx = service.Naming(caller.tenant_id)
     ids = service.each_once(body.user_ids)
     project = service.get(caller.tenant_id, project_id)
     tx.require_users(ids)
@@ -195,6 +230,8 @@ def remove_project_user(caller: Caller, project_id: str, user_id: str, request: 
     """Let a user no longer take part. They see the project no more at once; the provider follows
     in the background.
     """
+    from chalicelib.projects import membership, runs
+
     tx = Transaction(caller.tenant_id)
     project, part = membership.find_part(caller, project_id, user_id)
     runs.remove_user(tx, project, part, request.if_match)

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from chalicelib.kernel import paging, sockets
+from chalicelib.kernel import paging
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.paging import Page, PageQuery
 from chalicelib.kernel.tenancy import MANAGERS, Caller
 from chalicelib.people import directory
@@ -34,19 +33,6 @@ def find(caller: Caller, project_id: str) -> Project:
     if project is None:
         raise NotFound(_UNKNOWN)
     return project
-
-
-@sockets.topic("project")
-def may_follow(caller: Caller, project_id: str) -> bool:
-    """Whoever may see a project may follow how far it is. Raises NotFound for the others."""
-    find(caller, project_id)
-    return True
-
-
-@directory.when_changed
-def follow_person(tx: Transaction, person_id: str) -> None:
-    """Whoever changes or leaves the tenant does so in their projects too: in the background."""
-    tx.enqueue("projects.follow_person", person_id=person_id)
 
 
 def _joined(caller: Caller, project_id: str) -> Project | None:

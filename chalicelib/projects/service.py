@@ -15,7 +15,6 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.tenancy import Caller
-from chalicelib.kernel.tenants import service as tenants
 from chalicelib.kernel.versions import Wanted
 from chalicelib.people import directory
 from chalicelib.projects import figures, models, rules, runs
@@ -23,7 +22,6 @@ from chalicelib.projects.models import Project
 from chalicelib.projects.rules import SIMULATED, Estimate
 
 _KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
-tenants.providers.update(rules.PROVIDERS)
 
 
 class NewProject(msgspec.Struct, frozen=True):

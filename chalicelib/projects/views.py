@@ -1,14 +1,16 @@
 """Projects as the API shows and takes them."""
 
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
 from chalicelib.kernel.paging import PageQuery
 from chalicelib.kernel.validation import Name, Text
 from chalicelib.projects import rules
-from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import Estimate, ProjectRole, Provider, State, Status, StepStatus
+
+if TYPE_CHECKING:
+    from chalicelib.projects.models import Participant, Project
 
 Word = Annotated[
     str,
@@ -159,7 +161,7 @@ class ParticipantView(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: str
 
 
-def _project(project: Project) -> dict[str, Any]:
+def _project(project: "Project") -> dict[str, Any]:
     return {
         "id": project.id,
         "identifier": project.identifier,
@@ -174,7 +176,7 @@ def _project(project: Project) -> dict[str, Any]:
     }
 
 
-def _run(project: Project) -> dict[str, Any]:
+def _run(project: "Project") -> dict[str, Any]:
     """An estimate of what has ended would be of no use."""
     return {
         "error": project.error,
@@ -184,11 +186,11 @@ def _run(project: Project) -> dict[str, Any]:
     }
 
 
-def project_view(project: Project) -> ProjectView:
+def project_view(project: "Project") -> ProjectView:
     return ProjectView(**_project(project))
 
 
-def created_view(project: Project, usual: Estimate) -> ProjectCreated:
+def created_view(project: "Project", usual: Estimate) -> ProjectCreated:
     learned = EstimateView(
         p50_seconds=usual.p50_seconds,
         p90_seconds=usual.p90_seconds,
@@ -198,7 +200,7 @@ def created_view(project: Project, usual: Estimate) -> ProjectCreated:
     return ProjectCreated(**_project(project), estimate=learned)
 
 
-def status_view(project: Project) -> StatusView:
+def status_view(project: "Project") -> StatusView:
     users = project.users
     return StatusView(
         status=cast("Status", project.status),
@@ -212,7 +214,7 @@ def status_view(project: Project) -> StatusView:
     )
 
 
-def _steps(project: Project) -> list[StepView]:
+def _steps(project: "Project") -> list[StepView]:
     rows = project.step_rows
     names = [name for steps in rules.STEPS.values() for name in steps]
     ordered = sorted(rows, key=lambda name: names.index(name) if name in names else len(names))
@@ -230,7 +232,7 @@ def _step(name: str, row: dict[str, Any]) -> StepView:
     )
 
 
-def participant_view(part: Participant) -> ParticipantView:
+def participant_view(part: "Participant") -> ParticipantView:
     return ParticipantView(
         user_id=part.id,
         name=part.name,

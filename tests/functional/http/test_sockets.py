@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.kernel import sockets
+from chalicelib.kernel import sockets, topics
 from chalicelib.kernel.errors import NotFound
 from chalicelib.kernel.tenancy import Caller as Member
 from infra.local import faults
@@ -22,7 +22,7 @@ def parcels() -> Iterator[list[Member]]:
     """Topics `parcel#<id>`, which all may follow but those of `secret`; who asked."""
     asked: list[Member] = []
 
-    @sockets.topic("parcel")
+    @topics.topic("parcel")
     def may_follow(caller: Member, parcel_id: str) -> bool:
         asked.append(caller)
         if parcel_id == "unknown":
@@ -30,7 +30,7 @@ def parcels() -> Iterator[list[Member]]:
         return parcel_id != "secret"
 
     yield asked
-    del sockets._may_follow["parcel"]
+    del topics._may_follow["parcel"]
 
 
 # Topics ------------------------------------------------------------------------------------------
