@@ -15,9 +15,9 @@ import msgspec
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError, Conflict
 from chalicelib.kernel.jobs import batches
-from chalicelib.kernel.jobs.batches import ErrorView, Joining
+from chalicelib.kernel.jobs.batches import Joining
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
-from chalicelib.kernel.jobs.registry import LineError
+from chalicelib.kernel.jobs.registry import ErrorView, LineError
 from chalicelib.kernel.tenancy import Caller, Role
 from chalicelib.people import invitations, models, rows, rules, service
 from chalicelib.people.rows import Row

@@ -1,7 +1,6 @@
-"""Background work on people."""
+"""Background work on people; it imports what it takes, since requests only look jobs up here."""
 
 from chalicelib.kernel.jobs.registry import Context, Result, job
-from chalicelib.people import imports
 
 
 @job(queue="bulk", tries=5, timeout_seconds=50)
@@ -9,6 +8,8 @@ def import_rows(
     context: Context, *, upload_id: str, chunk: int, created_by: str, base_url: str
 ) -> Result:
     """Create the users of one chunk of an upload. Safe to repeat: an address admits one user."""
+    from chalicelib.people import imports
+
     taken = imports.create_chunk(
         context.tenant_id, upload_id, chunk, created_by=created_by, base_url=base_url
     )

@@ -1,8 +1,7 @@
-"""Background work on projects."""
+"""Background work on projects; it imports what it takes, since requests only look jobs up here."""
 
 from chalicelib.kernel.jobs.registry import Context, job
 from chalicelib.kernel.jobs.retry import Backoff
-from chalicelib.projects import cloud, following, runs
 
 _SOON = Backoff(first_seconds=5, max_seconds=60)
 _RESERVE_SECONDS = 10  #: left unused, so that the rest is queued in time
@@ -11,24 +10,31 @@ _RESERVE_SECONDS = 10  #: left unused, so that the rest is queued in time
 @job(tries=8, retry=_SOON)
 def start(context: Context, *, project_id: str, run: int) -> None:
     """Start the workflow of a project's run. Safe to repeat: a run is one execution."""
+    from chalicelib.projects import runs
+
     runs.start(context.tenant_id, project_id, run)
 
 
 @job(tries=8, retry=_SOON)
 def suspend(context: Context, *, project_id: str) -> None:
     """Switch a project off at its provider. Safe to repeat."""
+    from chalicelib.projects import cloud
+
     cloud.switch(context.tenant_id, project_id, on=False)
 
 
 @job(tries=8, retry=_SOON)
 def resume(context: Context, *, project_id: str) -> None:
     """Switch a project on again at its provider. Safe to repeat."""
+    from chalicelib.projects import cloud
+
     cloud.switch(context.tenant_id, project_id, on=True)
 
 
 @job(tries=8, retry=_SOON)
 def follow_person(context: Context, *, person_id: str, after: str = "") -> None:
     """Give somebody's parts in projects what they are now. Safe to repeat, in any order."""
+    from chalicelib.projects import following
 
     def has_time() -> bool:
         return context.remaining_seconds() > _RESERVE_SECONDS

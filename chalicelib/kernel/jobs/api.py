@@ -7,9 +7,9 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel import clock, paging
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.jobs import batches, ledger, lists
-from chalicelib.kernel.jobs.batches import ErrorView
+from chalicelib.kernel.jobs import ledger, lists
 from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.jobs.registry import ErrorView
 from chalicelib.kernel.paging import Filter, PageQuery
 from chalicelib.kernel.routes import Calls, Reply, Routes
 from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
@@ -157,6 +157,8 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
 )
 def get_batch(caller: Caller, batch_id: str) -> Reply:
     """Read how far a batch is, and what went wrong in it."""
+    from chalicelib.kernel.jobs import batches  # which few requests need
+
     batch = batches.get(caller.tenant_id, batch_id)
     if batch is None:
         raise NotFound("No batch of this id")

@@ -20,7 +20,7 @@ from chalicelib.kernel import clock
 from chalicelib.kernel.errors import Conflict
 from chalicelib.kernel.jobs.ledger import SECONDS_IN_A_DAY, Job
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.jobs.registry import Result
+from chalicelib.kernel.jobs.registry import ErrorView, Result
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import KernelRecord, Number, condition_failed
 from chalicelib.kernel.transactions import Transaction as PlainTransaction
@@ -59,14 +59,6 @@ class Errors(KernelRecord):
     """What went wrong in one member of a batch."""
 
     errors = BinaryAttribute(legacy_encoding=False)
-
-
-class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that went wrong in a batch."""
-
-    detail: str
-    line: int | None = None
-    job_id: str | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -34,6 +34,14 @@ class LineError(msgspec.Struct, frozen=True):
     detail: str
 
 
+class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that went wrong in a batch."""
+
+    detail: str
+    line: int | None = None
+    job_id: str | None = None
+
+
 class Result(msgspec.Struct, frozen=True):
     """What a job may say of its work; most say nothing."""
 
