@@ -3,9 +3,7 @@
 `KILLERS` holds for each mutant seeds that a search has found to catch it; the first is tried first.
 """
 
-import contextlib
 import json
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
@@ -22,7 +20,6 @@ from chalicelib.projects import (
     runs,
     steps,
     syncing,
-    watch,
 )
 from chalicelib.projects.batches import Result
 from chalicelib.projects.credentials import Credential
@@ -124,21 +121,6 @@ def _unknown_is_never_made() -> AbstractContextManager[Any]:
     )
 
 
-@contextlib.contextmanager
-def _one_failure_ends_the_round() -> Iterator[None]:
-    """The reconciler stops at the first project that it cannot look at."""
-    usual = watch._look
-
-    def look(project: Project) -> bool:
-        try:
-            return usual(project)
-        except Exception as error:
-            raise RuntimeError("the round is over") from error
-
-    with patch.object(watch, "_look", look):
-        yield
-
-
 MUTANTS: dict[str, Mutation] = {
     "no-count-at-the-end": _no_count_at_the_end,
     "no-look-for-requests": _no_look_for_requests,
@@ -151,7 +133,6 @@ MUTANTS: dict[str, Mutation] = {
     "steps-begun-from-old-rows": _steps_begun_from_old_rows,
     "floor-by-old-counts": _floor_by_old_counts,
     "unknown-is-never-made": _unknown_is_never_made,
-    "one-failure-ends-the-round": _one_failure_ends_the_round,
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
@@ -166,5 +147,4 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "lost-answer-is-a-failure": (7,),
     "credential-of-each-attempt": (8,),
     "steps-begun-from-old-rows": (11, 31),
-    "one-failure-ends-the-round": (92,),
 }
