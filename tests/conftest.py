@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from infra.local.cloud import LocalCloud, Options, running
@@ -73,5 +73,5 @@ def _read_settings_again() -> None:
     from chalicelib.kernel import settings as module
 
     now = module.read(os.environ)
-    for field in fields(now):
-        object.__setattr__(module.settings, field.name, getattr(now, field.name))
+    for field in msgspec.structs.fields(now):
+        msgspec.structs.force_setattr(module.settings, field.name, getattr(now, field.name))

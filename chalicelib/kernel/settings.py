@@ -7,12 +7,12 @@ because a Lambda function that fails at import answers nothing at all; what was 
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True)
-class Settings:
+
+class Settings(msgspec.Struct, frozen=True):
     """One deployment's settings. Each field is the environment variable of the same name."""
 
     stage: str = "local"  #: part of every resource's name
@@ -79,7 +79,7 @@ class Settings:
     retention_days: int = 30  #: finished jobs and notifications are kept this long
     config_cache_seconds: int = 60  #: tenants and keys are read at most this often
     log_level: str = "INFO"
-    problems: tuple[str, ...] = field(default=(), compare=False)
+    problems: tuple[str, ...] = ()  #: what could not be read
 
     def resource(self, thing: str) -> str:
         """The stage's name for a table, queue or topic."""
@@ -94,9 +94,9 @@ _WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 
 
 def _parse(kind: Any, text: str) -> Any:
-    if kind in (bool, "bool"):
+    if kind is bool:
         return _WORDS[text.strip().lower()]
-    if kind in (int, "int"):
+    if kind is int:
         number = int(text)
         if number < 0:
             raise ValueError(text)
@@ -108,15 +108,15 @@ def read(environ: Mapping[str, str]) -> Settings:
     """Settings from `environ`; a value that cannot be read keeps its default and is reported."""
     values: dict[str, Any] = {}
     problems = []
-    for item in fields(Settings):
+    for item in msgspec.structs.fields(Settings):
         text = environ.get(item.name.upper())
         if text is None or item.name == "problems":
             continue
         try:
             values[item.name] = _parse(item.type, text)
         except (KeyError, ValueError):
-            problems.append(f"{item.name.upper()}={text!r} is not a {item.type}")
-    return replace(Settings(), **values, problems=tuple(problems))
+            problems.append(f"{item.name.upper()}={text!r} is not a {item.type.__name__}")
+    return Settings(**values, problems=tuple(problems))
 
 
 settings = read(os.environ)

@@ -47,8 +47,6 @@ FORBIDDEN_AT_START = {
     "aws_xray_sdk",
     "moto",
 }
-#: Settings, which tests replace.
-DATACLASSES = {"kernel.settings"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 
 LONGEST_FILE = 300
@@ -183,7 +181,7 @@ def test_values_are_structs_where_nothing_speaks_against_it() -> None:
         if "dataclasses" in module.imports()
     }
 
-    assert found == DATACLASSES
+    assert found == set()
 
 
 def test_only_settings_see_the_environment() -> None:

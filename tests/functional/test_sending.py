@@ -1,9 +1,9 @@
 """What SES and SNS may answer, and what becomes of the message."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from infra.local import faults, outbox
 from infra.local.cloud import LocalCloud

@@ -3,12 +3,12 @@
 import base64
 import json
 import time
-from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
+from msgspec.structs import replace
 
 from chalicelib.kernel import auth
 from infra.deploy import gateway

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from infra.local import clock
@@ -34,7 +35,9 @@ def mappings(
     from chalicelib.kernel.jobs import worker
 
     reporting = request.param == "reporting"
-    monkeypatch.setattr(worker, "settings", replace(worker.settings, partial_batch=reporting))
+    monkeypatch.setattr(
+        worker, "settings", msgspec.structs.replace(worker.settings, partial_batch=reporting)
+    )
     return [replace(each, report_batch_item_failures=reporting) for each in cloud.mappings]
 
 

@@ -1,10 +1,10 @@
 """Sessions with the outside services of tests."""
 
-from dataclasses import replace
 from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.kernel import web
 from chalicelib.kernel.web import Session

@@ -7,11 +7,11 @@ import random
 import threading
 import uuid
 from concurrent.futures import Future
-from dataclasses import fields
 from functools import cache
 from typing import Any
 
 import botocore.session
+import msgspec
 from moto.moto_api._internal import mock_random
 
 from infra.local import emulator, environment, outbox, template
@@ -123,15 +123,15 @@ def read_settings() -> None:
     from chalicelib.kernel import settings as module
 
     now = module.read(os.environ)
-    for field in fields(now):
-        object.__setattr__(module.settings, field.name, getattr(now, field.name))
+    for field in msgspec.structs.fields(now):
+        msgspec.structs.force_setattr(module.settings, field.name, getattr(now, field.name))
 
 
 def set_settings(**values: Any) -> None:
     from chalicelib.kernel.settings import settings
 
     for name, value in values.items():
-        object.__setattr__(settings, name, value)
+        msgspec.structs.force_setattr(settings, name, value)
 
 
 @cache

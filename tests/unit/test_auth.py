@@ -1,13 +1,13 @@
 """Which published keys are used, and what claims say about a caller."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from msgspec.structs import replace
 
 from chalicelib.kernel import auth
 from chalicelib.kernel.auth import IssuerUnavailable, Keys, TokenRefused

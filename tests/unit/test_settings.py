@@ -1,7 +1,5 @@
 """Settings: every one has a default, and a bad value does not stop the app."""
 
-from dataclasses import FrozenInstanceError
-
 import pytest
 
 from chalicelib.kernel.settings import Settings, read
@@ -60,7 +58,7 @@ def test_variables_that_are_no_settings_are_left_alone() -> None:
 
 
 def test_a_setting_cannot_change_after_it_was_read() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         read({}).stage = "other"  # type: ignore[misc]
 
 

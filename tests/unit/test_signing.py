@@ -1,10 +1,9 @@
 """Signed values: they open only as they were sealed, and keys rotate."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chalicelib.kernel import signing
 from chalicelib.kernel.errors import Unavailable

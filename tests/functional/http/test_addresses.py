@@ -1,10 +1,10 @@
 """Links under a stage prefix and behind a public address, as API Gateway's events bring them."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from infra.local import outbox
 from infra.local.cloud import LocalCloud

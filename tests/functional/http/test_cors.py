@@ -1,8 +1,7 @@
 """Calls from browsers: allowed for the origins in settings, and for no others."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from infra.local import faults
 from infra.local.cloud import LocalCloud

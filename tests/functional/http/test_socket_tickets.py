@@ -6,6 +6,7 @@ In by the ticket's route and a real WebSocket.
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from websockets.sync.client import connect
 
@@ -89,14 +90,14 @@ def test_a_ticket_for_a_store_that_is_down_can_be_asked_for_again(manager: Calle
 
 def test_without_an_endpoint_there_are_no_tickets_and_nothing_is_pushed(manager: Caller) -> None:
     endpoint = settings.socket_endpoint
-    object.__setattr__(settings, "socket_endpoint", "")
+    msgspec.structs.force_setattr(settings, "socket_endpoint", "")
     try:
         assert manager.post(TICKETS).status_code == 404
         faults.clear()
         sockets.push("t1", "parcel#1", {})
         assert faults.counts() == {}
     finally:
-        object.__setattr__(settings, "socket_endpoint", endpoint)
+        msgspec.structs.force_setattr(settings, "socket_endpoint", endpoint)
 
 
 def test_the_same_request_again_gives_the_same_ticket(manager: Caller) -> None:

@@ -2,11 +2,11 @@
 
 import re
 import time
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from infra.local import faults, outbox
 from infra.local.cloud import LocalCloud

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from infra.local import outbox
@@ -93,10 +94,11 @@ def test_the_estimate_is_learned_from_past_runs_of_the_provider(
 def test_everyone_takes_part_once_with_the_role_that_theirs_in_the_tenant_gives(
     cloud: LocalCloud, manager: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chalicelib.kernel.settings import settings
+    from chalicelib.projects import attaching
 
     named = "root@example.com,admin0@example.com"
-    monkeypatch.setitem(settings.__dict__, "platform_admins", named)
+    told = msgspec.structs.replace(attaching.settings, platform_admins=named)
+    monkeypatch.setattr(attaching, "settings", told)
     leaders, staff = people(1, "manager", prefix="m"), people(2, "staff", prefix="s")
     looking_on = people(3, "customer", prefix="c")
     admins = people(1, "admin", prefix="admin")

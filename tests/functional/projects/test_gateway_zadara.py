@@ -4,10 +4,10 @@ What they do not tell is modelled on Keystone there as here: not verified on a l
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.kernel import web
 from chalicelib.projects import gateway

@@ -1,9 +1,9 @@
 """What two attempts at the same thing do to each other, as the simulator has found it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.kernel import web
 from chalicelib.projects import gateway

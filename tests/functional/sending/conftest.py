@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from infra.local import outbox
 from infra.local.cloud import LocalCloud

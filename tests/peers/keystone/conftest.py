@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib.kernel.settings import settings
@@ -32,10 +33,10 @@ def keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keystone]:
 def _as_on_a_developers_machine() -> Iterator[None]:
     before = {name: getattr(settings, name) for name in ALLOWED}
     for name, value in ALLOWED.items():
-        object.__setattr__(settings, name, value)
+        msgspec.structs.force_setattr(settings, name, value)
     yield
     for name, value in before.items():
-        object.__setattr__(settings, name, value)
+        msgspec.structs.force_setattr(settings, name, value)
 
 
 @pytest.fixture
