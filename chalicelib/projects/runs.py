@@ -6,7 +6,8 @@ again under the next number. What was begun under an earlier number does nothing
 """
 
 import json
-from typing import cast
+from collections.abc import Iterator
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 from pynamodb.expressions.condition import Condition
@@ -100,13 +101,21 @@ def machine_arn() -> str:
         return settings.provision_machine_arn
     if not _machine:
         name = settings.resource("provision-project")
-        pages = aws.client("stepfunctions").get_paginator("list_state_machines").paginate()
         with telemetry.configuration():
-            found = (each for page in pages for each in page["stateMachines"])
+            found = _machines()
             _machine.extend(each["stateMachineArn"] for each in found if each["name"] == name)
     if not _machine:
         raise LookupError("the state machine of projects is not there")
     return _machine[0]
+
+
+def _machines() -> Iterator[dict[str, Any]]:
+    """All state machines; page by page, since botocore's paginators do not ship."""
+    following: dict[str, str] | None = {}
+    while following is not None:
+        page = aws.client("stepfunctions").list_state_machines(**following)
+        yield from page["stateMachines"]
+        following = {"nextToken": page["nextToken"]} if page.get("nextToken") else None
 
 
 def retry(tx: Transaction, project: Project, wanted: Wanted) -> None:

@@ -88,6 +88,15 @@ def test_of_botocore_s_services_only_those_in_use_ship(shipped: Files) -> None:
     assert len(there) < 10
 
 
+@pytest.mark.parametrize("word", [b"get_paginator", b"get_waiter"])
+def test_nothing_of_ours_asks_for_pages_or_waits_whose_models_do_not_ship(
+    shipped: Files, word: bytes
+) -> None:
+    ours = {name: each for name, each in shipped.items() if trimming.OURS.match(name)}
+
+    assert [name for name, each in ours.items() if name.endswith(".py") and word in each] == []
+
+
 def test_neither_boto3_nor_tests_nor_sources_of_other_languages_ship(shipped: Files) -> None:
     unwanted = ("boto3/", "s3transfer/", "infra/", "tests/", "events/")
     assert [name for name in shipped if name.startswith(unwanted)] == []
