@@ -171,7 +171,7 @@ def test_a_probe_whose_worker_dies_is_followed_by_another(cloud: LocalCloud) -> 
     notices.queue("reminder", ANN)
     cloud.run_until_idle()
     assert len(outbox.sent()) == 1
-    go_on(cloud, 2 * PROBE, step=5)
+    go_on(cloud, 3 * PROBE, step=5)  # hers may come while the other probe is under way, and wait
 
     assert len(outbox.sent(to=ANN)) == 1
 
