@@ -113,8 +113,9 @@ class _InOnePiece(awsrequest.AWSConnection):  # type: ignore[misc, unused-ignore
     _is_sent = False  #: head and body are out: what comes now is that body once more
 
     def request(self, *args: Any, body: Any = None, headers: Any = None, **how: Any) -> Any:
-        is_plain = isinstance(body, bytes) and not how.get("chunked") and "Expect" not in headers
-        self._body = body if is_plain else None
+        is_whole = isinstance(body, bytes) and not how.get("chunked")
+        # Who expects a 100 waits for it between head and body.
+        self._body = body if is_whole and "Expect" not in (headers or {}) else None
         try:
             return super().request(*args, body=body, headers=headers, **how)
         finally:

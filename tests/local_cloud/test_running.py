@@ -17,7 +17,9 @@ from tests.local_cloud.programs import PATIENCE, Cloud, cloud_of
 pytestmark = pytest.mark.local
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl on this machine")
+@pytest.mark.skipif(
+    not shutil.which("curl"), reason="the greeting pastes a curl command: install curl"
+)
 def test_the_first_command_works_when_pasted_and_mail_and_sms_arrive(shared_cloud: Cloud) -> None:
     cloud, before = shared_cloud, len(shared_cloud.outbox())
     pasted = subprocess.run(  # the command is our own greeting's

@@ -56,10 +56,11 @@ def test_head_and_body_are_one_write(body: bytes) -> None:
         {"body": None, "headers": HEADERS},
         {"body": "text", "headers": HEADERS},
         {"body": io.BytesIO(b"a file"), "headers": HEADERS},
+        {"body": b"{}"},
         {"body": b"{}", "headers": HEADERS, "chunked": True},
         {"body": [b"some", b"pieces"], "headers": HEADERS, "chunked": True},
     ],
-    ids=["empty", "none", "text", "file", "chunked", "pieces"],
+    ids=["empty", "none", "text", "file", "no headers", "chunked", "pieces"],
 )
 def test_a_body_of_another_kind_goes_as_botocore_sends_it(request_: dict[str, Any]) -> None:
     plain = {"body": b"{}", "headers": {**HEADERS, "Content-Length": "2"}}
