@@ -22,7 +22,7 @@ from tests.e2e import ministack
 from tests.e2e.ministack import ACCOUNT, REGION, Ministack
 
 JOBS = 300
-ROUNDS = 3
+ROUNDS = 7
 LIMIT_SECONDS = 180
 STAGE = "bench"
 AWAY_MILLISECONDS = 5  #: of each call; within a region SQS and DynamoDB take 3 to 15
@@ -32,6 +32,7 @@ MEASURED = Path(__file__).with_name("measured")
 def measured() -> list[Figure]:
     """The figures. Installs what is missing."""
     python = trees.queues()
+    trees.ours()
     ministack.install()
     peers = trees.REFERENCES / "queues"
     commands = {

@@ -3,7 +3,8 @@
 
 Jobs are saved and sent two to a transaction, as a request with two notices does. Then as many
 pollers as Lambda opens on a queue receive ten messages, work them as the function does, claimed
-and marked in the ledger, and delete them. Prints the seconds of draining and the SQS calls made.
+and marked in the ledger, and delete them. Prints the seconds from the first job's run, as for the
+others, to the last job's deletion, which theirs do not wait for, and the SQS calls made.
 """
 
 import sys
@@ -22,8 +23,11 @@ def main() -> None:
     from chalicelib.kernel.jobs import outbox, registry
     from chalicelib.kernel.settings import settings
 
+    ran: list[float] = []
+
     def nothing(_: registry.Context) -> None:
         """Does nothing."""
+        ran.append(time.perf_counter())
 
     nothing.__module__ = "bench.drain"  # a job is named by the folder of its module
     registry.job(queue="work")(nothing)
@@ -35,13 +39,13 @@ def main() -> None:
         with outbox.Transaction("t1") as tx:
             tx.enqueue(name)
             tx.enqueue(name)
-    began, done = time.perf_counter(), Done(wanted)
+    done = Done(wanted)
     pollers = [threading.Thread(target=poll, args=(sqs, url, done)) for _ in range(POLLERS)]
     for poller in pollers:
         poller.start()
     for poller in pollers:
         poller.join()
-    sys.stdout.write(f"\nRESULT {done.ended - began} {calls.made}\n")
+    sys.stdout.write(f"\nRESULT {done.ended - ran[0]} {calls.made}\n")
 
 
 class Done:
