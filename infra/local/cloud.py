@@ -223,10 +223,11 @@ class LocalCloud:
 
 
 def _forget_providers() -> None:
-    from chalicelib.kernel import vault
+    from chalicelib.kernel import changes, vault
     from chalicelib.kernel.notify import breaker
     from chalicelib.projects import regions
 
+    changes.forget()
     breaker.forget()
     regions.forget()
     vault.forget()

@@ -19,6 +19,7 @@ INDEXES = {
     "people": (("name_key",), ("email_key",)),
 }
 _NAME = re.compile(r"#?\w+")
+_QUOTED = re.compile(r'"([^"]+)"')
 
 
 def of(operation: str, asked: dict[str, Any], answer: dict[str, Any]) -> tuple[float, float]:
@@ -28,6 +29,8 @@ def of(operation: str, asked: dict[str, Any], answer: dict[str, Any]) -> tuple[f
     if operation == "BatchWriteItem":
         requests = [each for of_table in asked["RequestItems"].items() for each in _puts(*of_table)]
         return sum(requests), 0.0
+    if operation == "BatchExecuteStatement":
+        return sum(map(_statement, asked["Statements"], answer["Responses"])), 0.0
     if operation == "PutItem":
         return _put(asked, 1), 0.0
     if operation in ("UpdateItem", "DeleteItem"):
@@ -54,11 +57,22 @@ def _put(asked: dict[str, Any], times: int) -> float:
 
 
 def _change(asked: dict[str, Any], units: int, times: int) -> float:
-    """A change of an index's key is a delete and a put there; the row is as large as it was."""
     names = set(_NAME.findall(asked.get("UpdateExpression", "")))
     touched = {asked.get("ExpressionAttributeNames", {}).get(name, name) for name in names}
-    indexes = INDEXES[asked["TableName"].rpartition("-")[2]]
-    return units * times + units * sum(2 for keys in indexes if touched & set(keys))
+    return _touched(asked["TableName"], touched, units, times)
+
+
+def _statement(asked: dict[str, Any], answer: dict[str, Any]) -> float:
+    """Of an UPDATE in PartiQL, which costs what UpdateItem costs."""
+    changed, _, _ = asked["Statement"].partition(" WHERE ")
+    table, *names = _QUOTED.findall(changed)
+    return _touched(table, set(names), _units(answer.get("Item", {}), WRITE_BYTES), 1)
+
+
+def _touched(table: str, names: set[str], units: int, times: int) -> float:
+    """A change of an index's key is a delete and a put there; the row is as large as it was."""
+    indexes = INDEXES[table.rpartition("-")[2]]
+    return units * times + units * sum(2 for keys in indexes if names & set(keys))
 
 
 def _read(asked: dict[str, Any], answer: dict[str, Any]) -> float:

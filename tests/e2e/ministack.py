@@ -26,13 +26,15 @@ SQS           MessageGroupId is taken on standard queues and handed to the funct
               without it, batchItemFailures is ignored and the messages are deleted.
 DynamoDB      TransactWriteItems with conditions, CancellationReasons with the old item,
               ClientRequestToken, and ReturnValuesOnConditionCheckFailure of UpdateItem all hold.
+              So do conditional updates by BatchExecuteStatement, RETURNING ALL NEW * too.
 SES           Only verified senders; an AWS::SES::EmailIdentity is verified when made. EmailTags
               are taken and not listed. A line break in a subject is a bare 500, on AWS a 400.
 SNS           SMS are listed with their attributes; any string passes for a number.
 schedules     rate(1 minute) first fires some 60 s after creation; invoke the function instead.
 AUTH=true     Roles and queue policies are enforced; an account id as access key is root. Our queue
               policy refuses what comes without TLS, so this needs USE_SSL=1: ministack makes a
-              certificate with the openssl program and has its workers trust it.
+              certificate with the openssl program and has its workers trust it. What a statement
+              of PartiQL is asked for is not what AWS asks for; launch.py corrects that.
 stopping      SIGTERM ends ministack alone: its workers end later, by their closed stdin, and their
               folders (43 MB each) stay. Hence the process group and a TMPDIR of its own.
 """
@@ -60,19 +62,9 @@ REGION = "eu-central-1"
 HOST = "localhost"  #: names of APIs end with it; the socket itself is of 127.0.0.1
 HOME = Path(__file__).parents[2] / ".peers" / "ministack"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+LAUNCHER = Path(__file__).with_name("launch.py")
 START_SECONDS = 20
 STOP_SECONDS = 10
-
-#: Runs ministack, and ends the whole group when the tests are gone, however they went.
-_LAUNCHER = """
-import os, runpy, signal, sys, threading
-def end_with_the_tests():
-    sys.stdin.read()
-    os.killpg(0, signal.SIGKILL)
-threading.Thread(target=end_with_the_tests, daemon=True).start()
-sys.argv = ["ministack"]
-runpy.run_module("ministack", run_name="__main__")
-"""
 
 T = TypeVar("T")
 
@@ -128,7 +120,7 @@ class Ministack:
         port = _free_port()
         with (home / "log").open("wb") as log:
             process = subprocess.Popen(
-                [HOME / "bin" / "python", "-c", _LAUNCHER],
+                [HOME / "bin" / "python", "-P", LAUNCHER],  # -P: of two ministacks, not ours
                 cwd=home,
                 env=_environment(home, port, auth=auth),
                 stdin=subprocess.PIPE,

@@ -29,3 +29,6 @@ def test_every_functional_scenario_that_is_not_local_passes(
     assert share
     pytestconfig.stash.setdefault(TOLD, []).append(share[0])
     assert int(share[1]) >= LEAST
+    # Some refusals nobody notices: the function goes another way.
+    logs = deployed.ministack.function_logs(sys.maxsize).splitlines()
+    assert [line for line in logs if "AccessDenied" in line] == []

@@ -43,6 +43,7 @@ class Play:
         process.tenant, process.working, process.stood_still = None, None, False
         process.let_go = False
         process.kept.clear()
+        process.tokens.clear()
         self.under_way += 1
         self.world.inside(process)
 

@@ -44,7 +44,6 @@ def listen(play: Play) -> None:
         actor = world.current
         if actor is not None and actor.process is not None:
             play.weather.finish_send(actor.process)
-            actor.process.tokens.clear()
             actor.process.tenant = tenant_of(record)
             actor.process.working = json.loads(record["body"]).get("job")
 

@@ -25,7 +25,9 @@ from tests.simulation.world import START, Crash, Process, World
 
 _READS = frozenset({"GetItem", "Query", "BatchGetItem", "Scan"})
 _IN_JSON = frozenset({"dynamodb", "stepfunctions"})  #: services whose requests are looked into
-_WRITES = frozenset({"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems"})
+_WRITES = frozenset(
+    {"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems", "BatchExecuteStatement"}
+)
 _FREE_PARTITIONS = frozenset({"#tenants", "#platform"})
 _BROKEN = fault_answers.Error("InternalFailure", 500, "An internal failure")
 

@@ -12,10 +12,12 @@ from tests.simulation.calls import Counts
 from tests.simulation.injection import Treadmill, Weather
 from tests.simulation.projects import cast as projects_cast
 from tests.simulation.projects import mutants as projects_mutants
-from tests.simulation.stage import Stage, stage
+from tests.simulation.stage import Stage, set_settings, stage
 from tests.simulation.world import World
 
 RATE = 0.2
+#: In every so many-th seed a batch's first attempts are claimed in one call.
+CLAIMED_TOGETHER_EVERY = 4
 EVENTS = ("prompt", "muted", "loose")
 
 
@@ -60,6 +62,8 @@ def simulate(
 def _played(seed: int, rate: float, on: Stage) -> tuple[Play, list[str]]:
     with World(seed, on.memory) as world, cast.mapped(on, world):
         on.reset(seed)
+        if seed % CLAIMED_TOGETHER_EVERY == 0:
+            set_settings(worker_threads=10)
         weather = Weather(world, rate)
         play = Play(world, weather, on, events=world.random.choice(EVENTS))
         outbox.on_record(play.plan_events)

@@ -48,10 +48,11 @@ class Stage:
 
     def _memory(self) -> tuple[Memory, ...]:
         """All that a process of the application remembers between two calls."""
-        from chalicelib.kernel import tenancy
+        from chalicelib.kernel import changes, tenancy
         from chalicelib.kernel.notify import breaker
 
         return (
+            (changes, "_paused_until", int),
             (self.app, "current_request", lambda: None),
             (tenancy, "_cache", dict),
             (tenancy, "_locks", dict),
@@ -70,6 +71,7 @@ class Stage:
         jobs.runs.clear()
         chance.seed(seed)
         worker.ThreadPoolExecutor = InLine
+        set_settings(worker_threads=1)
         for tenant_id, name in TENANTS.items():
             tenancy.record(tenant_id, name).save()
 

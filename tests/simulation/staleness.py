@@ -38,6 +38,8 @@ def keys_of(operation: str, body: dict[str, Any]) -> Iterator[Key]:
         for name, wanted in body["RequestItems"].items():
             for key in wanted["Keys"]:
                 yield name, key["tenant"]["S"], key["sk"]["S"]
+    elif operation == "BatchExecuteStatement":
+        yield from map(_key_of_statement, body["Statements"])
     elif operation in ("GetItem", "UpdateItem", "PutItem", "DeleteItem"):
         yield _key(body)
 
@@ -45,6 +47,13 @@ def keys_of(operation: str, body: dict[str, Any]) -> Iterator[Key]:
 def _key(detail: dict[str, Any]) -> Key:
     key = detail.get("Key") or detail["Item"]
     return detail["TableName"], key["tenant"]["S"], key["sk"]["S"]
+
+
+def _key_of_statement(statement: dict[str, Any]) -> Key:
+    """UPDATE "table" ... WHERE "tenant" = ? AND "sk" = ? ..., as the application writes it."""
+    changed, _, _ = statement["Statement"].partition(" WHERE ")
+    tenant, sk, *_ = statement["Parameters"][changed.count("?") :]
+    return changed.split('"')[1], tenant["S"], sk["S"]
 
 
 class Past:

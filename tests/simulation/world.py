@@ -50,7 +50,7 @@ class Process:
     working: str | None = None  #: the job whose message it works on
     stood_still: bool = False  #: longer than Lambda lets it run
     let_go: bool = False  #: what it keeps was seen again while it waited for an answer
-    tokens: set[str] = field(default_factory=set)  #: of its claims for this message
+    tokens: set[str] = field(default_factory=set)  #: of its claims for these messages
     kept: list[str] = field(default_factory=list)  #: messages of this batch that shall come back
 
     def forget(self, offset: float) -> None:

@@ -86,6 +86,11 @@ CALLS = [
     ),
     ("dynamodb", "Query", {"TableName": "t", "Limit": 5, "ConsistentRead": False}),
     (
+        "dynamodb",
+        "BatchExecuteStatement",
+        {"Statements": [{"Statement": 'UPDATE "t" SET "a" = ?', "Parameters": [*ITEM.values()]}]},
+    ),
+    (
         "sqs",
         "SendMessageBatch",
         {
@@ -166,6 +171,7 @@ def test_any_item_is_read_as_botocore_does(one: dict[str, Any], other: dict[str,
     for operation, answer in (
         ("UpdateItem", {"Attributes": one}),
         ("Query", {"Items": [one, other]}),
+        ("BatchExecuteStatement", {"Responses": [{"Item": one}, {"Error": {"Item": other}}]}),
     ):
         body = json.dumps(answer).encode()
 

@@ -8,8 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, store, telemetry
 from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Suppressed, Unconfirmed
-from chalicelib.kernel.jobs import batches, endings, ledger, outbox, registry, retry, unique
-from chalicelib.kernel.jobs.ledger import Claim, Job
+from chalicelib.kernel.jobs import batches, claims, endings, ledger, outbox, registry, retry, unique
+from chalicelib.kernel.jobs.claims import Claim
+from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.settings import settings
 
@@ -34,17 +35,20 @@ class Outcome(msgspec.Struct, frozen=True):
         return cls(word, delete=False, hidden_seconds=hidden_seconds)
 
 
-def run(type_: str, tenant_id: str, job_id: str, deadline: float) -> Outcome:
+def run(
+    type_: str, tenant_id: str, job_id: str, deadline: float, held: Claim | str | None = None
+) -> Outcome:
     """Claims the job and runs it if it is its time; safe for any number of copies of a message.
 
-    A job of an unknown name is parked, not failed: a newer release may have sent it.
+    `held` is what `claims.claim_first_attempts` said of this job, to one of its messages. A job of
+    an unknown name is parked, not failed: a newer release may have sent it.
     """
     try:
         declared = registry.find(type_)
     except registry.UnknownJob:
         telemetry.log.warning("unknown job parked", type=type_, job=job_id)
         return Outcome.keep("unknown", retry.LONGEST_IN_QUEUE_SECONDS)
-    taken = ledger.claim(tenant_id, job_id)
+    taken = held if isinstance(held, Claim) else claims.claim(tenant_id, job_id, held)
     if not isinstance(taken, Claim):
         return _not_ours(taken)
     with telemetry.measured() as meter:

@@ -5,7 +5,7 @@ Table `kernel`, keys (tenant, "job#" + id), ids in the order of creation.
     index due         rows not ended, by (shard, due_at)   found by outbox.sweep
     index recipient   notices by (tenant + recipient, id)  found by list_notifications
 
-A row changes only by conditional writes. `claim` takes it for `lease_seconds` under a new token;
+A row changes only by conditional writes. Whoever claims it (`claims.py`) does so under a new token;
 every later change by that worker is conditional on the token, so one that comes late changes
 nothing. Attempts are counted by claims: a job that kills its process is counted too.
 """
@@ -15,14 +15,15 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 from pynamodb.attributes import ListAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
+from chalicelib.kernel.changes import Change
 from chalicelib.kernel.errors import AppError
+from chalicelib.kernel.jobs import marking
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import KernelRecord, Number, condition_failed
 from chalicelib.kernel.transactions import Transaction
@@ -81,13 +82,6 @@ class Job(KernelRecord):
         return self.status in ENDED
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """A job taken by this worker until `job.lease_until`."""
-
-    job: Job
-    took_over: bool  #: True when an earlier attempt ended without a word: crashed or too slow
-
-
 def new(
     tenant_id: str,
     type_: str,
@@ -135,46 +129,6 @@ def get(tenant_id: str, job_id: str, *, consistent: bool = False) -> Job | None:
         return None
 
 
-def claim(tenant_id: str, job_id: str) -> Claim | Job | None:
-    """Takes the job if it is its time: a Claim; else the row as it is; None if there is no row.
-
-    Safe to repeat: an answer that was lost is recognised by the token. A row left running beyond
-    its lease is taken over only from the claim that was seen and while it runs: of two workers one
-    gets it, and a late worker that ended it meanwhile is not undone.
-    """
-    token, now = clock.new_id(), clock.epoch_seconds()
-    waiting = (Job.status == "queued") & (Job.not_before.does_not_exist() | (Job.not_before <= now))
-    job = Job(tenant_id, PREFIX + job_id)
-    if _change(job, _claiming(token, now), waiting, read=True):
-        return Claim(job, took_over=False)
-    seen = get(tenant_id, job_id, consistent=True)
-    if seen is None or seen.claim_token == token:
-        return seen and Claim(seen, took_over=False)
-    if seen.status != "running" or seen.lease_until >= now:
-        return seen
-    if _change(seen, _claiming(token, now), _still_runs(seen), read=True):
-        return Claim(seen, took_over=True)
-    seen = get(tenant_id, job_id, consistent=True)
-    return Claim(seen, took_over=True) if seen and seen.claim_token == token else seen
-
-
-def _still_runs(job: Job) -> Condition:
-    """The row has neither ended nor changed hands; an ended row keeps its last token."""
-    still: Condition = (Job.claim_token == job.claim_token) & (Job.status == "running")
-    return still
-
-
-def _claiming(token: str, now: int) -> list[Action]:
-    lease_until = now + settings.lease_seconds
-    return [
-        Job.status.set("running"),
-        Job.claim_token.set(token),
-        Job.lease_until.set(lease_until),
-        Job.due_at.set(lease_until + settings.push_grace_seconds),
-        Job.attempts.set(Job.attempts + 1),
-    ]
-
-
 class ClaimLost(AppError):
     """Another worker has taken this job over"""
 
@@ -197,7 +151,7 @@ def finish(
     """
     actions, mine = _ending(job, status, reason, marks), Job.claim_token == job.claim_token
     if also is None:
-        return _change(job, actions, mine)
+        return marking.make(Change(job, actions, mine), lambda: change(job, actions, mine))
     tx = Transaction()
     tx.update(job, actions, mine, ClaimLost())
     also(tx)
@@ -251,7 +205,7 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
         actions.append(Job.counted_on.set(job.counted_on))
     if not charged:
         actions += [Job.attempts.set(Job.attempts - 1), Job.holds.set(Job.holds + 1)]
-    return _change(job, actions, Job.claim_token == job.claim_token)
+    return change(job, actions, Job.claim_token == job.claim_token)
 
 
 def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
@@ -264,13 +218,13 @@ def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -
     if before:
         older |= Job.delivery.is_in(*before)
     told: list[Action] = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
-    return _change(Job(tenant_id, PREFIX + job_id), told, Job.sk.exists() & older)
+    return change(Job(tenant_id, PREFIX + job_id), told, Job.sk.exists() & older)
 
 
 def note_lost_attempt(job: Job) -> None:
     """Adds to a taken-over job's history that the attempt before ended without a word."""
     entry = _with_entry(job, "lost", "the attempt before ended without a result", None)
-    _change(job, [Job.history.set(entry)], Job.claim_token == job.claim_token, read=True)
+    change(job, [Job.history.set(entry)], Job.claim_token == job.claim_token, read=True)
 
 
 def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -> list[Any]:
@@ -285,7 +239,7 @@ def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -
     return [*job.history, entry][-_HISTORY_KEPT:]
 
 
-def _change(job: Job, actions: list[Action], condition: Condition, *, read: bool = False) -> bool:
+def change(job: Job, actions: list[Action], condition: Condition, *, read: bool = False) -> bool:
     """One conditional write; with `read`, `job` then holds the row as it is now."""
     try:
         (job.update if read else job.change)(actions, condition)

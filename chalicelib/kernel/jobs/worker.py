@@ -7,11 +7,12 @@ mapping's flag and told the function so (`PARTIAL_BATCH`) are failures returned 
 The ledger decides when a job is dead, never SQS's receive count.
 """
 
+import contextlib
 import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -19,13 +20,15 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, telemetry
-from chalicelib.kernel.jobs import attempt, outbox
+from chalicelib.kernel.jobs import attempt, claims, marking, outbox, registry
 from chalicelib.kernel.jobs.attempt import Outcome
 from chalicelib.kernel.jobs.retry import LONGEST_IN_QUEUE_SECONDS
 from chalicelib.kernel.settings import settings
 
 #: No new job is taken with less time left than this: it could not be marked.
 _LEAST_SECONDS = 2.0
+#: Nor are several claimed in one call, at which the SDK may be for 15 seconds (`aws.LIMITS`).
+_LEAST_SECONDS_TOGETHER = 20.0
 #: A message of a newer release waits this long for workers that know it.
 _PARKED_SECONDS = LONGEST_IN_QUEUE_SECONDS
 
@@ -77,7 +80,8 @@ def drain(
     """
     records: list[Record] = event["Records"]
     deadline = time.monotonic() + remaining_seconds
-    outcomes = _work(records, deadline, handle or _handle)
+    work = _in_time(handle) if handle else _with_claims(records, deadline)
+    outcomes = _work(records, deadline, work)
     _count(outcomes.values())
     kept = {id_: outcome for id_, outcome in outcomes.items() if not outcome.delete}
     if not kept:
@@ -87,11 +91,16 @@ def drain(
 
 def _work(records: list[Record], deadline: float, handle: Handle) -> dict[str, Outcome]:
     """Each record's outcome by message id; one not finished in time stays with its queue."""
-    pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="job")
+    group = marking.Group(len(records))
+    pool = ThreadPoolExecutor(
+        settings.worker_threads, thread_name_prefix="job", initializer=group.join
+    )
     running: dict[str, Future[Outcome]] = {
         record["messageId"]: pool.submit(_guarded, record, deadline, handle) for record in records
     }
-    wait(running.values(), timeout=max(0.0, deadline - time.monotonic() - _LEAST_SECONDS / 2))
+    for future in running.values():
+        future.add_done_callback(lambda _: group.leave())
+    wait(running.values(), timeout=max(0.0, _left_seconds(deadline) - _LEAST_SECONDS / 2))
     # Threads cannot be ended: a job that is still running keeps its lease and is run again after.
     pool.shutdown(wait=False, cancel_futures=True)
     return {
@@ -101,8 +110,6 @@ def _work(records: list[Record], deadline: float, handle: Handle) -> dict[str, O
 
 
 def _guarded(record: Record, deadline: float, handle: Handle) -> Outcome:
-    if deadline - time.monotonic() < _LEAST_SECONDS:
-        return Outcome.keep("no-time", 0)
     try:
         return handle(record, deadline)
     except Exception as error:  # noqa: BLE001  the store is down, say: the message comes back
@@ -110,14 +117,60 @@ def _guarded(record: Record, deadline: float, handle: Handle) -> Outcome:
         return Outcome.keep("error")
 
 
-def _handle(record: Record, deadline: float) -> Outcome:
+def _in_time(handle: Handle) -> Handle:
+    def work(record: Record, deadline: float) -> Outcome:
+        if _left_seconds(deadline) < _LEAST_SECONDS:
+            return Outcome.keep("no-time", 0)
+        return handle(record, deadline)
+
+    return work
+
+
+def _left_seconds(deadline: float) -> float:
+    return deadline - time.monotonic()
+
+
+def _with_claims(records: list[Record], deadline: float) -> Handle:
+    """Works jobs' messages; those of first attempts are claimed here, in one call.
+
+    Only where all begin now and have the time: what is claimed must be tried, or it would be taken
+    for an attempt that ended without a word.
+    """
+    together = 1 < len(records) <= settings.worker_threads
+    in_time = _left_seconds(deadline) >= _LEAST_SECONDS_TOGETHER
+    held = claims.claim_first_attempts(_keys(records)) if together and in_time else {}
+    return lambda record, deadline: _handle(record, deadline, held)
+
+
+def _keys(records: list[Record]) -> Iterator[claims.Key]:
+    """The jobs of those messages that this release can read and work."""
+    for record in records:
+        with contextlib.suppress(Unreadable):
+            message = read(record["body"])
+            if message and _is_known(message.type):
+                yield message.tenant_id, message.job_id
+
+
+def _is_known(type_: str) -> bool:
+    try:
+        registry.find(type_)
+    except Exception:  # noqa: BLE001  a module that cannot be imported: told when its turn comes
+        return False
+    return True
+
+
+def _handle(record: Record, deadline: float, held: dict[claims.Key, claims.Claim | str]) -> Outcome:
     try:
         message = read(record["body"])
     except Unreadable as error:
         return _bury(record, str(error))
     if message is None:
         return Outcome.keep("newer", _PARKED_SECONDS)
-    return attempt.run(message.type, message.tenant_id, message.job_id, deadline)
+    tenant_id, job_id = message.tenant_id, message.job_id
+    claimed = held.pop((tenant_id, job_id), None)
+    if claimed is None and _left_seconds(deadline) < _LEAST_SECONDS:
+        return Outcome.keep("no-time", 0)
+    return attempt.run(message.type, tenant_id, job_id, deadline, claimed)
 
 
 def _bury(record: Record, why: str) -> Outcome:

@@ -13,6 +13,7 @@ from infra.local.corrections import (
     speed,
     sqs,
     sqs_install,
+    statements,
     updates,
     values,
 )
@@ -20,7 +21,7 @@ from infra.local.corrections import (
 _lock = threading.Lock()
 _installed = False
 
-_ALL = (dynamodb, orders, queries, updates, values, sqs_install, mail, speed, imports)
+_ALL = (dynamodb, orders, queries, statements, updates, values, sqs_install, mail, speed, imports)
 #: Only now: they import what `imports` makes light.
 _LATE = ("interpreter", "executions")
 

@@ -127,10 +127,11 @@ class Lane:
     def send(self, queue: str, body: str) -> None:
         self.client("sqs").send_message(QueueUrl=self.queue_url(queue), MessageBody=body)
 
-    def event(self, queue: str, body: str) -> Json:
-        """The event that the mapping would make of a message that nobody has to hide."""
-        made = {"MessageId": str(uuid.uuid4()), "ReceiptHandle": "none", "MD5OfBody": ""}
-        return {"Records": [self._record(queue, {**made, "Body": body})]}
+    def event(self, queue: str, *bodies: str) -> Json:
+        """The event that the mapping would make of messages that nobody has to hide."""
+        made = {"ReceiptHandle": "none", "MD5OfBody": ""}
+        messages = [{**made, "MessageId": str(uuid.uuid4()), "Body": body} for body in bodies]
+        return {"Records": [self._record(queue, each) for each in messages]}
 
     def receive(self, queue: str, wanted: str) -> Json:
         """The event of a message in the queue whose body has `wanted`, as the mapping makes it."""

@@ -40,8 +40,11 @@ class Process:
 
 
 def _is_a_workers() -> bool:
-    """The API runs in other processes, which live on."""
-    return threading.current_thread().name.startswith("job")
+    """A job's thread, or the test's own, which invokes the worker's function. The API runs in other
+    processes, which live on.
+    """
+    now = threading.current_thread()
+    return now is threading.main_thread() or now.name.startswith("job")
 
 
 @contextmanager
