@@ -1,8 +1,8 @@
 """Conditional changes of several records in one call, each for itself: BatchExecuteStatement.
 
-They cost what they cost one by one, and each is made or not without regard to the others; what is
-spared are the calls. Statements are written from the very actions and conditions that UpdateItem
-takes, in the forms that AWS documents:
+They cost what they cost one by one, a condition that does not hold included, and each is made or
+not without regard to the others; what is spared are the calls. Statements are written from the very
+actions and conditions that UpdateItem takes, in the forms that AWS documents:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
 """
 
@@ -19,7 +19,7 @@ from chalicelib.kernel.store import Keyed
 
 MOST = 25  #: changes in one call
 _PAUSE_SECONDS = 60  #: without such calls after one that did not come to what it should
-#: Errors of a statement that its repetition would meet again; others concern one record, or pass.
+#: Errors of a statement that others like it will probably meet too.
 _LASTING = frozenset({"AccessDenied", "ResourceNotFound", "ValidationError"})
 
 _paused_until = 0  #: epoch seconds
@@ -47,8 +47,8 @@ def make(changes: Sequence[Change], *, read: bool = False) -> list[Item | None]:
     nothing: list[Item | None] = [None] * len(changes)
     if clock.epoch_seconds() < _paused_until:
         return nothing
-    statements = _statements(changes, read=read)
     try:
+        statements = _statements(changes, read=read)
         answers = aws.client("dynamodb").batch_execute_statement(Statements=statements)["Responses"]
         codes = {each["Error"]["Code"] for each in answers if "Error" in each}
         trouble = ", ".join(codes & _LASTING)
@@ -92,7 +92,8 @@ def _joined(parts: Sequence[Action | Condition]) -> tuple[str, list[Any]]:
     return " ".join(_written(each, parameters) for each in parts), parameters
 
 
-#: How the parts of actions and conditions are written. No OR: beside a key it is refused.
+#: How the parts of actions and conditions are written. No OR: it would need brackets, which not
+#: every emulator takes beside a key.
 _FORMS: dict[type, str] = {
     SetAction: "SET {0} = {1}",
     RemoveAction: "REMOVE {0}",

@@ -63,7 +63,9 @@ def _change(asked: dict[str, Any], units: int, times: int) -> float:
 
 
 def _statement(asked: dict[str, Any], answer: dict[str, Any]) -> float:
-    """Of an UPDATE in PartiQL, which costs what UpdateItem costs."""
+    """Of an UPDATE in PartiQL, which costs what UpdateItem costs; a failed one changes no index."""
+    if "Error" in answer:
+        return 1.0
     changed, _, _ = asked["Statement"].partition(" WHERE ")
     table, *names = _QUOTED.findall(changed)
     return _touched(table, set(names), _units(answer.get("Item", {}), WRITE_BYTES), 1)

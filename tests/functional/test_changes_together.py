@@ -35,16 +35,7 @@ def each_ran_once(manager: Caller, ids: list[str]) -> bool:
     return set(sample_jobs.starts.values()) == {1} and len(sample_jobs.starts) == len(ids)
 
 
-def test_ten_jobs_take_fewer_calls_than_there_are_jobs(cloud: LocalCloud, manager: Caller) -> None:
-    ids = enqueue_ten()
-    faults.clear()
-    cloud.run_until_idle()
-
-    assert made(TOGETHER) + made("UpdateItem") < JOBS
-    assert each_ran_once(manager, ids)
-
-
-def test_marks_that_meet_while_one_is_under_way_share_the_next_call(
+def test_ten_claims_take_one_call_and_marks_that_meet_while_one_is_under_way_the_next(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     ids = enqueue_ten()
@@ -135,6 +126,50 @@ def test_copies_of_jobs_that_wait_for_another_try_do_not_start_them_before_their
 
     assert sample_jobs.starts == {"a": 1, "b": 1}
     assert {manager.job(id_)["status"] for id_ in ids} == {"queued"}
+
+
+def test_a_row_that_cannot_be_read_costs_the_others_of_its_batch_nothing(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    broken, *ids = enqueue_ten()
+    aws.client("dynamodb").update_item(
+        TableName="backburner-local-kernel",
+        Key={"tenant": {"S": "t1"}, "sk": {"S": f"job#{broken}"}},
+        UpdateExpression="SET max_attempts = :none",
+        ExpressionAttributeValues={":none": {"S": "as many as it takes"}},
+    )
+    cloud.run_until_idle()
+
+    assert each_ran_once(manager, ids)
+
+
+def test_messages_that_come_again_are_not_claimed_as_first_attempts(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    ids = sample_jobs.enqueue(*(("fail", {"label": name, "times": 1}) for name in ("a", "b")))
+    cloud.run_until_idle()
+    faults.clear()
+    clock.advance(60)
+    cloud.run_until_idle()
+
+    assert sample_jobs.starts == {"a": 2, "b": 2}
+    assert {manager.job(id_)["status"] for id_ in ids} == {"done"}
+    assert made("UpdateItem") >= len(ids)  # the claims
+
+
+def test_a_message_of_an_unknown_job_takes_no_claim_away(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    ids = sample_jobs.enqueue(("count", {"label": "a"}), ("count", {"label": "b"}))
+    bodies = aws.take_messages("work")
+    for id_ in ids:
+        body = {"v": 1, "type": "functional.unheard", "tenant": "t1", "job": id_}
+        aws.put_message("work", json.dumps(body))
+    for body in bodies:
+        aws.put_message("work", body)
+    cloud.run_until_idle()
+
+    assert each_ran_once(manager, ids)
 
 
 def test_a_batch_brings_first_attempts_retries_copies_and_what_is_none_of_ours(

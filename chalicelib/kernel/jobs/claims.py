@@ -17,7 +17,7 @@ from chalicelib.kernel.jobs import ledger
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
 from chalicelib.kernel.settings import settings
 
-_FEWEST = 2  #: jobs that are worth a call of another kind
+_FEWEST = 2  #: jobs for which the call of several spares one
 
 Key = tuple[str, str]  #: tenant id, job id
 
@@ -49,7 +49,10 @@ def claim_first_attempts(keys: Iterable[Key]) -> dict[Key, Claim | str]:
 def _taken(item: changes.Item | None, token: str) -> Claim | str:
     if item is None or item.get("claim_token") != {"S": token}:
         return token
-    return Claim(Job.from_raw_data(item), took_over=False)
+    try:
+        return Claim(Job.from_raw_data(item), took_over=False)
+    except Exception:  # noqa: BLE001  a row that cannot be read: told when its turn comes
+        return token
 
 
 def claim(tenant_id: str, job_id: str, token: str | None = None) -> Claim | Job | None:

@@ -2,7 +2,8 @@
 
 Group commit (DeWitt et al., Implementation Techniques for Main Memory Database Systems, 1984), with
 PostgreSQL's commit_delay: a mark waits a moment for others while jobs of its batch still run, and
-those that end while a call is under way go together in the next. A batch of one never waits.
+those that end while a call is under way go together in the next. A batch of one never waits, and
+no mark waits long.
 """
 
 import threading
@@ -12,6 +13,7 @@ from chalicelib.kernel import changes
 from chalicelib.kernel.changes import Change
 
 _COMPANY_SECONDS = 0.005  #: that a mark waits for others while more jobs run
+_LONGEST_SECONDS = 0.5  #: that it waits for a call under way, which may hang; then it goes alone
 _thread = threading.local()  #: `group`: that of the batch whose job this thread runs
 
 
@@ -23,10 +25,10 @@ class _Mark:
 
 
 class Group:
-    """The marks of a batch of `jobs` that are run side by side."""
+    """The marks of a batch of `jobs`, run side by side in so many `threads`."""
 
-    def __init__(self, jobs: int) -> None:
-        self._running = jobs  #: of which some may wait for their marks
+    def __init__(self, jobs: int, threads: int) -> None:
+        self._left, self._threads = jobs, threads
         self._changed = threading.Condition()
         self._waiting: list[_Mark] = []
         self._is_calling = False
@@ -38,42 +40,50 @@ class Group:
     def leave(self) -> None:
         """One of the batch's jobs is through."""
         with self._changed:
-            self._running -= 1
+            self._left -= 1
             self._tell_if_complete()
 
     def make(self, change: Change, alone: Callable[[], bool]) -> bool:
+        """As the function `make`, in this group."""
         mark = _Mark(change)
         together = self._wait_for_turn(mark)
+        if not together:
+            return mark.is_made or alone()
         try:
-            if len(together) > 1:
-                for each, made in zip(
-                    together, changes.make([each.change for each in together]), strict=True
-                ):
-                    each.is_made = made is not None
-            elif together:
+            if together == [mark]:
                 return alone()
+            answers = changes.make([each.change for each in together])
+            for each, answer in zip(together, answers, strict=True):
+                each.is_made = answer is not None
         finally:
-            if together:
-                self._settle(together)
+            self._settle(together)
         return mark.is_made or alone()
 
     def _wait_for_turn(self, mark: _Mark) -> list[_Mark]:
-        """The marks to make now, this among them; none when another thread has tried it."""
+        """The marks to make now, this first; none when it is another's, or has waited enough."""
         with self._changed:
             self._waiting.append(mark)
             self._tell_if_complete()
-            self._changed.wait_for(lambda: mark.is_settled or not self._is_calling)
+            if not self._changed.wait_for(lambda: self._is_next(mark), _LONGEST_SECONDS):
+                self._take([mark])
+                return []
             if mark.is_settled:
                 return []
             self._is_calling = True
             self._changed.wait_for(self._is_complete, _COMPANY_SECONDS)
-            together = self._waiting[: changes.MOST]
-            del self._waiting[: changes.MOST]
-            return together
+            others = [each for each in self._waiting if each is not mark]
+            return self._take([mark, *others][: changes.MOST])
+
+    def _is_next(self, mark: _Mark) -> bool:
+        return mark.is_settled or not self._is_calling
+
+    def _take(self, marks: list[_Mark]) -> list[_Mark]:
+        self._waiting = [each for each in self._waiting if each not in marks]
+        return marks
 
     def _is_complete(self) -> bool:
         """Nobody is left who could still come."""
-        return len(self._waiting) >= self._running
+        return len(self._waiting) >= min(self._left, self._threads)
 
     def _tell_if_complete(self) -> None:
         if self._is_complete():

@@ -27,10 +27,13 @@ from chalicelib.kernel.settings import settings
 
 #: No new job is taken with less time left than this: it could not be marked.
 _LEAST_SECONDS = 2.0
-#: Nor are several claimed in one call, at which the SDK may be for 15 seconds (`aws.LIMITS`).
-_LEAST_SECONDS_TOGETHER = 20.0
+#: Nor are several claimed in one call: the SDK may be at it for 15 seconds (`aws.LIMITS`), in vain,
+#: and at each claim as long again.
+_LEAST_SECONDS_TOGETHER = 35.0
 #: A message of a newer release waits this long for workers that know it.
 _PARKED_SECONDS = LONGEST_IN_QUEUE_SECONDS
+
+_NO_TIME = Outcome.keep("no-time", 0)
 
 _NAME = re.compile(r"[\x21-\x7e]{1,200}")  # others could not be part of a key
 
@@ -48,6 +51,10 @@ class Message(msgspec.Struct, frozen=True):
     type: str
     tenant_id: str
     job_id: str
+
+
+#: What `claims.claim_first_attempts` said of jobs, each for one of its messages.
+Held = dict[Message, claims.Claim | str]
 
 
 class Unreadable(ValueError):
@@ -91,7 +98,7 @@ def drain(
 
 def _work(records: list[Record], deadline: float, handle: Handle) -> dict[str, Outcome]:
     """Each record's outcome by message id; one not finished in time stays with its queue."""
-    group = marking.Group(len(records))
+    group = marking.Group(len(records), settings.worker_threads)
     pool = ThreadPoolExecutor(
         settings.worker_threads, thread_name_prefix="job", initializer=group.join
     )
@@ -120,7 +127,7 @@ def _guarded(record: Record, deadline: float, handle: Handle) -> Outcome:
 def _in_time(handle: Handle) -> Handle:
     def work(record: Record, deadline: float) -> Outcome:
         if _left_seconds(deadline) < _LEAST_SECONDS:
-            return Outcome.keep("no-time", 0)
+            return _NO_TIME
         return handle(record, deadline)
 
     return work
@@ -138,17 +145,28 @@ def _with_claims(records: list[Record], deadline: float) -> Handle:
     """
     together = 1 < len(records) <= settings.worker_threads
     in_time = _left_seconds(deadline) >= _LEAST_SECONDS_TOGETHER
-    held = claims.claim_first_attempts(_keys(records)) if together and in_time else {}
+    held = _claimed(records) if together and in_time else {}
     return lambda record, deadline: _handle(record, deadline, held)
 
 
-def _keys(records: list[Record]) -> Iterator[claims.Key]:
-    """The jobs of those messages that this release can read and work."""
+def _claimed(records: list[Record]) -> Held:
+    messages = {(each.tenant_id, each.job_id): each for each in _firsts(records)}
+    taken = claims.claim_first_attempts(messages)
+    return {messages[key]: each for key, each in taken.items()}
+
+
+def _firsts(records: list[Record]) -> Iterator[Message]:
+    """Messages that come for the first time and that this release can read and work.
+
+    A job whose message comes again has mostly been tried: a claim among first attempts would fail,
+    and cost a write.
+    """
     for record in records:
+        seen = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
         with contextlib.suppress(Unreadable):
             message = read(record["body"])
-            if message and _is_known(message.type):
-                yield message.tenant_id, message.job_id
+            if message and seen == "1" and _is_known(message.type):
+                yield message
 
 
 def _is_known(type_: str) -> bool:
@@ -159,18 +177,18 @@ def _is_known(type_: str) -> bool:
     return True
 
 
-def _handle(record: Record, deadline: float, held: dict[claims.Key, claims.Claim | str]) -> Outcome:
+def _handle(record: Record, deadline: float, held: Held) -> Outcome:
+    is_late = _left_seconds(deadline) < _LEAST_SECONDS
     try:
         message = read(record["body"])
     except Unreadable as error:
-        return _bury(record, str(error))
+        return _NO_TIME if is_late else _bury(record, str(error))
     if message is None:
         return Outcome.keep("newer", _PARKED_SECONDS)
-    tenant_id, job_id = message.tenant_id, message.job_id
-    claimed = held.pop((tenant_id, job_id), None)
-    if claimed is None and _left_seconds(deadline) < _LEAST_SECONDS:
-        return Outcome.keep("no-time", 0)
-    return attempt.run(message.type, tenant_id, job_id, deadline, claimed)
+    claimed = held.pop(message, None)
+    if is_late and claimed is None:
+        return _NO_TIME
+    return attempt.run(message.type, message.tenant_id, message.job_id, deadline, claimed)
 
 
 def _bury(record: Record, why: str) -> Outcome:

@@ -92,8 +92,10 @@ def test_what_waits_for_its_rate_uses_it(
     configure(tenant_email_per_second=rate, rate_burst=burst)
     notices.queue("reminder", *addresses(jobs))
     at_best = (jobs - burst) // rate
-    go_on(cloud, 8 * at_best, step=2)
+    go_on(cloud, 6 * at_best, step=2)
+    assert len(outbox.sent()) >= 0.9 * jobs
 
+    go_on(cloud, 600, step=20)  # some draw long waits to the end
     assert len(outbox.sent()) == jobs
 
 
