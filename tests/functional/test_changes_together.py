@@ -29,6 +29,16 @@ def made(operation: str) -> int:
     return faults.counts().get(f"dynamodb.{operation}", {"through": 0})["through"]
 
 
+def send_again(ids: list[str], type_: str) -> None:
+    """Another message for each of these jobs."""
+    for id_ in ids:
+        aws.put_message("work", message_of(id_, type_))
+
+
+def message_of(id_: str, type_: str) -> str:
+    return json.dumps({"v": 1, "type": type_, "tenant": "t1", "job": id_})
+
+
 def each_ran_once(manager: Caller, ids: list[str]) -> bool:
     jobs = [manager.job(id_) for id_ in ids]
     assert {(job["status"], job["attempts"]) for job in jobs} == {("done", 1)}
@@ -106,9 +116,7 @@ def test_after_a_call_that_failed_changes_are_made_one_by_one_for_a_minute(
 
 def test_two_messages_of_one_job_in_a_batch_run_it_once(cloud: LocalCloud, manager: Caller) -> None:
     ids = sample_jobs.enqueue(("count", {"label": "a"}), ("count", {"label": "b"}))
-    for id_ in ids * 2:
-        body = {"v": 1, "type": "functional.count", "tenant": "t1", "job": id_}
-        aws.put_message("work", json.dumps(body))
+    send_again(ids * 2, "functional.count")
     cloud.run_until_idle()
 
     assert each_ran_once(manager, ids)
@@ -119,9 +127,7 @@ def test_copies_of_jobs_that_wait_for_another_try_do_not_start_them_before_their
 ) -> None:
     ids = sample_jobs.enqueue(*(("fail", {"label": name, "times": 1}) for name in ("a", "b")))
     cloud.run_until_idle()
-    for id_ in ids:
-        body = {"v": 1, "type": "functional.fail", "tenant": "t1", "job": id_}
-        aws.put_message("work", json.dumps(body))
+    send_again(ids, "functional.fail")
     cloud.run_until_idle()
 
     assert sample_jobs.starts == {"a": 1, "b": 1}
@@ -162,9 +168,7 @@ def test_a_message_of_an_unknown_job_takes_no_claim_away(
 ) -> None:
     ids = sample_jobs.enqueue(("count", {"label": "a"}), ("count", {"label": "b"}))
     bodies = aws.take_messages("work")
-    for id_ in ids:
-        body = {"v": 1, "type": "functional.unheard", "tenant": "t1", "job": id_}
-        aws.put_message("work", json.dumps(body))
+    send_again(ids, "functional.unheard")
     for body in bodies:
         aws.put_message("work", body)
     cloud.run_until_idle()
@@ -185,9 +189,9 @@ def test_a_batch_brings_first_attempts_retries_copies_and_what_is_none_of_ours(
     (new,) = sample_jobs.enqueue(("count", {"label": "new"}))
     for body in (
         "no message",
-        json.dumps({"v": 1, "type": "functional.count", "tenant": "t1", "job": ended}),
-        json.dumps({"v": 1, "type": "functional.count", "tenant": "t1", "job": "never-was"}),
-        json.dumps({"v": 1, "type": "functional.unheard", "tenant": "t1", "job": first}),
+        message_of(ended, "functional.count"),
+        message_of("never-was", "functional.count"),
+        message_of(first, "functional.unheard"),
     ):
         aws.put_message("work", body)
     cloud.run_until_idle()

@@ -1,7 +1,6 @@
 """Threads that mark their jobs together: none waits long, none is forgotten, none spoils others."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -49,22 +48,12 @@ def join(threads: list[threading.Thread]) -> None:
         assert not thread.is_alive()
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    done = threading.Event()
-    for _ in range(PATIENCE_SECONDS * 100):
-        if what():
-            return
-        done.wait(0.01)
-    raise AssertionError("it did not come")
-
-
 def statuses(manager: Caller, batch: Batch) -> list[str]:
     return [manager.job(id_)["status"] for id_ in batch.ids]
 
 
 def test_marks_that_come_together_are_all_made(manager: Caller) -> None:
     batch = Batch(30)  # more than one call takes
-    faults.clear()
     join([batch.mark(number) for number in range(30)])
 
     assert batch.marked == dict.fromkeys(range(30), True)
@@ -72,10 +61,11 @@ def test_marks_that_come_together_are_all_made(manager: Caller) -> None:
 
 
 def test_a_call_that_hangs_does_not_hold_up_the_marks_of_others(manager: Caller) -> None:
-    batch = Batch(3)
+    batch, under_way = Batch(3), threading.Event()
     faults.add(Fault("dynamodb", "UpdateItem", "delay", seconds=3))
-    slow = batch.mark(0)
-    wait_for(lambda: faults.counts().get("dynamodb.UpdateItem", {}).get("faulted") == 1)
+    with just_before("UpdateItem", under_way.set):
+        slow = batch.mark(0)
+        assert under_way.wait(PATIENCE_SECONDS)
     join([batch.mark(1), batch.mark(2)])
 
     assert slow.is_alive()

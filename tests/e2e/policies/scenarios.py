@@ -8,187 +8,11 @@ import json
 import uuid
 from typing import Any
 
-from tests.e2e.policies import projects, requests, sockets
+from tests.e2e.policies import jobs, projects, requests, sockets
 from tests.e2e.policies.lane import Lane, Scenario
 from tests.functional.deployed import Deployed
 
 Json = dict[str, Any]
-
-
-def _imported(lane: Lane) -> tuple[str, str, str, list[Any]]:
-    """(tenant, batch, queued job, all jobs) of a new import of three rows, one of them taken."""
-    import app  # noqa: F401  declares the jobs
-    from chalicelib.kernel.jobs import unique
-    from chalicelib.kernel.jobs.outbox import Transaction
-    from chalicelib.kernel.tenancy import Caller as By
-    from chalicelib.people import imports, models, rules
-
-    tenant = lane.tenant()
-    taken = f"taken-{uuid.uuid4().hex[:8]}@example.com"
-    models.email_guard(tenant, rules.email_key(taken), "somebody").save()
-    rows = f"name,email,phone,role\nA,a@example.com,+4915112345678,staff\nB,{taken},,staff\n"
-    with Transaction(tenant) as tx:
-        by = By("root", "manager", tenant)
-        batch = imports.start(tx, by, rows.encode(), as_csv=True, base_url="https://x.example")
-        (job,) = tx._jobs
-        unique.lock(tx, job, 600, unique.Taken(job))
-        batch.batch.finally_ = "people.import_rows"  # any job: it is queued when the batch ends
-    return tenant, batch.id, job.id, [job]
-
-
-def works_an_import(lane: Lane) -> None:
-    """A chunk of rows: users, guards and their invitations; batch, lock and errors."""
-    from chalicelib.kernel.jobs import batches
-    from chalicelib.kernel.jobs.unique import Lock
-
-    tenant, batch_id, job_id, (job,) = _imported(lane)
-    lane.invoke(_message(lane, "people.import_rows", tenant, job_id))
-
-    done = _job(tenant, job_id)
-    assert done.status == "done", done.last_error
-    batch = batches.get(tenant, batch_id, consistent=True)
-    assert batch is not None
-    assert batch.status == "done", batch.status
-    assert batches.errors_of(batch)
-    try:
-        Lock.get(tenant, job.unique_key)
-    except Lock.DoesNotExist:
-        return
-    raise AssertionError("the lock was not given back")
-
-
-def _job(tenant: str, job_id: str) -> Any:
-    """The job's row as it is now."""
-    from chalicelib.kernel.jobs import ledger
-
-    found = ledger.get(tenant, job_id, consistent=True)
-    assert found is not None
-    return found
-
-
-def _body(type_: str, tenant: str, job_id: str) -> str:
-    return json.dumps({"v": 1, "type": type_, "tenant": tenant, "job": job_id})
-
-
-def _message(lane: Lane, type_: str, tenant: str, job_id: str) -> Json:
-    """The event that brings a job to the lane's function, whatever queue it was made for."""
-    return lane.event(lane.function, _body(type_, tenant, job_id))
-
-
-def _invitation(lane: Lane, channel: str, recipient: str) -> tuple[str, str]:
-    """(tenant, job) of a queued invitation, in a batch of its own and with a lock."""
-    import app  # noqa: F401
-    from chalicelib.kernel import clock
-    from chalicelib.kernel.jobs import batches, unique
-    from chalicelib.kernel.jobs.outbox import Delivery, Transaction
-    from chalicelib.people import service
-    from chalicelib.people.service import NewPerson
-
-    tenant, person_id = lane.tenant(), clock.new_id()
-    new = NewPerson("Ann", "ann@example.com", "staff")
-    service.new_person(tenant, person_id, new, created_by="root").save()
-    with Transaction(tenant) as tx:
-        batch = batches.create(tx, finally_="people.import_rows")
-        how = Delivery(channel=channel, recipient=recipient, queue=lane.function, batch=batch)
-        job = tx.enqueue(
-            "people.invitation", how, person_id=person_id, version=1, base_url="https://x.example"
-        )
-        unique.lock(tx, job, 600, unique.Taken(job))
-    return tenant, job.id
-
-
-def _sends(lane: Lane, channel: str, recipient: str) -> None:
-
-    tenant, job_id = _invitation(lane, channel, recipient)
-    lane.invoke(_message(lane, "people.invitation", tenant, job_id))
-    done = _job(tenant, job_id)
-    assert done.status == "done", (done.status, done.last_error)
-    assert done.provider_message_id
-
-
-def sends_a_mail(lane: Lane) -> None:
-    _sends(lane, "email", "ann@example.com")
-
-
-def sends_an_sms(lane: Lane) -> None:
-    _sends(lane, "sms", "+4915112345678")
-
-
-def reports_a_member_that_failed(lane: Lane) -> None:
-    """An address that SES would refuse for good: told by the batch, copied to the dead letters."""
-    tenant, job_id = _invitation(lane, "email", "ann\n@example.com")
-    lane.invoke(_message(lane, "people.invitation", tenant, job_id), says="job failed")
-    assert _job(tenant, job_id).status == "failed"
-    lane.must_hold(f"{lane.function}-dead", job_id)
-
-
-def hides_a_message_until_its_time(lane: Lane) -> None:
-    """A job whose time has not come: seen again then, and not after the queue's own six minutes."""
-    import app  # noqa: F401
-    from chalicelib.kernel import clock
-    from chalicelib.kernel.jobs.ledger import Job
-
-    tenant = lane.tenant()
-    job_id = clock.new_id()
-    Job(
-        tenant,
-        f"job#{job_id}",
-        type="people.invitation",
-        queue=lane.function,
-        status="queued",
-        max_attempts=3,
-        not_before=clock.epoch_seconds() + 8,
-        created_at=clock.iso(clock.now()),
-    ).save()
-    lane.send(lane.function, _body("people.invitation", tenant, job_id))
-    answer = lane.invoke(lane.receive(lane.function, job_id))
-    assert answer["batchItemFailures"], "the message was not kept"
-    lane.receive(lane.function, job_id)
-
-
-def buries_what_it_cannot_read(lane: Lane) -> None:
-    body = f"no message {uuid.uuid4().hex}"
-    lane.invoke(lane.event(lane.function, body), says="unreadable message")
-    lane.must_hold(f"{lane.function}-dead", body)
-
-
-def takes_over_after_a_crash(lane: Lane) -> None:
-    """A job left running beyond its lease is read, taken and ended."""
-    from chalicelib.kernel.jobs.ledger import Job
-
-    tenant, job_id = _invitation(lane, "email", "ann@example.com")
-    job = Job(tenant, f"job#{job_id}")
-    job.update([Job.status.set("running"), Job.claim_token.set("dead"), Job.lease_until.set(1)])
-    lane.invoke(_message(lane, "people.invitation", tenant, job_id))
-    assert _job(tenant, job_id).claim_token != "dead", "not taken over"
-
-
-def takes_several_at_once(lane: Lane) -> None:
-    """Jobs that wait for their first attempt: claimed in one call, their ends noted likewise.
-
-    What such a call does not make is made one by one, so without the right to it all goes well but
-    for a warning, which `invoke` does not expect. It comes once a minute from a process: that of
-    the lane is new, and no scenario before brings several messages.
-    """
-    import app  # noqa: F401
-    from chalicelib.kernel.jobs.outbox import Delivery, Transaction
-
-    tenant = lane.tenant()
-    how = Delivery(channel="email", recipient="ann@example.com", queue=lane.function)
-    with Transaction(tenant) as tx:
-        ids = [
-            tx.enqueue(
-                "people.invitation", how, person_id="gone", version=1, base_url="https://x.example"
-            ).id
-            for _ in range(3)
-        ]
-    bodies = [_body("people.invitation", tenant, id_) for id_ in ids]
-    lane.invoke(lane.event(lane.function, *bodies))
-    ended = [_job(tenant, id_) for id_ in ids]
-    assert {(job.status, job.last_error, job.attempts) for job in ended} == {
-        ("skipped", "user-deleted", 1)
-    }
-    assert len({job.claim_token for job in ended}) == 1, "not claimed together"
 
 
 def takes_in_a_bounce(lane: Lane) -> None:
@@ -196,7 +20,7 @@ def takes_in_a_bounce(lane: Lane) -> None:
 
     tenant, job_id = _invitation_for_feedback(lane)
     lane.invoke(_bounce(lane, tenant, job_id))
-    assert _job(tenant, job_id).delivery == "bounced", "the bounce was not noted"
+    assert jobs.job_of(tenant, job_id).delivery == "bounced", "the bounce was not noted"
     assert Recipient.get(tenant, "to#email#ann@example.com").suppressed == "bounced"
 
 
@@ -218,7 +42,7 @@ def hands_back_what_the_store_refuses(lane: Lane) -> None:
 
 
 def _invitation_for_feedback(lane: Lane) -> tuple[str, str]:
-    return _invitation(Lane("notify"), "email", "ann@example.com")
+    return jobs.invitation(Lane("notify"), "email", "ann@example.com")
 
 
 def _bounce(lane: Lane, tenant: str, job_id: str) -> Json:
@@ -244,7 +68,7 @@ def pushes_what_is_due(lane: Lane) -> None:
     lane.invoke({**event, "id": "1", "account": "", "time": "", "region": "", "resources": []})
     for row in rows:
         lane.must_hold(row.queue, row.id)
-        assert _job(row.tenant, row.id).due_at > clock.epoch_seconds(), "not moved on"
+        assert jobs.job_of(row.tenant, row.id).due_at > clock.epoch_seconds(), "not moved on"
 
 
 def admits_and_binds_a_login(lane: Lane) -> None:
@@ -272,17 +96,6 @@ def admits_and_binds_a_login(lane: Lane) -> None:
     assert models.get_login(tenant, claims["sub"]) is not None, "the login was not bound"
 
 
-WORKER: list[Scenario] = [
-    buries_what_it_cannot_read,
-    hides_a_message_until_its_time,
-    takes_several_at_once,
-]
-SENDER: list[Scenario] = [
-    sends_a_mail,
-    sends_an_sms,
-    takes_over_after_a_crash,
-    reports_a_member_that_failed,
-]
 SCENARIOS: dict[str, list[Scenario]] = {
     "api_handler": [
         requests.invites_changes_and_lists,
@@ -292,15 +105,15 @@ SCENARIOS: dict[str, list[Scenario]] = {
         requests.keeps_the_passwords_of_regions,
     ],
     "authorize": [admits_and_binds_a_login],
-    "notify": [*SENDER, *WORKER, projects.tells_who_made_a_project],
+    "notify": [*jobs.SENDER, *jobs.WORKER, projects.tells_who_made_a_project],
     "work": [
-        works_an_import,
+        jobs.works_an_import,
         projects.starts_and_switches_off_a_project,
         projects.logs_in_at_a_provider,
         projects.follows_who_left,
-        *WORKER,  # last: it brings jobs that are none of this function's own
+        *jobs.WORKER,  # last: it brings jobs that are none of this function's own
     ],
-    "bulk": [works_an_import, *SENDER, *WORKER],
+    "bulk": [jobs.works_an_import, *jobs.SENDER, *jobs.WORKER],
     "feedback": [takes_in_a_bounce, hands_back_what_the_store_refuses],
     "sweep": [pushes_what_is_due],
     "reconcile": [projects.ends_what_takes_too_long],
