@@ -1,4 +1,4 @@
-"""What can be done with people; invitations stand in `invitations.py`, imports in `imports.py`."""
+"""What can be done with people; invitations stand in `invitations/`, imports in `imports/`."""
 
 from functools import reduce
 from operator import and_
@@ -8,17 +8,19 @@ import msgspec
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.kernel import clock, paging, versions
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth.tenancy import Caller, Role
 from chalicelib.kernel.errors import (
     Conflict,
     Forbidden,
     NotFound,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.paging import Listing, Page, PageQuery
-from chalicelib.kernel.tenancy import Caller, Role
-from chalicelib.kernel.versions import Wanted
-from chalicelib.people import directory, invitations, models, rules
+from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store.paging import Listing, Page, PageQuery
+from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.people import directory, models, rules
+from chalicelib.people.invitations import service as invitations
 from chalicelib.people.models import Person
 
 
@@ -103,7 +105,7 @@ def change(tx: Transaction, by: Caller, person_id: str, new: Change, wanted: Wan
     """
     person = get(tx.tenant_id, person_id)
     _check_roles(by, person, new)
-    unchanged, otherwise = versions.as_read(person, wanted, "user")
+    unchanged, otherwise = preconditions.as_read(person, wanted, "user")
     before = directory.profile(person)
     tx.update(person, _apply(person, new), unchanged, otherwise)
     directory.say_changed(tx, before, directory.profile(person))

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.kernel import paging, validation
+from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
 from chalicelib.kernel.errors import Fault
+from chalicelib.kernel.http import validation
+from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.routes import Calls, Reply, Request, Routes
-from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
-from chalicelib.projects import ties  # noqa: F401  # declares what others ask of projects
+from chalicelib.kernel.store import paging
+from chalicelib.projects import hooks  # noqa: F401  # declares what others ask of projects
 from chalicelib.projects.views import (
     NewParticipants,
     NewProjectBody,
@@ -153,7 +154,8 @@ CHANGED: dict[str, Any] = {
 @routes.post("/admin/v1/projects/{project_id}/retry", **CHANGED)
 def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Try a failed project again. Only what is missing is done."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -164,7 +166,8 @@ def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.delete("/admin/v1/projects/{project_id}", **CHANGED)
 def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Undo a project at its provider, with its users' credentials. Its name is free afterwards."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -175,7 +178,8 @@ def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/suspend", **CHANGED)
 def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch an active project off at its provider. It is suspended once that is done."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -186,7 +190,8 @@ def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/resume", **CHANGED)
 def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch a suspended project on again. It is active once that is done."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -215,7 +220,8 @@ def add_project_users(
     caller: Caller, project_id: str, body: NewParticipants, request: Request
 ) -> Reply:
     """Let more users take part. They are added in the background."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = service.Naming(caller.tenant_id)
     ids = service.each_once(body.user_ids)
@@ -230,7 +236,8 @@ def remove_project_user(caller: Caller, project_id: str, user_id: str, request: 
     """Let a user no longer take part. They see the project no more at once; the provider follows
     in the background.
     """
-    from chalicelib.projects import membership, runs
+    from chalicelib.projects import membership
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project, part = membership.find_part(caller, project_id, user_id)

@@ -1,11 +1,13 @@
-"""What can be done with projects at once; their workflow's runs begin in `runs.py`."""
+"""What can be done with projects at once; their workflow's runs begin in `workflow/runs.py`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from chalicelib.kernel import clock, tenancy, versions
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth import tenancy
+from chalicelib.kernel.auth.tenancy import Caller
 from chalicelib.kernel.errors import (
     Conflict,
     Fault,
@@ -14,12 +16,13 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.tenancy import Caller
-from chalicelib.kernel.versions import Wanted
+from chalicelib.kernel.store import preconditions
+from chalicelib.kernel.store.preconditions import Wanted
 from chalicelib.people import directory
-from chalicelib.projects import figures, models, rules, runs
+from chalicelib.projects import durations, models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import SIMULATED, Estimate
+from chalicelib.projects.workflow import runs
 
 _KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
 
@@ -107,7 +110,7 @@ def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project
         requests=int(bool(new.user_ids)),
         users_total=len(new.user_ids),
     )
-    runs.enter(project, "provision", figures.find(provider))
+    runs.enter(project, "provision", durations.find(provider))
     tx.create(project)
     tx.create(models.name_guard(by.tenant_id, project.name_key, project_id), _name_taken(new.name))
     if new.user_ids:
@@ -119,7 +122,7 @@ def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project
 
 def usual_time(project: Project) -> Estimate:
     """How long a run at the project's provider takes."""
-    return figures.find(project.provider)
+    return durations.find(project.provider)
 
 
 def _name_taken(name: str) -> Conflict:
@@ -149,7 +152,7 @@ def _require_known(provider: str, region: str, ids: tuple[str, ...]) -> None:
 
 
 def _faults_of_place(provider: str, region: str) -> list[Fault]:
-    from chalicelib.projects import regions  # with all that speaks to providers
+    from chalicelib.projects.regions import service as regions  # with all that speaks to providers
 
     if provider not in rules.PROVIDERS:
         known = ", ".join(rules.PROVIDERS)
@@ -176,7 +179,7 @@ def change(tx: Transaction, project_id: str, values: dict[str, str], wanted: Wan
     `wanted` versions, Conflict when the name is taken or another change came between.
     """
     project = get(tx.tenant_id, project_id)
-    unchanged, otherwise = versions.as_read(project, wanted, "project")
+    unchanged, otherwise = preconditions.as_read(project, wanted, "project")
     new: dict[str, Any] = {**values, "version": int(project.version) + 1}
     if "name" in values:
         new["name_key"] = rules.name_key(values["name"])

@@ -40,7 +40,7 @@ def used(files: Files) -> frozenset[str]:
     return frozenset(
         service
         for name, content in files.items()
-        if OURS.match(name) and name.endswith(".py") and name != "chalicelib/kernel/aws.py"
+        if OURS.match(name) and name.endswith(".py") and name != "chalicelib/kernel/aws/clients.py"
         for service in _clients(name, content)
     )
 
@@ -59,7 +59,9 @@ def _clients(name: str, source: bytes) -> Iterator[str]:
 
 def pruned(files: Files) -> Files:
     """The files with botocore's data and certificates cut down."""
-    services = used(files) | {"sqs"}  # kernel/aws.py asks SQS itself for addresses of queues
+    services = used(files) | {
+        "sqs"
+    }  # kernel/aws/clients.py asks SQS itself for addresses of queues
     if unknown := {each for each in services if not _versions(files, each)}:
         raise PackingError(f"botocore knows no service {', '.join(sorted(unknown))}")
     kept = {name: content for name, content in files.items() if not name.startswith(DATA)}

@@ -4,8 +4,8 @@ import importlib
 
 import pytest
 
-from chalicelib.kernel.routes import Route, Routes
-from chalicelib.kernel.tenancy import ROLES
+from chalicelib.kernel.auth.tenancy import ROLES
+from chalicelib.kernel.http.routes import Route, Routes
 from tests.contract.source import modules
 
 PUBLIC = {

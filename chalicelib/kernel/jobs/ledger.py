@@ -21,12 +21,13 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
-from chalicelib.kernel.changes import Change
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.jobs import marking
+from chalicelib.kernel.jobs import group_commit
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, Number, condition_failed
-from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.store.batch_update import Change
+from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store.records import KernelRecord, Number
+from chalicelib.kernel.store.write_set import WriteSet
 
 PREFIX = "job#"
 _HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
@@ -140,7 +141,7 @@ def finish(
     status: str,
     reason: str | None = None,
     *,
-    also: Callable[[Transaction], None] | None = None,
+    also: Callable[[WriteSet], None] | None = None,
     **marks: str | int | None,
 ) -> bool:
     """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
@@ -151,8 +152,8 @@ def finish(
     """
     actions, mine = _ending(job, status, reason, marks), Job.claim_token == job.claim_token
     if also is None:
-        return marking.make(Change(job, actions, mine), lambda: change(job, actions, mine))
-    tx = Transaction()
+        return group_commit.make(Change(job, actions, mine), lambda: change(job, actions, mine))
+    tx = WriteSet()
     tx.update(job, actions, mine, ClaimLost())
     also(tx)
     try:
@@ -162,7 +163,7 @@ def finish(
     return True
 
 
-def cancel(tx: Transaction, job: Job, otherwise: AppError) -> None:
+def cancel(tx: WriteSet, job: Job, otherwise: AppError) -> None:
     """Adds the end of a job to `tx`, which fails with `otherwise` unless the job waits."""
     tx.update(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued", otherwise)
 

@@ -16,11 +16,12 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import UpdateError
 
-from chalicelib.kernel import aws, clock, telemetry, transactions
+from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.jobs import ledger, registry, unique
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import condition_failed
+from chalicelib.kernel.store import write_set
+from chalicelib.kernel.store.failures import condition_failed
 
 MESSAGE_VERSION = 1
 _BATCH = 10  #: most entries of one SendMessageBatch
@@ -50,7 +51,7 @@ class Delivery(msgspec.Struct, frozen=True):
     units: int = 1  #: how much of its batch it is
 
 
-class Transaction(transactions.Transaction):
+class Transaction(write_set.WriteSet):
     """A transaction whose jobs are pushed once it is committed."""
 
     def __init__(self, tenant_id: str) -> None:

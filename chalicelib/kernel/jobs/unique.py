@@ -14,8 +14,9 @@ from pynamodb.exceptions import DeleteError
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.store import KernelRecord, Number, condition_failed
-from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store.records import KernelRecord, Number
+from chalicelib.kernel.store.write_set import WriteSet
 
 
 class Lock(KernelRecord):
@@ -49,7 +50,7 @@ def key_of(job: Job) -> str:
     return f"unique#{digest}"
 
 
-def lock(tx: Transaction, job: Job, seconds: int, otherwise: Taken) -> None:
+def lock(tx: WriteSet, job: Job, seconds: int, otherwise: Taken) -> None:
     """Adds the job's lock to the transaction that queues it."""
     job.unique_key = key_of(job)
     now = clock.epoch_seconds()

@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
-from chalicelib.kernel import validation
-from chalicelib.kernel.paging import PageQuery
-from chalicelib.kernel.routes import Calls, Reply, Request, Routes
-from chalicelib.kernel.tenancy import ADMIN, DEFAULTS, TenantRecord
+from chalicelib.kernel.auth.tenancy import ADMIN, DEFAULTS, TenantRecord
+from chalicelib.kernel.http import validation
+from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
+from chalicelib.kernel.http.validation import Name
+from chalicelib.kernel.store.paging import PageQuery
+from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.kernel.tenants import service
-from chalicelib.kernel.transactions import Transaction
-from chalicelib.kernel.validation import Name
 
 routes = Routes()
 
@@ -99,7 +99,7 @@ class TenantView(msgspec.Struct, frozen=True, kw_only=True):
 )
 def create_tenant(body: NewTenant, request: Request) -> Reply:
     """Create a tenant."""
-    tx = Transaction()
+    tx = WriteSet()
     defaults = msgspec.structs.asdict(body.defaults or Defaults())
     row = service.create(tx, body.id, body.name, defaults, body.status)
     headers = {"Location": f"{request.base_url}/admin/v1/tenants/{row.sk}"}
@@ -144,7 +144,7 @@ def get_tenant(tenant_id: str) -> Reply:
 )
 def change_tenant(tenant_id: str, body: TenantChange, request: Request) -> Reply:
     """Change a tenant. A suspended one is refused everywhere within a minute."""
-    tx = Transaction()
+    tx = WriteSet()
     values = _given(body)
     values |= _given(values.pop("defaults", None))
     row = service.change(tx, tenant_id, values, request.if_match)

@@ -1,22 +1,24 @@
-"""Creating and changing tenants; what a request needs of one is read in `tenancy.py`."""
+"""Creating and changing tenants; what a request needs of one is read in `auth/tenancy.py`."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.kernel import clock, paging, tenancy, versions
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth import tenancy
+from chalicelib.kernel.auth.tenancy import DEFAULTS, DIRECTORY, TenantRecord
 from chalicelib.kernel.errors import Conflict, Fault, Invalid, NotFound
-from chalicelib.kernel.paging import Listing, Page, PageQuery
-from chalicelib.kernel.tenancy import DEFAULTS, DIRECTORY, TenantRecord
-from chalicelib.kernel.transactions import Transaction
-from chalicelib.kernel.versions import Wanted
+from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store.paging import Listing, Page, PageQuery
+from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.kernel.store.write_set import WriteSet
 
 providers: set[str] = set()  #: that there are, added by the domain that speaks to them
 _LIKE_A_TIME_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 
 
 def create(
-    tx: Transaction,
+    tx: WriteSet,
     tenant_id: str | None,
     name: str,
     defaults: Mapping[str, Any],
@@ -46,9 +48,7 @@ def list_all(query: PageQuery) -> Page[TenantRecord]:
     return paging.read([Listing(TenantRecord, DIRECTORY)], query, DIRECTORY, "tenants")
 
 
-def change(
-    tx: Transaction, tenant_id: str, values: Mapping[str, Any], wanted: Wanted
-) -> TenantRecord:
+def change(tx: WriteSet, tenant_id: str, values: Mapping[str, Any], wanted: Wanted) -> TenantRecord:
     """Adds the change of a tenant to `tx` and returns the tenant as it will be.
 
     Raises NotFound, and Invalid for defaults that name what there is not. The commit raises
@@ -57,7 +57,7 @@ def change(
     """
     _require_known(values)
     row = get(tenant_id)
-    unchanged, otherwise = versions.as_read(row, wanted, "tenant")
+    unchanged, otherwise = preconditions.as_read(row, wanted, "tenant")
     given = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
     row.version = int(row.version) + 1
     actions = [TenantRecord.version.set(row.version)]

@@ -12,10 +12,11 @@ Json = dict[str, Any]
 def _imported(lane: Lane) -> tuple[str, str, str, list[Any]]:
     """(tenant, batch, queued job, all jobs) of a new import of three rows, one of them taken."""
     import app  # noqa: F401  declares the jobs
+    from chalicelib.kernel.auth.tenancy import Caller as By
     from chalicelib.kernel.jobs import unique
     from chalicelib.kernel.jobs.outbox import Transaction
-    from chalicelib.kernel.tenancy import Caller as By
-    from chalicelib.people import imports, models, rules
+    from chalicelib.people import models, rules
+    from chalicelib.people.imports import service as imports
 
     tenant = lane.tenant()
     taken = f"taken-{uuid.uuid4().hex[:8]}@example.com"

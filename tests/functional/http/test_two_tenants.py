@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel.routes import Route
+from chalicelib.kernel.http.routes import Route
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Caller, Client
 from tests.functional.http.grown_tenants import BOUNCING, CSV, GrownTenants, grow, ids_of
@@ -46,9 +46,9 @@ def ids(grown: GrownTenants) -> dict[str, str]:
 
 def routes() -> list[Route]:
     import app  # noqa: F401  mounts them
-    from chalicelib.kernel import http
+    from chalicelib.kernel.http import dispatch
 
-    return list(http.mounted)
+    return list(dispatch.mounted)
 
 
 def path_of(route: Route, ids: dict[str, str]) -> str:
@@ -63,7 +63,7 @@ def body_of(route: Route) -> dict[str, Any]:
         return {}
     if "text/csv" in route.media:
         return {"data": CSV, "headers": {"Content-Type": "text/csv"}}
-    from chalicelib.kernel.openapi.examples import example_of
+    from chalicelib.kernel.http.openapi.examples import example_of
 
     described = document()
     example = example_of(
@@ -74,7 +74,7 @@ def body_of(route: Route) -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    from chalicelib.kernel.openapi.document import document as described
+    from chalicelib.kernel.http.openapi.document import document as described
 
     return described([each for each in routes() if each.described], "https://x", "0")
 
