@@ -22,7 +22,7 @@ def current() -> Json:
     from chalicelib.kernel.http.openapi.document import document
     from chalicelib.kernel.version import VERSION
 
-    described = document([route for route in dispatch.mounted if route.described], "", VERSION)
+    described = document([route for route in dispatch.mounted if route.in_openapi], "", VERSION)
     del described["servers"]
     plain: Json = json.loads(json.dumps(described))
     return plain

@@ -62,7 +62,7 @@ def create_user(caller: Caller, body: NewUser, request: Request) -> Reply:
     "/admin/v1/users",
     allow=MANAGERS,
     answers=UserView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_users(caller: Caller, query: UsersQuery) -> Reply:

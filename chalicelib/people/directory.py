@@ -49,16 +49,16 @@ def say_changed(tx: outbox.Transaction, before: Profile, after: Profile) -> None
             follow(tx, after.id)
 
 
-def require(tx: WriteSet, tenant_id: str, person_id: str, otherwise: AppError) -> None:
+def require(tx: WriteSet, tenant_id: str, person_id: str, error: AppError) -> None:
     """Makes `tx` fail with `otherwise` unless this is an invited or active user of the tenant."""
     present = Person.sk.exists() & Person.status.is_in(*_PRESENT)
-    tx.check(Person, (tenant_id, models.key_of_person(person_id)), present, otherwise)
+    tx.check(Person, (tenant_id, models.key_of_person(person_id)), present, error)
 
 
-def require_unchanged(tx: WriteSet, tenant_id: str, profile: Profile, otherwise: AppError) -> None:
+def require_unchanged(tx: WriteSet, tenant_id: str, profile: Profile, error: AppError) -> None:
     """Makes `tx` fail with `otherwise` unless somebody is still as they were read."""
     same = Person.version == profile.version
-    tx.check(Person, (tenant_id, models.key_of_person(profile.id)), same, otherwise)
+    tx.check(Person, (tenant_id, models.key_of_person(profile.id)), same, error)
 
 
 def find(tenant_id: str, person_id: str) -> Profile | None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
-from chalicelib.kernel.errors import Fault
+from chalicelib.kernel.errors import FieldError
 from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
@@ -39,13 +39,13 @@ READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
 
 
-def _known_faults(given: Mapping[str, Any]) -> list[Fault]:
+def _known_faults(given: Mapping[str, Any]) -> list[FieldError]:
     from chalicelib.projects import service
 
     return service.known_faults(given)
 
 
-validation.when_refused(NewProjectBody, _known_faults)
+validation.register_check(NewProjectBody, _known_faults)
 
 
 @routes.post(
@@ -53,7 +53,7 @@ validation.when_refused(NewProjectBody, _known_faults)
     allow=MANAGERS,
     status=201,
     answers=ProjectCreated,
-    top={"status": str, "estimated_completion": str},
+    extra={"status": str, "estimated_completion": str},
     errors=(409,),
     calls=Calls(dynamodb=1, sqs=1),
 )
@@ -64,14 +64,14 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     """
     from chalicelib.projects import service
 
-    tx = service.Naming(caller.tenant_id)
+    tx = service.ProjectTransaction(caller.tenant_id)
     ids = service.each_once(body.user_ids)
     new = service.NewProject(body.name, body.description, body.provider, body.region, ids)
     project = service.create(tx, caller, new, base_url=request.base_url)
     return Reply(
         created_view(project, service.usual_time(project)),
         message=_CREATED,
-        top={"status": project.status, "estimated_completion": project.estimated_at},
+        extra={"status": project.status, "estimated_completion": project.estimated_at},
         headers={"Location": f"{request.base_url}/admin/v1/projects/{project.id}"},
         version=int(project.version),
         commit=tx,
@@ -82,7 +82,7 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     "/admin/v1/projects",
     allow=EVERYONE,
     answers=ProjectView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
@@ -203,7 +203,7 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     "/admin/v1/projects/{project_id}/users",
     allow=EVERYONE,
     answers=ParticipantView,
-    listing=True,
+    paginated=True,
     errors=(404,),
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
@@ -223,7 +223,7 @@ def add_project_users(
     from chalicelib.projects import service
     from chalicelib.projects.workflow import runs
 
-    tx = service.Naming(caller.tenant_id)
+    tx = service.ProjectTransaction(caller.tenant_id)
     ids = service.each_once(body.user_ids)
     project = service.get(caller.tenant_id, project_id)
     tx.require_users(ids)

@@ -18,7 +18,7 @@ _POLICY = (
 )
 
 
-@routes.get("/projects/{project_id}", described=False)
+@routes.get("/projects/{project_id}", in_openapi=False)
 def show_project(project_id: str) -> Reply:
     """Show how far a project is."""
     del project_id  # the script reads it from the address: the shell is the same for all

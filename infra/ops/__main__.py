@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except AppError as error:
         print(f"Refused: {error.detail}", file=sys.stderr)
-        for name, told in error.faults:
+        for name, told in error.field_errors:
             print(f"  {name}: {told}", file=sys.stderr)
         return 1
     return 0

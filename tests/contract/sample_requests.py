@@ -20,7 +20,7 @@ def mounted() -> list[Route]:
     import app  # noqa: F401  mounts them
     from chalicelib.kernel.http import dispatch
 
-    return [route for route in dispatch.mounted if route.described]
+    return [route for route in dispatch.mounted if route.in_openapi]
 
 
 def named(route: Route) -> str:
@@ -37,7 +37,7 @@ class Requests:
         self.crowded = ""  #: a project with as many participants
         self.client = Client(cloud.url, cloud.issuer.token)
         self.admin = self.client.as_("admin", None).naming("t1")
-        self.described = self.client.send("GET", "/openapi.json").json()
+        self.in_openapi = self.client.send("GET", "/openapi.json").json()
 
     def send(self, route: Route, **query: Any) -> Answer:
         record, body = self._record(route), self._body(route)
@@ -92,7 +92,7 @@ class Requests:
         return project("t1", wanted.get(route.name, "active"))
 
     def _body(self, route: Route) -> dict[str, Any]:
-        described = self.described["paths"][route.path][route.method.lower()]
+        described = self.in_openapi["paths"][route.path][route.method.lower()]
         content = described.get("requestBody", {}).get("content", {})
         if route.name == "remove_suppression":
             limits.suppress("t1", "email", "bounced@example.com", "bounced")

@@ -108,7 +108,7 @@ def test_no_answer_exceeds_the_bound_of_its_route(figures: Figures, route: Route
         assert not set(calls) - {"told", "dynamodb", "sqs"}, "a service without a bound"
 
 
-@pytest.mark.parametrize("route", [each for each in mounted() if each.listing], ids=named)
+@pytest.mark.parametrize("route", [each for each in mounted() if each.paginated], ids=named)
 @pytest.mark.parametrize("per_page", [1, 50, 100])
 def test_a_page_is_one_call_whatever_its_size(
     requests: Requests, figures: Figures, route: Route, per_page: int

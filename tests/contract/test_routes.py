@@ -65,4 +65,4 @@ def test_a_route_takes_no_tenant_from_its_path_unless_it_is_the_platforms(route:
         assert route.allow == ("admin",)
     else:
         assert "tenant" not in route.path
-        assert not route.tenant_free or not route.allow
+        assert not route.platform or not route.allow

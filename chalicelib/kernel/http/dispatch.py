@@ -20,7 +20,7 @@ from chalicelib.kernel.auth import tenancy
 from chalicelib.kernel.auth.tenancy import Caller
 from chalicelib.kernel.errors import (
     AppError,
-    Fault,
+    FieldError,
     Forbidden,
     Invalid,
     NotFound,
@@ -34,7 +34,7 @@ from chalicelib.kernel.http.problems import problem
 from chalicelib.kernel.http.routes import Reply, Request, Route, Routes
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import failures
-from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.kernel.store.preconditions import IfMatch
 
 FORM = "application/x-www-form-urlencoded"
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
@@ -126,8 +126,8 @@ def request_of(raw: ChaliceRequest, route: Route) -> Request:
     )
 
 
-def _if_match(raw: ChaliceRequest) -> Wanted:
-    return etags.wanted_versions(raw.headers.get("if-match"))
+def _if_match(raw: ChaliceRequest) -> IfMatch:
+    return etags.if_match_versions(raw.headers.get("if-match"))
 
 
 def _query_of(raw: ChaliceRequest, route: Route) -> dict[str, str]:
@@ -135,8 +135,8 @@ def _query_of(raw: ChaliceRequest, route: Route) -> dict[str, str]:
     if "query" in route.parameters:
         repeated = [name for name in sent if len(sent.getlist(name)) > 1]
         if repeated:
-            faults = tuple(Fault(name, "was given more than once") for name in repeated)
-            raise Invalid("Each query parameter is given once", faults=faults)
+            field_errors = tuple(FieldError(name, "was given more than once") for name in repeated)
+            raise Invalid("Each query parameter is given once", field_errors=field_errors)
     return dict(sent)
 
 
@@ -216,7 +216,7 @@ def _admit(route: Route, request: Request, raw: ChaliceRequest) -> Caller:
     caller = Caller(claims["sub"], claims["role"], claims["tenant_id"], claims.get("email", ""))
     if caller.role not in route.allow:
         raise Forbidden(f"This needs one of the roles: {', '.join(route.allow)}")
-    if route.tenant_free:
+    if route.platform:
         return Caller(caller.subject, caller.role, "", caller.email)
     return tenancy.admitted(caller, request.headers.get("x-tenant-id"))
 
@@ -252,7 +252,7 @@ def _render(route: Route, reply: Reply, request: Request) -> Response:
     content: dict[str, Any] = {"success": True}
     if reply.message:
         content["message"] = reply.message
-    content |= {"data": reply.data, **reply.top}
+    content |= {"data": reply.data, **reply.extra}
     headers: Headers = {"Content-Type": "application/json", **reply.headers}
     if reply.meta is not None:
         content["meta"] = reply.meta
@@ -261,7 +261,7 @@ def _render(route: Route, reply: Reply, request: Request) -> Response:
     body = msgspec.json.encode(content)
     if reply.version is not None:
         headers["ETag"] = etags.of_version(reply.version)
-    elif not route.changes and not route.listing:
+    elif not route.changes and not route.paginated:
         headers["ETag"] = etags.of_content(body)
     return Response(body.decode(), headers, status)
 

@@ -5,7 +5,7 @@ import hashlib
 import re
 
 from chalicelib.kernel.errors import PreconditionFailed
-from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.kernel.store.preconditions import IfMatch
 
 _VERSION = re.compile(r'"v([1-9][0-9]{0,14})"')
 
@@ -27,7 +27,7 @@ def matches(header: str | None, etag: str) -> bool:
     return _is_any(header) or etag in [each.removeprefix("W/") for each in _listed(header)]
 
 
-def wanted_versions(header: str | None) -> Wanted:
+def if_match_versions(header: str | None) -> IfMatch:
     """The versions that If-Match names, None for any. A change is conditional on them.
 
     Raises PreconditionFailed when no version of ours has such a tag: then none can match.
@@ -35,10 +35,10 @@ def wanted_versions(header: str | None) -> Wanted:
     if header is None or _is_any(header):
         return None
     found = (_VERSION.fullmatch(each) for each in _listed(header))
-    wanted = frozenset(int(each[1]) for each in found if each)
-    if not wanted:
+    if_match = frozenset(int(each[1]) for each in found if each)
+    if not if_match:
         raise PreconditionFailed("Send the ETag of the record as you read it")
-    return wanted
+    return if_match
 
 
 def _is_any(header: str) -> bool:

@@ -19,7 +19,7 @@ from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import Caller
-from chalicelib.kernel.errors import AppError, Conflict, Fault, Invalid
+from chalicelib.kernel.errors import AppError, Conflict, FieldError, Invalid
 from chalicelib.kernel.http.routes import Request
 from chalicelib.kernel.store.records import KernelRecord, Number
 
@@ -42,13 +42,13 @@ class Repeated(AppError):
 
     STATUS = 409
     PRIORITY = 0
-    WANTS_OLD = True
+    RETURNS_EXISTING = True
 
     def __init__(self) -> None:
         super().__init__("A request with this Idempotency-Key is being carried out")
         self.stored: StoredAnswer | None = None
 
-    def take_old(self, raw_item: dict[str, Any]) -> None:
+    def on_conflict(self, raw_item: dict[str, Any]) -> None:
         """Called with the row on which the condition failed."""
         self.stored = StoredAnswer.from_raw_data(raw_item)
 
@@ -67,8 +67,8 @@ def key_of(request: Request, method: str, caller: Caller | None) -> Key | None:
     if sent is None:
         return None
     if not _PRINTABLE.match(sent):
-        fault = Fault("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-        raise Invalid("The Idempotency-Key cannot be taken", faults=(fault,))
+        fault = FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
+        raise Invalid("The Idempotency-Key cannot be taken", field_errors=(fault,))
     query = json.dumps(sorted(request.query.items()))
     fingerprint = _digest(method, request.path, query, request.body.hex())
     # Without a token callers cannot be told apart: then only the same request is the same caller.
@@ -114,8 +114,8 @@ def replay(repeated: Repeated, key: Key) -> Response:
     if stored is None:
         raise Conflict(repeated.detail) from repeated
     if stored.fingerprint != key.fingerprint:
-        fault = Fault("Idempotency-Key", "was used before for another request")
-        raise Invalid("Use a new Idempotency-Key for a new request", faults=(fault,))
+        fault = FieldError("Idempotency-Key", "was used before for another request")
+        raise Invalid("Use a new Idempotency-Key for a new request", field_errors=(fault,))
     headers = {**json.loads(stored.headers), "Idempotent-Replayed": "true"}
     return Response(stored.body.decode(), headers, int(stored.status_code))
 

@@ -106,6 +106,6 @@ def _warnings(raw: ChaliceRequest, meter: Meter) -> list[str]:
         "slow": meter.elapsed_ms() > SLOW_REQUEST_MS,
         "many-calls": calls > MANY_CALLS,
         "slow-call": meter.slowest_ms > SLOW_CALL_MS,
-        "over-declared-calls": route is not None and route.described and calls > route.calls.total,
+        "over-declared-calls": route is not None and route.in_openapi and calls > route.calls.total,
     }
     return [word for word, holds in found.items() if holds]

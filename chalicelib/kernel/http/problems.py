@@ -28,7 +28,11 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def problem(error: AppError, request_id: str) -> Response:
     """The answer to a request that ended with `error`."""
-    faults = [FieldFault(*fault) for fault in error.faults] if isinstance(error, Invalid) else None
-    content = Problem("about:blank", error.title, error.STATUS, error.detail, request_id, faults)
+    field_errors = (
+        [FieldFault(*fault) for fault in error.field_errors] if isinstance(error, Invalid) else None
+    )
+    content = Problem(
+        "about:blank", error.title, error.STATUS, error.detail, request_id, field_errors
+    )
     headers: dict[str, Any] = {"Content-Type": "application/problem+json", **error.headers}
     return Response(msgspec.json.encode(content).decode(), headers, error.STATUS)

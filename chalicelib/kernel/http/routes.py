@@ -21,7 +21,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel.auth.tenancy import Role
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.kernel.store.records import Keyed
 
 MAX_BODY_BYTES = 64 * 1024
@@ -30,7 +30,7 @@ MAX_BODY_BYTES = 64 * 1024
 class Commit(Protocol):
     """What must be saved before the answer is sent, such as an `outbox.Transaction`."""
 
-    def save(self, record: Keyed, condition: Condition, otherwise: AppError) -> None: ...
+    def save(self, record: Keyed, condition: Condition, error: AppError) -> None: ...
 
     def commit(self) -> None: ...
 
@@ -44,7 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes
     base_url: str  #: address that links start with, without a slash at its end
-    if_match: Wanted = None
+    if_match: IfMatch = None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Reply(msgspec.Struct, frozen=True):
     message: str = ""
     status: int = 0  #: 0: the route's own
     meta: Mapping[str, Any] | None = None
-    top: Mapping[str, Any] = msgspec.field(default_factory=dict)  #: members beside `data`
+    extra: Mapping[str, Any] = msgspec.field(default_factory=dict)  #: members beside `data`
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     version: int | None = None  #: of the record shown: its ETag
     html: str | None = None  #: a page instead of data
@@ -87,16 +87,18 @@ class Route(msgspec.Struct, frozen=True):
     allow: tuple[Role, ...] = ()  #: roles that may call; empty: anyone, without a token
     status: int = 200
     answers: Any = None  #: type of `data`; None: a page
-    listing: bool = False  #: True: `data` is a list of `answers`, in pages
-    top: Mapping[str, Any] = msgspec.field(default_factory=dict)  #: types of members beside `data`
+    paginated: bool = False  #: True: `data` is a list of `answers`, in pages
+    extra: Mapping[str, Any] = msgspec.field(
+        default_factory=dict
+    )  #: types of members beside `data`
     errors: tuple[int, ...] = ()  #: statuses of its own beside those every route may answer
-    tenant_free: bool = False  #: True on the platform's own routes, which name no tenant
+    platform: bool = False  #: True on the platform's own routes, which name no tenant
     max_body_bytes: int = MAX_BODY_BYTES
     media: tuple[str, ...] = ("application/json",)  #: types of body it takes
     samples: Mapping[str, str] = msgspec.field(
         default_factory=dict
     )  #: a body of each type that is a file
-    described: bool = True  #: False: not in the OpenAPI document
+    in_openapi: bool = True  #: False: not in the OpenAPI document
 
     @property
     def name(self) -> str:
@@ -118,14 +120,14 @@ class Options(TypedDict, total=False):
     allow: tuple[Role, ...]
     status: int
     answers: Any
-    listing: bool
-    top: Mapping[str, Any]
+    paginated: bool
+    extra: Mapping[str, Any]
     errors: tuple[int, ...]
-    tenant_free: bool
+    platform: bool
     max_body_bytes: int
     media: tuple[str, ...]
     samples: Mapping[str, str]
-    described: bool
+    in_openapi: bool
 
 
 class Routes:

@@ -23,7 +23,7 @@ from typing import (
 
 import msgspec
 
-from chalicelib.kernel.errors import BadRequest, Fault, Invalid
+from chalicelib.kernel.errors import BadRequest, FieldError, Invalid
 
 T = TypeVar("T", bound=msgspec.Struct)
 _CONTROLS = r"\x00-\x1f\x7f-\x9f"
@@ -138,61 +138,61 @@ def _never_null(shape: type[T]) -> type[T]:
 
 
 def _invalid(value: Any, shape: type[msgspec.Struct], *, strict: bool) -> Invalid:
-    faults = faults_of(value, shape, strict=strict)
-    return Invalid("Some values cannot be taken; see errors", faults=tuple(faults))
+    field_errors = faults_of(value, shape, strict=strict)
+    return Invalid("Some values cannot be taken; see errors", field_errors=tuple(field_errors))
 
 
 Given = Mapping[str, Any]
-Judge = Callable[[Given], Iterable[Fault]]
+Judge = Callable[[Given], Iterable[FieldError]]
 _judges: dict[type, Judge] = {}
 
 
-def when_refused(shape: type[msgspec.Struct], judge: Judge) -> None:
+def register_check(shape: type[msgspec.Struct], extra_check: Judge) -> None:
     """Declares what else may be wrong with a `shape` than the form of its values.
 
     Asked only when something is refused, so that all is told at once, with those values that have
     their form. Whoever takes a `shape` asks the same of a well-formed one.
     """
-    _judges[shape] = judge
+    _judges[shape] = extra_check
 
 
 def faults_of(
     value: Any, shape: type[msgspec.Struct], *, strict: bool = True, within: str = ""
-) -> list[Fault]:
+) -> list[FieldError]:
     """Everything that keeps `value` from being a `shape`, what it holds included.
 
     Fields are named from outside in, such as `defaults.sender`, beginning with `within`.
     """
     if not isinstance(value, dict):
-        return [Fault(within, "must be an object")]
+        return [FieldError(within, "must be an object")]
     hints = get_type_hints(shape, include_extras=True)
-    found: list[Fault] = []
+    found: list[FieldError] = []
     well_formed: dict[str, Any] = {}
     for field in msgspec.structs.fields(shape):
-        faults = _faults_of_field(field, hints[field.name], value, within, strict=strict)
-        if not faults and field.encode_name in value:
+        field_errors = _faults_of_field(field, hints[field.name], value, within, strict=strict)
+        if not field_errors and field.encode_name in value:
             well_formed[field.name] = value[field.encode_name]
-        found += faults
-    judge = _judges.get(shape)
-    also = judge(well_formed) if judge else ()
-    return found + [Fault(within + fault.field, fault.detail) for fault in also]
+        found += field_errors
+    extra_check = _judges.get(shape)
+    also = extra_check(well_formed) if extra_check else ()
+    return found + [FieldError(within + fault.field, fault.detail) for fault in also]
 
 
 def _faults_of_field(
     field: msgspec.structs.FieldInfo, hint: Any, value: Given, within: str, *, strict: bool
-) -> list[Fault]:
+) -> list[FieldError]:
     name = field.encode_name
     if name in value:
         return _faults(within + name, hint, value[name], strict=strict)
-    return [Fault(within + name, "is required")] if field.required else []
+    return [FieldError(within + name, "is required")] if field.required else []
 
 
-def _faults(name: str, hint: Any, value: Any, *, strict: bool) -> list[Fault]:
+def _faults(name: str, hint: Any, value: Any, *, strict: bool) -> list[FieldError]:
     fits = _fits(value, hint, strict=strict)
     if fits and not isinstance(value, dict):  # an object that fits is judged
         return []
     inside = _faults_inside(name, hint, value, strict=strict)
-    return inside if inside or fits else [Fault(name, _wording(hint, value))]
+    return inside if inside or fits else [FieldError(name, _wording(hint, value))]
 
 
 def _fits(value: Any, hint: Any, *, strict: bool) -> bool:
@@ -203,7 +203,7 @@ def _fits(value: Any, hint: Any, *, strict: bool) -> bool:
     return True
 
 
-def _faults_inside(name: str, hint: Any, value: Any, *, strict: bool) -> list[Fault]:
+def _faults_inside(name: str, hint: Any, value: Any, *, strict: bool) -> list[FieldError]:
     """Those of the members of an object or a list."""
     for kind in _kinds(hint):
         if isinstance(value, dict) and _is_struct(kind):

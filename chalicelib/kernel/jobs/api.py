@@ -52,7 +52,7 @@ class OneJobView(JobView, frozen=True, kw_only=True):
     "/admin/v1/jobs",
     allow=MANAGERS,
     answers=JobView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:

@@ -165,7 +165,7 @@ def _end(job: Job, status: str, reason: str | None, result: Result | None = None
 def _hold(declared: Declared, job: Job, later: Retry) -> Outcome:
     if later.charged:
         return _again(declared, job, "retry", later.reason, later.after_seconds)
-    decision = retry.after_hold(declared.retry, int(job.holds) + 1, later.after_seconds)
+    decision = retry.after_deferral(declared.retry, int(job.holds) + 1, later.after_seconds)
     return _wait(job, "held", later.reason, decision.wait_seconds, charged=False)
 
 

@@ -87,7 +87,7 @@ class Joining(msgspec.Struct):
         self.units[job.id] = int(job.units)
         self._recount(int(job.units))
 
-    def forgo(self, job: Job) -> None:
+    def withdraw(self, job: Job) -> None:
         """The job dropped out, as a unique one that was queued already."""
         self._recount(-self.units.pop(job.id, 0))
 

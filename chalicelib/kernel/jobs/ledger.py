@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pynamodb.attributes import ListAttribute, UnicodeAttribute
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -25,7 +24,6 @@ from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs import group_commit
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.batch_update import Change
-from chalicelib.kernel.store.failures import condition_failed
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
@@ -163,9 +161,9 @@ def finish(
     return True
 
 
-def cancel(tx: WriteSet, job: Job, otherwise: AppError) -> None:
+def cancel(tx: WriteSet, job: Job, error: AppError) -> None:
     """Adds the end of a job to `tx`, which fails with `otherwise` unless the job waits."""
-    tx.update(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued", otherwise)
+    tx.update(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued", error)
 
 
 def _ending(
@@ -242,10 +240,4 @@ def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -
 
 def change(job: Job, actions: list[Action], condition: Condition, *, read: bool = False) -> bool:
     """One conditional write; with `read`, `job` then holds the row as it is now."""
-    try:
-        (job.update if read else job.change)(actions, condition)
-    except UpdateError as error:
-        if condition_failed(error):
-            return False
-        raise
-    return True
+    return job.change_if(condition, actions, read=read)

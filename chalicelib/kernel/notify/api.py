@@ -56,7 +56,7 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True):
     "/admin/v1/notifications",
     allow=MANAGERS,
     answers=NotificationView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:

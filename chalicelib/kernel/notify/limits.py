@@ -129,14 +129,12 @@ def suppress(tenant_id: str, channel: str, address: str, why: str) -> None:
     )
 
 
-def unsuppress(
-    tx: WriteSet, tenant_id: str, channel: str, address: str, otherwise: AppError
-) -> None:
+def unsuppress(tx: WriteSet, tenant_id: str, channel: str, address: str, error: AppError) -> None:
     """Takes an address off the list, with the transaction; `otherwise` when it is not on it."""
     actions: list[Action] = [Recipient.suppressed.remove(), Recipient.suppressed_at.remove()]
     actions.append(Recipient.expires_at.set(_expiry()))
     row = _recipient(tenant_id, channel, address)
-    tx.update(row, actions, Recipient.suppressed.exists(), otherwise)
+    tx.update(row, actions, Recipient.suppressed.exists(), error)
 
 
 def suppressed_addresses(tenant_id: str) -> Listing[Recipient]:

@@ -31,7 +31,7 @@ class AddressQuery(msgspec.Struct, frozen=True, kw_only=True):
     "/admin/v1/suppressions",
     allow=MANAGERS,
     answers=SuppressedView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_suppressions(caller: Caller, query: PageQuery) -> Reply:

@@ -1,10 +1,12 @@
 """The base classes of all records in DynamoDB, and reading a page of them."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import TableConnection
+from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
@@ -12,8 +14,10 @@ from pynamodb.models import Model
 
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.connection import connection
+from chalicelib.kernel.store.failures import condition_failed
 
 R = TypeVar("R", bound="Record")
+K = TypeVar("K", bound="Keyed")
 Key = dict[str, Any] | None  #: where a listing goes on, in DynamoDB's form
 
 
@@ -68,10 +72,26 @@ class Keyed(Record):
     tenant = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
 
-    def change(self, actions: list[Action], condition: Condition) -> None:
-        """`update`, for those who need not see the record afterwards: it is not sent back."""
-        table = self._get_connection()
-        table.update_item(self.tenant, self.sk, actions=actions, condition=condition)
+    def change_if(
+        self, condition: Condition, actions: Sequence[Action], *, read: bool = False
+    ) -> bool:
+        """One conditional UpdateItem; False when the condition did not hold, then nothing changed.
+
+        With `read` this object then holds the row as it is now; without, the row is not sent back,
+        which is cheaper. Raises UpdateError when the store was down or throttled.
+        """
+        try:
+            if read:
+                self.update(list(actions), condition)
+            else:
+                self._get_connection().update_item(
+                    self.tenant, self.sk, actions=actions, condition=condition
+                )
+        except UpdateError as error:
+            if not condition_failed(error):
+                raise
+            return False
+        return True
 
 
 class DueIndex(GlobalSecondaryIndex[Any]):
@@ -105,6 +125,14 @@ class KernelRecord(Keyed):
     expires_at = Number(null=True)  #: epoch seconds; DynamoDB deletes some days later
     due = DueIndex()
     by_recipient = RecipientIndex()
+
+
+def read(model: type[K], tenant_id: str, sort_key: str, *, consistent: bool = False) -> K | None:
+    """The record under a key, or None; one GetItem."""
+    try:
+        return model.get(tenant_id, sort_key, consistent_read=consistent)
+    except model.DoesNotExist:
+        return None
 
 
 def page(

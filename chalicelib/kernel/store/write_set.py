@@ -26,7 +26,7 @@ class _Action(msgspec.Struct, frozen=True):
     kind: str  #: check, delete, save or update, as TransactWrite's methods are called
     arguments: tuple[Any, ...]
     condition: Condition | None
-    otherwise: AppError | None
+    error: AppError | None
 
 
 #: pynamodb sends actions grouped by kind, in this order; reasons come back likewise.
@@ -46,53 +46,53 @@ class WriteSet:
         self.failed: list[AppError] = []  #: every failed condition's error, after a commit failed
 
     def check(
-        self, model: type[Keyed], key: tuple[str, str], condition: Condition, otherwise: AppError
+        self, model: type[Keyed], key: tuple[str, str], condition: Condition, error: AppError
     ) -> None:
         """The record under `key` must meet `condition`, or the whole fails with `otherwise`."""
-        self._add("condition_check", (model, *key), condition, otherwise)
+        self._add("condition_check", (model, *key), condition, error)
 
-    def create(self, record: Keyed, otherwise: AppError | None = None) -> None:
+    def create(self, record: Keyed, error: AppError | None = None) -> None:
         """Saves a record that must not exist yet."""
-        self.save(record, type(record).sk.does_not_exist(), otherwise)
+        self.save(record, type(record).sk.does_not_exist(), error)
 
     def save(
         self,
         record: Keyed,
         condition: Condition | None = None,
-        otherwise: AppError | None = None,
+        error: AppError | None = None,
     ) -> None:
-        self._add("save", (record,), condition, otherwise)
+        self._add("save", (record,), condition, error)
 
     def update(
         self,
         record: Keyed,
         actions: Sequence[Action],
         condition: Condition | None = None,
-        otherwise: AppError | None = None,
+        error: AppError | None = None,
     ) -> None:
         # Kept as given: a list may still grow until the commit.
-        self._add("update", (record, actions), condition, otherwise)
+        self._add("update", (record, actions), condition, error)
 
-    def drop(self, otherwise: AppError) -> None:
+    def drop(self, error: AppError) -> None:
         """Takes out the actions that would have failed with this very error."""
-        self._actions = [each for each in self._actions if each.otherwise is not otherwise]
+        self._actions = [each for each in self._actions if each.error is not error]
 
     def delete(
         self,
         record: Keyed,
         condition: Condition | None = None,
-        otherwise: AppError | None = None,
+        error: AppError | None = None,
     ) -> None:
-        self._add("delete", (record,), condition, otherwise)
+        self._add("delete", (record,), condition, error)
 
     def _add(
         self,
         kind: str,
         arguments: tuple[Any, ...],
         condition: Condition | None,
-        otherwise: AppError | None,
+        error: AppError | None,
     ) -> None:
-        self._actions.append(_Action(kind, arguments, condition, otherwise))
+        self._actions.append(_Action(kind, arguments, condition, error))
 
     def commit(self) -> None:
         """Writes all or nothing.
@@ -120,7 +120,7 @@ class WriteSet:
         write = TransactWrite(client_request_token=token, connection=connection())
         for action in self._actions:
             options: dict[str, Any] = {"condition": action.condition}
-            if action.otherwise is not None and action.otherwise.WANTS_OLD:
+            if action.error is not None and action.error.RETURNS_EXISTING:
                 options["return_values"] = "ALL_OLD"
             getattr(write, action.kind)(*action.arguments, **options)
         write._commit()
@@ -131,7 +131,7 @@ class WriteSet:
         failed: list[AppError] = []
         for reason, action in zip(error.cancellation_reasons, sent, strict=False):
             if reason is not None and reason.code == "ConditionalCheckFailed":
-                failed.append(_meant(action.otherwise, reason.raw_item))
+                failed.append(_meant(action.error, reason.raw_item))
         self.failed = failed
         if failed:
             raise min(failed, key=lambda meant: meant.PRIORITY) from error
@@ -150,9 +150,9 @@ class WriteSet:
             self.commit()
 
 
-def _meant(otherwise: AppError | None, raw_item: dict[str, Any] | None) -> AppError:
+def _meant(error: AppError | None, raw_item: dict[str, Any] | None) -> AppError:
     """The error of an action; one that asks for it is given the record that stood in its way."""
-    meant = otherwise or Conflict()
+    meant = error or Conflict()
     if raw_item:
-        meant.take_old(raw_item)
+        meant.on_conflict(raw_item)
     return meant

@@ -75,8 +75,8 @@ class TenantChange(msgspec.Struct, frozen=True, kw_only=True):
     defaults: DefaultsChange | msgspec.UnsetType = msgspec.UNSET
 
 
-validation.when_refused(Defaults, service.unknown_in)
-validation.when_refused(DefaultsChange, service.unknown_in)
+validation.register_check(Defaults, service.unknown_in)
+validation.register_check(DefaultsChange, service.unknown_in)
 
 
 class TenantView(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ class TenantView(msgspec.Struct, frozen=True, kw_only=True):
 @routes.post(
     "/admin/v1/tenants",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     status=201,
     answers=TenantView,
     errors=(409,),
@@ -109,9 +109,9 @@ def create_tenant(body: NewTenant, request: Request) -> Reply:
 @routes.get(
     "/admin/v1/tenants",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=TenantView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=1),
 )
 def list_tenants(query: PageQuery) -> Reply:
@@ -123,7 +123,7 @@ def list_tenants(query: PageQuery) -> Reply:
 @routes.get(
     "/admin/v1/tenants/{tenant_id}",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=TenantView,
     errors=(404,),
     calls=Calls(dynamodb=1),
@@ -137,7 +137,7 @@ def get_tenant(tenant_id: str) -> Reply:
 @routes.patch(
     "/admin/v1/tenants/{tenant_id}",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=TenantView,
     errors=(404, 409, 412),
     calls=Calls(dynamodb=2),

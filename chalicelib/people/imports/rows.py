@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import Role
-from chalicelib.kernel.errors import BadRequest, Fault, Invalid
+from chalicelib.kernel.errors import BadRequest, FieldError, Invalid
 from chalicelib.kernel.http.validation import Email, Name, Phone, faults_of
 from chalicelib.people import rules
 
@@ -96,7 +96,7 @@ def parse(body: bytes, *, as_csv: bool, by: Role) -> Parsed:
 
 
 def _invalid(detail: str) -> Invalid:
-    return Invalid(f"The file {detail}", faults=(Fault("body", detail),))
+    return Invalid(f"The file {detail}", field_errors=(FieldError("body", detail),))
 
 
 def _csv_rows(text: str) -> Iterator[_Found]:

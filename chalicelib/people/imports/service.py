@@ -66,7 +66,7 @@ class _EmailTaken(AppError):
     """A user with this e-mail address already exists"""
 
     STATUS = 409
-    WANTS_OLD = True
+    RETURNS_EXISTING = True
 
     def __init__(self, row: Row, person_id: str) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _EmailTaken(AppError):
         self.person_id = person_id
         self.ours = False
 
-    def take_old(self, raw_item: dict[str, dict[str, str]]) -> None:
+    def on_conflict(self, raw_item: dict[str, dict[str, str]]) -> None:
         self.ours = raw_item.get("person_id", {}).get("S") == self.person_id
 
 

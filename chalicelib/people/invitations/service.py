@@ -16,7 +16,7 @@ from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.notify import notices
 from chalicelib.kernel.store import preconditions
-from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.people import models, rules
 from chalicelib.people.models import Person
 from chalicelib.people.rules import Invitation
@@ -74,7 +74,7 @@ def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invi
     )
 
 
-def resend(tx: Transaction, person_id: str, base_url: str, wanted: Wanted) -> Person:
+def resend(tx: Transaction, person_id: str, base_url: str, if_match: IfMatch) -> Person:
     """Adds a new invitation to `tx`; the earlier token stops working with the commit.
 
     Raises NotFound. The commit raises Conflict once active or deactivated or when another resend
@@ -90,8 +90,8 @@ def resend(tx: Transaction, person_id: str, base_url: str, wanted: Wanted) -> Pe
         & (Person.status == "invited")
         & (Person.invitation_sent_at <= now - rules.RESEND_SECONDS)
     )
-    condition = preconditions.also_as_read(
-        person, wanted, "user", open_, _why_not_resent(person, now)
+    condition = preconditions.and_unchanged_since(
+        person, if_match, "user", open_, _why_not_resent(person, now)
     )
     person.invitation_version = int(seen) + 1
     person.invitation_sent_at = now
@@ -141,13 +141,13 @@ class _NotOpen(AppError):
     """The invitation cannot be accepted"""
 
     STATUS = 404
-    WANTS_OLD = True
+    RETURNS_EXISTING = True
 
     def __init__(self) -> None:
         super().__init__("This invitation was used, replaced, or never existed")
         self.person: Person | None = None
 
-    def take_old(self, raw_item: dict[str, Any]) -> None:
+    def on_conflict(self, raw_item: dict[str, Any]) -> None:
         self.person = Person.from_raw_data(raw_item)
 
 

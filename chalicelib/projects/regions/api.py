@@ -95,7 +95,7 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
 @routes.post(
     "/admin/v1/regions",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     status=201,
     answers=RegionView,
     errors=(409,),
@@ -114,9 +114,9 @@ def create_region(body: NewRegion, request: Request) -> Reply:
 @routes.get(
     "/admin/v1/regions",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=RegionView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=1),
 )
 def list_regions(query: PageQuery) -> Reply:
@@ -130,7 +130,7 @@ def list_regions(query: PageQuery) -> Reply:
 @routes.get(
     "/admin/v1/regions/{provider}/{name}",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=RegionView,
     errors=(404,),
     calls=Calls(dynamodb=1),
@@ -145,7 +145,7 @@ def get_region(provider: str, name: str) -> Reply:
 @routes.patch(
     "/admin/v1/regions/{provider}/{name}",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=RegionView,
     errors=(404, 409, 412),
     calls=Calls(dynamodb=2),
@@ -162,7 +162,7 @@ def change_region(provider: str, name: str, body: RegionChange, request: Request
 @routes.delete(
     "/admin/v1/regions/{provider}/{name}",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=RegionView,
     errors=(404, 409, 412),
     calls=Calls(dynamodb=2),

@@ -18,7 +18,7 @@ from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.auth import vault
 from chalicelib.kernel.errors import (
     Conflict,
-    Fault,
+    FieldError,
     Invalid,
     NotFound,
 )
@@ -27,7 +27,7 @@ from chalicelib.kernel.outbound.addresses import Hostile
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import paging, preconditions
 from chalicelib.kernel.store.paging import Listing, Page, PageQuery
-from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.kernel.store.records import Number
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.projects.gateway import Region
@@ -150,7 +150,7 @@ def change(
     provider: str,
     name: str,
     values: Mapping[str, str],
-    wanted: Wanted,
+    if_match: IfMatch,
 ) -> RegionRecord:
     """Adds the change of a region to `tx` and returns it as it will be.
 
@@ -160,23 +160,23 @@ def change(
     """
     row = get(provider, name)
     _check(values)
-    unchanged, otherwise = preconditions.as_read(row, wanted, "region")
+    unchanged, error = preconditions.unchanged_since(row, if_match, "region")
     row.version = int(row.version) + 1
     given = {**_stored(str(row.sk), values), "version": row.version}
     for field, value in given.items():
         setattr(row, field, value)
     actions = [getattr(RegionRecord, field).set(value) for field, value in given.items()]
-    tx.update(row, actions, unchanged, otherwise)
+    tx.update(row, actions, unchanged, error)
     _cache.pop((provider, name), None)
     return row
 
 
-def delete(tx: WriteSet, provider: str, name: str, wanted: Wanted) -> RegionRecord:
+def delete(tx: WriteSet, provider: str, name: str, if_match: IfMatch) -> RegionRecord:
     """Adds the end of a region to `tx`: projects in it can be changed no more. Raises as `change`
     does.
     """
     row = get(provider, name)
-    tx.delete(row, *preconditions.as_read(row, wanted, "region"))
+    tx.delete(row, *preconditions.unchanged_since(row, if_match, "region"))
     _cache.pop((provider, name), None)
     return row
 
@@ -200,7 +200,9 @@ def _check(values: Mapping[str, str]) -> None:
         address = addresses.parse(values["address"], private=settings.private_addresses)
         addresses.resolved(address.host, address.port, private=settings.private_addresses)
     except Hostile as hostile:
-        fault = Fault("address", str(hostile))
-        raise Invalid("This address cannot be taken; see errors", faults=(fault,)) from hostile
+        fault = FieldError("address", str(hostile))
+        raise Invalid(
+            "This address cannot be taken; see errors", field_errors=(fault,)
+        ) from hostile
     except OSError:
         telemetry.log.info("address of a region does not resolve here")

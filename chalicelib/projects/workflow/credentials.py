@@ -56,8 +56,8 @@ def save(part: Participant, cloud_user_id: str, made: gateway.Credential) -> gat
         created_at=clock.iso(clock.now()),
     )
     tx = WriteSet()
-    as_read = Participant.revision == int(part.revision)
-    tx.check(Participant, (tenant_id, str(part.sk)), as_read, Changed())
+    unchanged_since = Participant.revision == int(part.revision)
+    tx.check(Participant, (tenant_id, str(part.sk)), unchanged_since, Changed())
     tx.create(new, _Stands())
     try:
         tx.commit()

@@ -19,7 +19,7 @@ from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import preconditions
-from chalicelib.kernel.store.preconditions import Wanted
+from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.projects import durations, models, rules
 from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import Action, Estimate, Kind, Status
@@ -120,15 +120,15 @@ def _machines() -> Iterator[dict[str, Any]]:
         following = {"nextToken": page["nextToken"]} if page.get("nextToken") else None
 
 
-def retry(tx: Transaction, project: Project, wanted: Wanted) -> None:
+def retry(tx: Transaction, project: Project, if_match: IfMatch) -> None:
     """Adds another run to `tx`, of the kind that failed; it does what is missing."""
     kind: Kind = "deprovision" if project.kind == "deprovision" else "provision"
-    _begin(tx, project, "retry", kind, wanted)
+    _begin(tx, project, "retry", kind, if_match)
 
 
-def deprovision(tx: Transaction, project: Project, wanted: Wanted) -> None:
+def deprovision(tx: Transaction, project: Project, if_match: IfMatch) -> None:
     """Adds a run to `tx` that undoes all at the provider."""
-    _begin(tx, project, "deprovision", "deprovision", wanted)
+    _begin(tx, project, "deprovision", "deprovision", if_match)
 
 
 def _begin(
@@ -136,11 +136,11 @@ def _begin(
     project: Project,
     action: Action,
     kind: Kind,
-    wanted: Wanted = None,
+    if_match: IfMatch = None,
 ) -> None:
     fits = _unchanged(project) & Project.status.is_in(*rules.ALLOWED[action])
-    condition = preconditions.also_as_read(
-        project, wanted, "project", fits, _refusal(project, action)
+    condition = preconditions.and_unchanged_since(
+        project, if_match, "project", fits, _refusal(project, action)
     )
     enter(project, kind, durations.find(project.provider))
     project.version = int(project.version) + 1
@@ -157,36 +157,36 @@ def _refusal(project: Project, action: Action) -> AppError:
     return Conflict("Another change came between; try again")
 
 
-def suspend(tx: Transaction, project: Project, wanted: Wanted) -> None:
+def suspend(tx: Transaction, project: Project, if_match: IfMatch) -> None:
     """Adds to `tx` the job after which the project is suspended."""
-    _allow(tx, project, "suspend", wanted)
+    _allow(tx, project, "suspend", if_match)
     tx.enqueue("projects.suspend", project_id=project.id)
 
 
-def resume(tx: Transaction, project: Project, wanted: Wanted) -> None:
+def resume(tx: Transaction, project: Project, if_match: IfMatch) -> None:
     """Adds to `tx` the job after which the project is active again."""
-    _allow(tx, project, "resume", wanted)
+    _allow(tx, project, "resume", if_match)
     tx.enqueue("projects.resume", project_id=project.id)
 
 
-def _allow(tx: Transaction, project: Project, action: Action, wanted: Wanted) -> None:
+def _allow(tx: Transaction, project: Project, action: Action, if_match: IfMatch) -> None:
     allowed = Project.status.is_in(*rules.ALLOWED[action])
-    condition = preconditions.also_as_read(
-        project, wanted, "project", allowed, _refusal(project, action)
+    condition = preconditions.and_unchanged_since(
+        project, if_match, "project", allowed, _refusal(project, action)
     )
     tx.check(Project, (str(project.tenant), str(project.sk)), *condition)
 
 
 def add_users(
-    tx: Transaction, project: Project, person_ids: tuple[str, ...], wanted: Wanted
+    tx: Transaction, project: Project, person_ids: tuple[str, ...], if_match: IfMatch
 ) -> None:
     """Adds to `tx` that these people shall take part; an active project is provisioned again."""
     tx.create(models.request(tx.tenant_id, project.id, person_ids, int(project.requests)))
-    _change_users(tx, project, [Project.users_total.add(len(person_ids))], wanted=wanted)
+    _change_users(tx, project, [Project.users_total.add(len(person_ids))], if_match=if_match)
 
 
 def remove_user(
-    tx: Transaction, project: Project, part: Participant | None, wanted: Wanted
+    tx: Transaction, project: Project, part: Participant | None, if_match: IfMatch
 ) -> None:
     """Adds to `tx` that this person no longer takes part. They see the project no more at once.
 
@@ -194,7 +194,7 @@ def remove_user(
     """
     if part is None or part.wanted == "gone":
         raise NotFound("No participant of this id; one just asked for can be removed once added")
-    let_go(tx, project, part, "change its users", wanted)
+    let_go(tx, project, part, "change its users", if_match)
 
 
 def let_go(
@@ -202,7 +202,7 @@ def let_go(
     project: Project,
     part: Participant,
     action: Action,
-    wanted: Wanted = None,
+    if_match: IfMatch = None,
 ) -> None:
     """Adds to `tx` that a participant shall be gone, and the run that sees to it."""
     leaving: list[Update] = [
@@ -212,7 +212,7 @@ def let_go(
     ]
     total = Project.users_total.add(-1)
     counted = [total, *_unsettle(tx, project, part, leaving)]
-    _change_users(tx, project, counted, action, wanted)
+    _change_users(tx, project, counted, action, if_match)
 
 
 def change_part(tx: Transaction, project: Project, part: Participant, news: list[Update]) -> None:
@@ -229,8 +229,8 @@ def _unsettle(
         Participant.revision.set(int(part.revision) + 1),
         Participant.changed_at.set(clock.iso(clock.now())),
     ]
-    otherwise = Conflict("Another change came between; try again")
-    tx.update(part, [*news, *waiting], Participant.revision == int(part.revision), otherwise)
+    error = Conflict("Another change came between; try again")
+    tx.update(part, [*news, *waiting], Participant.revision == int(part.revision), error)
     if part.state == "synced":
         return [Project.users_synced.add(-1)]
     if part.state == "failed" and project.is_running:
@@ -250,20 +250,20 @@ def _change_users(
     project: Project,
     counted: list[Update],
     action: Action = "change its users",
-    wanted: Wanted = None,
+    if_match: IfMatch = None,
 ) -> None:
     """While a run is at work it is told by `requests`; else a new one begins. One that is suspended
     catches up when it is resumed.
 
     A project whose first run failed gets a whole one: what failed then is still missing.
     """
-    otherwise = _refusal(project, action)
+    error = _refusal(project, action)
     fits = Project.status.is_in(*rules.ALLOWED[action]) & (Project.run == int(project.run))
     fits &= Project.status == project.status
     if project.kind == "deprovision":
-        otherwise = Conflict("The project is being undone, or half of it is; nobody can join")
+        error = Conflict("The project is being undone, or half of it is; nobody can join")
         fits &= Project.kind != "deprovision"
-    fits, otherwise = preconditions.also_as_read(project, wanted, "project", fits, otherwise)
+    fits, error = preconditions.and_unchanged_since(project, if_match, "project", fits, error)
     actions: list[Update] = [Project.requests.add(1), *counted]
     if project.status == "provisioning":
         actions.append(Project.floor.set(project.percent))
@@ -275,7 +275,7 @@ def _change_users(
         project.version = int(project.version) + 1
         actions += [*_entering(project), Project.version.set(project.version)]
         enqueue_start(tx, project)
-    tx.update(project, actions, fits, otherwise)
+    tx.update(project, actions, fits, error)
 
 
 def _unchanged(project: Project) -> Condition:

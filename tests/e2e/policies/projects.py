@@ -43,7 +43,7 @@ def new(
         invitation_sent_at=0,
         invitation_expires_at=0,
     ).save()
-    tx = service.Naming(tenant)
+    tx = service.ProjectTransaction(tenant)
     by = By("root", "manager", tenant, "root@example.com")
     wanted = service.NewProject(f"P {person}", "", provider, region, (person,))
     project = service.create(tx, by, wanted, base_url="https://x.example")

@@ -17,16 +17,16 @@ routes = Routes()
 def _described(server: str) -> dict[str, Any]:
     from chalicelib.kernel.http.openapi.document import document  # which few requests need
 
-    return document((each for each in dispatch.mounted if each.described), server, VERSION)
+    return document((each for each in dispatch.mounted if each.in_openapi), server, VERSION)
 
 
-@routes.get("/openapi.json", described=False)
+@routes.get("/openapi.json", in_openapi=False)
 def read_openapi(request: Request) -> Reply:
     """Read the OpenAPI document."""
     return Reply(json=msgspec.json.encode(_described(request.base_url)))
 
 
-@routes.get("/docs", described=False)
+@routes.get("/docs", in_openapi=False)
 def read_docs(request: Request) -> Reply:
     """Read the API's description as a page."""
     described = _described(request.base_url)

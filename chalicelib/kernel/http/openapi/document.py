@@ -76,7 +76,7 @@ def _types(routes: list[Route]) -> list[Any]:
     shown = [route.answers for route in routes if route.answers is not None]
     bodies = [route.parameters.get("body") for route in routes]
     queries = [route.parameters.get("query") for route in routes]
-    tops = [kind for route in routes for kind in route.top.values()]
+    tops = [kind for route in routes for kind in route.extra.values()]
     structs = [each for each in (*bodies, *queries) if each is not None and each is not bytes]
     return [Problem, PageQuery, *shown, *structs, *tops]
 
@@ -124,7 +124,7 @@ def _parameters(route: Route, schemas: Json) -> list[Json]:
     query = route.parameters.get("query")
     if query is not None:
         found += _query_parameters(schemas[query.__name__])
-    if route.allow and not route.tenant_free:
+    if route.allow and not route.platform:
         told = "The tenant that is meant, by id; read from an admin's request only"
         found.append(_header("X-Tenant-Id", told))
     if route.changes:
@@ -167,7 +167,7 @@ def _text(least: int, most: int) -> Json:
 
 
 def _reads_one(route: Route) -> bool:
-    return route.method == "GET" and route.answers is not None and not route.listing
+    return route.method == "GET" and route.answers is not None and not route.paginated
 
 
 def _request_body(route: Route, schemas: Json) -> Json:
@@ -220,9 +220,9 @@ def _success(route: Route) -> Json:
     properties: Json = {
         "success": {"const": True},
         "message": {"type": "string"},
-        "data": {"type": "array", "items": shown} if route.listing else shown,
+        "data": {"type": "array", "items": shown} if route.paginated else shown,
     }
-    if route.listing:
+    if route.paginated:
         properties["meta"] = {
             "type": "object",
             "properties": {
@@ -231,7 +231,7 @@ def _success(route: Route) -> Json:
             },
             "required": ["per_page", "next_cursor"],
         }
-    for name, kind in route.top.items():
+    for name, kind in route.extra.items():
         properties[name] = msgspec.json.schema(kind)
     needed = [name for name in properties if name != "message"]
     schema = {"type": "object", "properties": properties, "required": needed}
@@ -242,7 +242,7 @@ def _success_headers(route: Route) -> Json:
     found = {**_HEADERS, **_ALSO.get(route.status, {})}
     if route.changes:
         found["Idempotent-Replayed"] = _told("true: this answer was given before, under this key")
-    if route.listing:
+    if route.paginated:
         found["Link"] = _told("Address of the next page")
     elif route.answers is not None:
         found |= _of_its_state(route)
