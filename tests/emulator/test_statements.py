@@ -8,7 +8,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.store import batch_update
-from chalicelib.kernel.store.batch_update import Change
+from chalicelib.kernel.store.batch_update import ConditionalUpdate
 from tests.emulator.conftest import TABLE, client
 
 Item = dict[str, Any]
@@ -274,7 +274,7 @@ def test_a_change_of_the_application_does_what_its_update_item_does(
         Row.status.set("running"),
         Row.due_at.set(1_800_000_000),
         Row.attempts.set(Row.attempts + 1),
-        Row.holds.set(Row.holds - 1),
+        Row.deferrals.set(Row.deferrals - 1),
         Row.history.set([{"at": "now", "attempt": 1, "outcome": "retry", "detail": 'of "é"'}]),
         Row.due_shard.remove(),
         Row.not_after.remove(),
@@ -282,8 +282,8 @@ def test_a_change_of_the_application_does_what_its_update_item_does(
     condition = (Row.claim_token == "t") & Row.lease_until.does_not_exist() & (Row.attempts <= 2)
     rows = [Row("t1", sk) for sk in ("together", "claimed", "absent")]
 
-    made, refused, absent = batch_update.make(
-        [Change(r, actions, condition) for r in rows], read=True
+    made, refused, absent = batch_update.execute(
+        [ConditionalUpdate(r, actions, condition) for r in rows], read=True
     )
     Row("t1", "alone").update(actions, condition)
 

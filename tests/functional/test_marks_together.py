@@ -35,9 +35,9 @@ class Batch:
     def _mark(self, number: int) -> None:
         from chalicelib.kernel.jobs import ledger
 
-        self.group.join()
         try:
-            self.marked[number] = ledger.finish(self.claims[number].job, "done")
+            job = self.claims[number].job
+            self.marked[number] = ledger.finish(job, "done", group=self.group)
         finally:
             self.group.leave()
 

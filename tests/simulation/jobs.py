@@ -22,7 +22,7 @@ def member(
     time.sleep(takes)
     if never:
         raise AppError("this can never work")
-    if int(context.job.holds) < holds:
+    if int(context.job.deferrals) < holds:
         raise Retry("a limit", after_seconds=1200)
     if runs[context.job.id] <= fails:
         raise RuntimeError("fails on purpose")

@@ -32,10 +32,11 @@ def _no_sweep() -> AbstractContextManager[Any]:
 
 
 def _mark_before_send() -> AbstractContextManager[Any]:
-    def attempt_it(declared: registry.Declared, job: Job, deadline: float) -> attempt.Outcome:
-        marked = attempt._end(job, "done", None)
+    def attempt_it(at: attempt.Attempt) -> attempt.Outcome:
+        marked = attempt._end(at, "done", None)
         with contextlib.suppress(Exception):
-            declared.run(registry.Context(str(job.tenant), job, deadline), **job.arguments)
+            context = registry.Context(str(at.job.tenant), at.job, at.deadline)
+            at.declared.run(context, **at.job.arguments)
         return marked
 
     return patch.object(attempt, "_try", attempt_it)
@@ -46,9 +47,7 @@ def _no_claim() -> AbstractContextManager[Any]:
         job = Job(tenant_id, PREFIX + job_id)
         claiming = claims._claiming(clock.new_id(), clock.epoch_seconds())
         return (
-            Claim(job, took_over=False)
-            if ledger.change(job, claiming, _exists(), read=True)
-            else None
+            Claim(job, took_over=False) if job.change_if(_exists(), claiming, read=True) else None
         )
 
     return patch.multiple(claims, claim=claim, claim_first_attempts=lambda _: {})
@@ -63,25 +62,34 @@ def _no_margin_for_clocks() -> AbstractContextManager[Any]:
     return _setting(lease_seconds=60)
 
 
-def _no_token_on_the_mark() -> AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _no_token_on_the_mark() -> Iterator[None]:
     def finish(
-        job: Job, status: str, reason: str | None = None, *, also: Any = None, **marks: str | None
+        job: Job,
+        status: str,
+        reason: str | None = None,
+        *,
+        also: Any = None,
+        group: Any = None,
+        **attributes: str | None,
     ) -> bool:
-        actions = ledger._ending(job, status, reason, marks)
+        del group
+        actions = ledger._ending(job, status, reason, attributes)
         if also is None:
-            return ledger.change(job, actions, _exists())
+            return job.change_if(_exists(), actions)
         tx = write_set.WriteSet()
         tx.update(job, actions, _exists())
         also(tx)
         tx.commit()
         return True
 
-    def change(job: Job, actions: list[Any], condition: Any, **how: bool) -> bool:
+    def change_if(job: Job, condition: Any, actions: list[Any], **how: bool) -> bool:
         marks = any(isinstance(action, RemoveAction) for action in actions)
-        return usual(job, actions, _exists() if marks else condition, **how)
+        return usual(job, _exists() if marks else condition, actions, **how)
 
-    usual = ledger.change
-    return patch.multiple(ledger, finish=finish, change=change)
+    usual = Job.change_if
+    with patch.object(ledger, "finish", finish), patch.object(Job, "change_if", change_if):
+        yield
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""One attempt at one job: claim, run, mark. What becomes of its message is the Outcome."""
+"""One attempt at one job: claim, run, mark. The Outcome says what becomes of its message."""
 
 import time
 from typing import Self
@@ -18,7 +18,8 @@ from chalicelib.kernel.jobs import (
     retry,
     unique,
 )
-from chalicelib.kernel.jobs.claims import Claim
+from chalicelib.kernel.jobs.claims import Claim, Unsettled
+from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.settings import settings
@@ -39,46 +40,67 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @classmethod
     def keep(cls, word: str, hidden_seconds: int | None = None) -> Self:
-        """The message comes back; beyond the longest wait in a queue the sweep brings it back."""
+        """The message comes back; beyond the longest wait in a queue the sweep sends another."""
         if hidden_seconds is not None and hidden_seconds > retry.LONGEST_IN_QUEUE_SECONDS:
             return cls(word, delete=True)
         return cls(word, delete=False, hidden_seconds=hidden_seconds)
 
 
-def run(
-    type_: str, tenant_id: str, job_id: str, deadline: float, held: Claim | str | None = None
-) -> Outcome:
-    """Claims the job and runs it if it is its time; safe for any number of copies of a message.
+class Attempt(msgspec.Struct, frozen=True):
+    """A job that this worker has claimed, and how it is run."""
 
-    `held` is what `claims.claim_first_attempts` said of this job, to one of its messages. A job of
-    an unknown name is parked, not failed: a newer release may have sent it.
+    declared: Declared
+    job: Job
+    deadline: float  #: of time.monotonic()
+    group: Group | None  #: whose marks may share a call with this job's
+
+
+def run(
+    type_: str,
+    tenant_id: str,
+    job_id: str,
+    deadline: float,
+    claimed: Claim | Unsettled | None = None,
+    group: Group | None = None,
+) -> Outcome:
+    """Claims the job and runs it if its time has come; safe for any number of copies of a message.
+
+    `claimed` is what `claims.claim_first_attempts` answered for this job, passed to one of its
+    messages only. A job of an unknown name is parked, not failed: a newer release may have sent it.
     """
     try:
         declared = registry.find(type_)
     except registry.UnknownJob:
         telemetry.log.warning("unknown job parked", type=type_, job=job_id)
         return Outcome.keep("unknown", retry.LONGEST_IN_QUEUE_SECONDS)
-    taken = held if isinstance(held, Claim) else claims.claim(tenant_id, job_id, held)
-    if not isinstance(taken, Claim):
-        return _not_ours(taken)
+    claim = _claim(tenant_id, job_id, claimed)
+    if not isinstance(claim, Claim):
+        return _outcome_of_copy(claim)
+    attempt = Attempt(declared, claim.job, deadline, group)
     with telemetry.measured() as meter:
-        outcome = _run_claimed(declared, taken, deadline)
+        outcome = _end_unwanted(attempt, took_over=claim.took_over) or _try(attempt)
         telemetry.log.info(
             "job",
             type=type_,
             job=job_id,
             tenant=tenant_id,
-            channel=taken.job.channel,
+            channel=claim.job.channel,
             outcome=outcome.word,
-            attempt=int(taken.job.attempts),
+            attempt=int(claim.job.attempts),
             ms=round(meter.elapsed_ms(), 1),
             aws_calls=len(meter.calls),
         )
     return outcome
 
 
-def _not_ours(job: Job | None) -> Outcome:
-    """A copy of a message whose job has ended, is running elsewhere, or waits for its time."""
+def _claim(tenant_id: str, job_id: str, claimed: Claim | Unsettled | None) -> Claim | Job | None:
+    if isinstance(claimed, Claim):
+        return claimed
+    return claims.claim(tenant_id, job_id, claimed.token if claimed else None)
+
+
+def _outcome_of_copy(job: Job | None) -> Outcome:
+    """Of a message whose job has ended, is running elsewhere, or waits for its time."""
     if job is None or job.ended:
         if job is not None and job.batch_id:
             batches.settle(str(job.tenant), job.batch_id)
@@ -87,94 +109,96 @@ def _not_ours(job: Job | None) -> Outcome:
     return Outcome.keep("copy", max(1, int(until or 0) - clock.epoch_seconds() + 1))
 
 
-def _run_claimed(declared: Declared, claim: Claim, deadline: float) -> Outcome:
-    return _not_wanted(declared, claim) or _try(declared, claim.job, deadline)
-
-
-def _not_wanted(declared: Declared, claim: Claim) -> Outcome | None:
-    """Ends a job that must not run, or not again; None for one that shall."""
-    job = claim.job
+def _end_unwanted(attempt: Attempt, *, took_over: bool) -> Outcome | None:
+    """Ends a job that must not run, or not again; None for one that must run."""
+    job = attempt.job
     if job.delivery:
-        # The provider's event says that it was sent; this claim tries nothing and is not shown.
-        return _end(job, "done", None, Result({"attempts": max(1, int(job.attempts) - 1)}))
-    if claim.took_over:
+        # The provider's event says that it was sent. This claim tries nothing: it is not shown.
+        return _end(attempt, "done", None, Result({"attempts": max(1, int(job.attempts) - 1)}))
+    if took_over:
         ledger.note_lost_attempt(job)
-        lost = "an attempt ended without a result"  # and was charged when it began
-        if outcome := _after_lost(declared, job, lost, charged=False):
+        reason = "an attempt ended without a result"  # and was charged when it began
+        if outcome := _after_lost(attempt, reason, charged=False):
             return outcome
     if job.attempts > job.max_attempts:
         # This claim tried nothing: it is not shown as an attempt.
-        return _fail(job, "all attempts ended without a result", attempts=int(job.max_attempts))
+        reason = "all attempts ended without a result"
+        return _fail(attempt, reason, attempts=int(job.max_attempts))
     if job.not_after is not None and clock.epoch_seconds() > job.not_after:
-        return _end(job, "expired", "its time was over before it could run")
+        return _end(attempt, "expired", "its time was over before it could run")
     if batches.is_cancelled(job):
-        return _end(job, "cancelled", "its batch was cancelled")
+        return _end(attempt, "cancelled", "its batch was cancelled")
     return None
 
 
-def _after_lost(declared: Declared, job: Job, detail: str, *, charged: bool) -> Outcome | None:
+def _after_lost(attempt: Attempt, detail: str, *, charged: bool) -> Outcome | None:
     """What follows when nobody knows whether the work was done; None: it is done again.
 
     With `confirm` the job waits for the provider's event after each such attempt, and is done
     again when none came.
     """
-    if declared.lost_attempt == "give_up":
-        return _fail(job, f"{detail}; this is sent at most once")
-    if declared.lost_attempt == "repeat":
+    if attempt.declared.lost_attempt == "give_up":
+        return _fail(attempt, f"{detail}; this is sent at most once")
+    if attempt.declared.lost_attempt == "repeat":
         return None
     word, seconds = "unconfirmed" if charged else "held", settings.confirm_seconds
     waiting = f"{detail}; waiting for the provider's event"
-    if not ledger.wait(job, word, waiting, seconds, charged=charged):
+    if not ledger.wait(attempt.job, word, waiting, seconds, charged=charged):
         return Outcome.drop("late")
     return Outcome.keep(word, seconds)
 
 
-def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
+def _try(attempt: Attempt) -> Outcome:
+    declared, job = attempt.declared, attempt.job
     if declared.unique_until_start:
         unique.release(job)
-    ends = min(deadline, time.monotonic() + declared.timeout_seconds)
+    ends_at = min(attempt.deadline, time.monotonic() + declared.timeout_seconds)
     try:
-        result = declared.run(Context(str(job.tenant), job, ends), **job.arguments)
+        result = declared.run(Context(str(job.tenant), job, ends_at), **job.arguments)
     except Skip as skip:
-        return _end(job, "skipped", str(skip))
+        return _end(attempt, "skipped", str(skip))
     except Retry as later:
-        return _hold(declared, job, later)
+        return _defer(attempt, later)
     except Later as error:  # the store is down, by whichever way the job came to know
-        return _hold(declared, job, Retry(error.detail))
+        return _defer(attempt, Retry(error.detail))
     except AppError as error:
-        return _fail(job, error.detail)
+        return _fail(attempt, error.detail)
     except Suppressed as error:
-        return _end(job, "suppressed", f"this address is suppressed: it {error}")
+        return _end(attempt, "suppressed", f"this address is suppressed: it {error}")
     except Unconfirmed as error:
-        return _after_lost(declared, job, str(error), charged=True) or _again(
-            declared, job, "unconfirmed", str(error)
+        return _after_lost(attempt, str(error), charged=True) or _retry(
+            attempt, "unconfirmed", str(error)
         )
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
         if failures.is_transient(error):
-            return _hold(declared, job, Retry(f"the store is down: {type(error).__name__}"))
+            return _defer(attempt, Retry(f"the store is down: {type(error).__name__}"))
         telemetry.log.exception("job raised", type=job.type, job=job.id)
-        return _again(declared, job, "error", f"{type(error).__name__}: {error}"[:500])
-    return _end(job, "done", None, result)
+        return _retry(attempt, "error", f"{type(error).__name__}: {error}"[:500])
+    return _end(attempt, "done", None, result)
 
 
-def _end(job: Job, status: str, reason: str | None, result: Result | None = None) -> Outcome:
-    is_ours = completion.end(job, status, reason, result)
+def _end(
+    attempt: Attempt, status: str, reason: str | None, result: Result | None = None
+) -> Outcome:
+    is_ours = completion.end(attempt.job, status, reason, result, attempt.group)
     return Outcome.drop(status if is_ours else "late")
 
 
-def _hold(declared: Declared, job: Job, later: Retry) -> Outcome:
+def _defer(attempt: Attempt, later: Retry) -> Outcome:
     if later.charged:
-        return _again(declared, job, "retry", later.reason, later.after_seconds)
-    decision = retry.after_deferral(declared.retry, int(job.holds) + 1, later.after_seconds)
-    return _wait(job, "held", later.reason, decision.wait_seconds, charged=False)
+        return _retry(attempt, "retry", later.reason, later.after_seconds)
+    deferrals = int(attempt.job.deferrals) + 1
+    decision = retry.after_deferral(attempt.declared.retry, deferrals, later.after_seconds)
+    return _wait(attempt.job, "held", later.reason, decision.wait_seconds, charged=False)
 
 
-def _again(
-    declared: Declared, job: Job, outcome: str, detail: str, after_seconds: int | None = None
+def _retry(
+    attempt: Attempt, outcome: str, detail: str, after_seconds: int | None = None
 ) -> Outcome:
-    decision = retry.after_failure(declared.retry, int(job.attempts), int(job.max_attempts))
+    job = attempt.job
+    decision = retry.after_failure(attempt.declared.retry, int(job.attempts), int(job.max_attempts))
     if isinstance(decision, retry.GiveUp):
-        return _fail(job, detail)
+        return _fail(attempt, detail)
     wait_seconds = decision.wait_seconds if after_seconds is None else after_seconds
     return _wait(job, outcome, detail, wait_seconds, charged=True)
 
@@ -186,11 +210,12 @@ def _wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bo
     return Outcome.keep(outcome, seconds)
 
 
-def _fail(job: Job, reason: str, **marks: int) -> Outcome:
-    """The job is dead: `failed` in the ledger, a copy of its message in the dead-letter queue."""
-    ended = _end(job, "failed", reason, Result({**marks}))
-    if ended.word != "failed":
-        return ended
+def _fail(attempt: Attempt, reason: str, **attributes: int) -> Outcome:
+    """The job is dead: `failed` in the ledger, and its message copied to the dead-letter queue."""
+    job = attempt.job
+    outcome = _end(attempt, "failed", reason, Result({**attributes}))
+    if outcome.word != "failed":
+        return outcome
     telemetry.log.error("job failed", type=job.type, job=job.id, tenant=job.tenant)
     try:
         url = aws.queue_url(settings.resource(f"{job.queue}-dead"))
@@ -199,4 +224,4 @@ def _fail(job: Job, reason: str, **marks: int) -> Outcome:
     except (BotoCoreError, ClientError) as error:
         # The ledger is the truth; the copy is for those who watch queues.
         telemetry.log.warning("no dead-letter copy", job=job.id, error=type(error).__name__)
-    return ended
+    return outcome

@@ -1,8 +1,8 @@
-"""Claims: a job is one worker's for `lease_seconds`, under a token that only it has.
+"""Claims: a job belongs to one worker for `lease_seconds`, under a token that only it knows.
 
-A batch's jobs that wait for their first attempt are taken in one call; any other, and whatever
-that call did not plainly take, is taken alone. Either way a claim is one conditional change of one
-row, so no two workers get the same.
+Jobs of a batch that wait for their first attempt are claimed in one call; all others, and those
+that this call did not plainly claim, are claimed alone. Either way a claim is one conditional
+update of one row, so no two workers get the same job.
 """
 
 from collections.abc import Iterable
@@ -16,64 +16,73 @@ from chalicelib.kernel.jobs import ledger
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import batch_update
-from chalicelib.kernel.store.batch_update import Change
+from chalicelib.kernel.store.batch_update import ConditionalUpdate
 
-_FEWEST = 2  #: jobs for which the call of several spares one
+_MIN_SHARED = 2  #: a shared call for fewer jobs would save nothing
 
 Key = tuple[str, str]  #: tenant id, job id
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A job taken by this worker until `job.lease_until`."""
+    """A job that belongs to this worker until `job.lease_until`."""
 
     job: Job
-    took_over: bool  #: True when an earlier attempt ended without a word: crashed or too slow
+    took_over: bool  #: True when an earlier attempt crashed or was too slow, and left no result
 
 
-def claim_first_attempts(keys: Iterable[Key]) -> dict[Key, Claim | str]:
-    """Takes those of these jobs that wait for their first attempt, in one call.
+class Unsettled(msgspec.Struct, frozen=True):
+    """A job that a shared call may have claimed under this token: its answer did not say so.
 
-    For each its claim; or the token to go on with in `claim`, since the job may have been taken
-    under it by a call whose answer was lost. Each is for one attempt only: a second message of the
-    same job goes on without. Raises nothing.
+    Whoever works the job claims it under the same token, and so recognises its own claim.
     """
-    wanted, token = list(dict.fromkeys(keys))[: batch_update.MOST], clock.new_id()
-    if len(wanted) < _FEWEST:
+
+    token: str
+
+
+def claim_first_attempts(keys: Iterable[Key]) -> dict[Key, Claim | Unsettled]:
+    """Claims, in one call, those of these jobs that wait for their first attempt.
+
+    Empty for fewer than two jobs. Each result is good for one attempt: a second message of the
+    same job makes its own claim. Raises nothing.
+    """
+    unique_keys, token = list(dict.fromkeys(keys))[: batch_update.MAX_STATEMENTS], clock.new_id()
+    if len(unique_keys) < _MIN_SHARED:
         return {}
     actions = _claiming(token, clock.epoch_seconds())
     first = (Job.status == "queued") & Job.not_before.does_not_exist()
-    rows = (Job(tenant_id, PREFIX + job_id) for tenant_id, job_id in wanted)
-    items = batch_update.make([Change(row, actions, first) for row in rows], read=True)
-    return {key: _taken(item, token) for key, item in zip(wanted, items, strict=True)}
+    rows = (Job(tenant_id, PREFIX + job_id) for tenant_id, job_id in unique_keys)
+    updates = [ConditionalUpdate(row, actions, first) for row in rows]
+    items = batch_update.execute(updates, read=True)
+    return {key: _claimed(item, token) for key, item in zip(unique_keys, items, strict=True)}
 
 
-def _taken(item: batch_update.Item | None, token: str) -> Claim | str:
+def _claimed(item: batch_update.Item | None, token: str) -> Claim | Unsettled:
     if item is None or item.get("claim_token") != {"S": token}:
-        return token
+        return Unsettled(token)
     try:
         return Claim(Job.from_raw_data(item), took_over=False)
-    except Exception:  # noqa: BLE001  a row that cannot be read: told when its turn comes
-        return token
+    except Exception:  # noqa: BLE001  a row that cannot be read is reported when its turn comes
+        return Unsettled(token)
 
 
 def claim(tenant_id: str, job_id: str, token: str | None = None) -> Claim | Job | None:
-    """Takes the job if it is its time: a Claim; else the row as it is; None if there is no row.
+    """Claims the job if its time has come; otherwise the row as it is, None if there is no row.
 
-    Safe to repeat: an answer that was lost is recognised by the token. A row left running beyond
-    its lease is taken over only from the claim that was seen and while it runs: of two workers one
-    gets it, and a late worker that ended it meanwhile is not undone.
+    Safe to repeat: a claim whose answer was lost is recognised by the token. A row left running
+    beyond its lease is taken over only from the claim that was seen, and only while it runs: of two
+    workers one gets it, and what a late worker has ended meanwhile stays ended.
     """
     token, now = token or clock.new_id(), clock.epoch_seconds()
     waiting = (Job.status == "queued") & (Job.not_before.does_not_exist() | (Job.not_before <= now))
     job = Job(tenant_id, PREFIX + job_id)
-    if ledger.change(job, _claiming(token, now), waiting, read=True):
+    if job.change_if(waiting, _claiming(token, now), read=True):
         return Claim(job, took_over=False)
     seen = ledger.get(tenant_id, job_id, consistent=True)
     if seen is None or seen.claim_token == token:
         return seen and Claim(seen, took_over=False)
     if seen.status != "running" or seen.lease_until >= now:
         return seen
-    if ledger.change(seen, _claiming(token, now), _still_runs(seen), read=True):
+    if seen.change_if(_still_runs(seen), _claiming(token, now), read=True):
         return Claim(seen, took_over=True)
     seen = ledger.get(tenant_id, job_id, consistent=True)
     return Claim(seen, took_over=True) if seen and seen.claim_token == token else seen

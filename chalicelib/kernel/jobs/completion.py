@@ -1,11 +1,12 @@
-"""How a job ends: marked, counted in its batch, its lock given back, its batch settled.
+"""The end of a job: marked, counted in its batch, its lock released, its batch settled.
 
-The mark and the count are one transaction. What comes after it is safe to repeat, and is repeated
-by whoever meets the ended job again.
+The mark and the count are one transaction. What follows it is safe to repeat, and is repeated by
+whoever meets the ended job again.
 """
 
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs import batches, ledger, unique
+from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Result
 from chalicelib.kernel.store.write_set import WriteSet
@@ -17,28 +18,40 @@ class _NotWaiting(AppError):
     STATUS = 409
 
 
-def end(job: Job, status: str, reason: str | None, result: Result | None = None) -> bool:
-    """Ends a claimed job; False when the claim was lost to another worker, then nothing changed."""
+def end(
+    job: Job,
+    status: str,
+    reason: str | None,
+    result: Result | None = None,
+    group: Group | None = None,
+) -> bool:
+    """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
+
+    The mark of a job without a batch may share a call with others of `group`.
+    """
     result = result or Result()
 
     def count(tx: WriteSet) -> None:
         batches.count(tx, job, status, reason, result)
 
     also = count if job.batch_id else None
-    if not ledger.finish(job, status, reason, also=also, **result.marks):
+    if not ledger.finish(job, status, reason, also=also, group=group, **result.marks):
         return False
-    _follow(job)
+    _clean_up(job)
     return True
 
 
 def cancel(tenant_id: str, job_id: str) -> bool:
-    """Ends a job that waits; False when it is running, has ended, or does not exist."""
+    """Ends a waiting job; False when it is running, has ended, or does not exist.
+
+    The commands with which an operator steers a queue will call this.
+    """
     job = ledger.get(tenant_id, job_id, consistent=True)
     if job is None:
         return False
     is_cancelled = _cancel(job)
     if is_cancelled or job.ended:
-        _follow(job)
+        _clean_up(job)
     return is_cancelled
 
 
@@ -54,7 +67,7 @@ def _cancel(job: Job) -> bool:
     return True
 
 
-def _follow(job: Job) -> None:
+def _clean_up(job: Job) -> None:
     unique.release(job)
     if job.batch_id:
         batches.settle(str(job.tenant), job.batch_id)

@@ -1,107 +1,99 @@
-"""Marks of a batch's jobs that end at the same time share one call.
+"""Marks of one batch that are due at the same time share one call.
 
 Group commit (DeWitt et al., Implementation Techniques for Main Memory Database Systems, 1984), with
-PostgreSQL's commit_delay: a mark waits a moment for others while jobs of its batch still run, and
-those that end while a call is under way go together in the next. A batch of one never waits, and
-no mark waits long.
+PostgreSQL's `commit_delay`: a mark waits a moment for others while jobs of its batch still run, and
+marks that arrive while a call is under way go together in the next one. A batch of one never waits,
+and no mark waits long.
 """
 
 import threading
-from collections.abc import Callable
 
 from chalicelib.kernel.store import batch_update
-from chalicelib.kernel.store.batch_update import Change
+from chalicelib.kernel.store.batch_update import ConditionalUpdate
 
-_COMPANY_SECONDS = 0.005  #: that a mark waits for others while more jobs run
-_LONGEST_SECONDS = 0.5  #: that it waits for a call under way, which may hang; then it goes alone
-_thread = threading.local()  #: `group`: that of the batch whose job this thread runs
+_GATHER_SECONDS = 0.005  #: a mark waits so long for others while more jobs run
+#: A mark waits at most so long for a call under way, which may hang; then it goes alone.
+_MAX_WAIT_SECONDS = 0.5
 
 
 class _Mark:
-    def __init__(self, change: Change) -> None:
-        self.change = change
-        self.is_settled = False  #: nobody will try it together with others any more
+    def __init__(self, update: ConditionalUpdate) -> None:
+        self.update = update
+        self.is_settled = False  #: no shared call will include it any more
         self.is_made = False
 
 
 class Group:
-    """The marks of a batch of `jobs`, run side by side in so many `threads`."""
+    """The marks of `jobs` jobs that run side by side in `threads` threads."""
 
     def __init__(self, jobs: int, threads: int) -> None:
-        self._left, self._threads = jobs, threads
+        self._running_jobs, self._threads = jobs, threads
         self._changed = threading.Condition()
         self._waiting: list[_Mark] = []
         self._is_calling = False
 
-    def join(self) -> None:
-        """From here on this thread's marks are of this group."""
-        _thread.group = self
-
     def leave(self) -> None:
-        """One of the batch's jobs is through."""
+        """One of the batch's jobs has ended."""
         with self._changed:
-            self._left -= 1
-            self._tell_if_complete()
+            self._running_jobs -= 1
+            self._notify_if_complete()
 
-    def make(self, change: Change, alone: Callable[[], bool]) -> bool:
-        """As the function `make`, in this group."""
-        mark = _Mark(change)
-        together = self._wait_for_turn(mark)
-        if not together:
-            return mark.is_made or alone()
+    def commit(self, update: ConditionalUpdate) -> bool:
+        """Makes the update, together with others of this group that are due now.
+
+        False when its condition did not hold. What a shared call does not plainly make is made
+        alone, whose answer or error then counts; so an update may be repeated after it was made.
+        """
+        mark = _Mark(update)
+        marks = self._wait_for_turn(mark)
+        if not marks:
+            return mark.is_made or batch_update.execute_alone(update)
         try:
-            if together == [mark]:
-                return alone()
-            answers = batch_update.make([each.change for each in together])
-            for each, answer in zip(together, answers, strict=True):
-                each.is_made = answer is not None
+            if marks == [mark]:
+                return batch_update.execute_alone(update)
+            rows = batch_update.execute([other.update for other in marks])
+            for other, row in zip(marks, rows, strict=True):
+                other.is_made = row is not None
         finally:
-            self._settle(together)
-        return mark.is_made or alone()
+            self._settle(marks)
+        return mark.is_made or batch_update.execute_alone(update)
 
     def _wait_for_turn(self, mark: _Mark) -> list[_Mark]:
-        """The marks to make now, this first; none when it is another's, or has waited enough."""
+        """The marks to make in one call now, this one first.
+
+        Empty when another thread's call included this mark, or when it has waited long enough.
+        """
         with self._changed:
             self._waiting.append(mark)
-            self._tell_if_complete()
-            if not self._changed.wait_for(lambda: self._is_next(mark), _LONGEST_SECONDS):
+            self._notify_if_complete()
+            if not self._changed.wait_for(lambda: self._is_next(mark), _MAX_WAIT_SECONDS):
                 self._take([mark])
                 return []
             if mark.is_settled:
                 return []
             self._is_calling = True
-            self._changed.wait_for(self._is_complete, _COMPANY_SECONDS)
-            others = [each for each in self._waiting if each is not mark]
-            return self._take([mark, *others][: batch_update.MOST])
+            self._changed.wait_for(self._is_complete, _GATHER_SECONDS)
+            others = [other for other in self._waiting if other is not mark]
+            return self._take([mark, *others][: batch_update.MAX_STATEMENTS])
 
     def _is_next(self, mark: _Mark) -> bool:
         return mark.is_settled or not self._is_calling
 
     def _take(self, marks: list[_Mark]) -> list[_Mark]:
-        self._waiting = [each for each in self._waiting if each not in marks]
+        self._waiting = [mark for mark in self._waiting if mark not in marks]
         return marks
 
     def _is_complete(self) -> bool:
-        """Nobody is left who could still come."""
-        return len(self._waiting) >= min(self._left, self._threads)
+        """No running job is left that could still add its mark."""
+        return len(self._waiting) >= min(self._running_jobs, self._threads)
 
-    def _tell_if_complete(self) -> None:
+    def _notify_if_complete(self) -> None:
         if self._is_complete():
             self._changed.notify_all()
 
-    def _settle(self, together: list[_Mark]) -> None:
+    def _settle(self, marks: list[_Mark]) -> None:
         with self._changed:
             self._is_calling = False
-            for each in together:
-                each.is_settled = True
+            for mark in marks:
+                mark.is_settled = True
             self._changed.notify_all()
-
-
-def make(change: Change, alone: Callable[[], bool]) -> bool:
-    """Makes the change, together with others of this thread's batch that are due now.
-
-    What a call for several does not plainly make, and a change that comes by itself, is made by
-    `alone`, whose answer or error is then the answer. So `alone` may repeat what was made.
-    """
-    group: Group | None = getattr(_thread, "group", None)
-    return group.make(change, alone) if group else alone()

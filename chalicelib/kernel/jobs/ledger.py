@@ -5,9 +5,9 @@ Table `kernel`, keys (tenant, "job#" + id), ids in the order of creation.
     index due         rows not ended, by (shard, due_at)   found by outbox.sweep
     index recipient   notices by (tenant + recipient, id)  found by list_notifications
 
-A row changes only by conditional writes. Whoever claims it (`claims.py`) does so under a new token;
-every later change by that worker is conditional on the token, so one that comes late changes
-nothing. Attempts are counted by claims: a job that kills its process is counted too.
+A row changes only by conditional writes. A claim (`claims.py`) sets a new token, and every later
+change by that worker is conditional on it, so a late worker changes nothing. Claims count attempts:
+a job that kills its process is counted too.
 """
 
 import json
@@ -16,21 +16,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pynamodb.attributes import ListAttribute, UnicodeAttribute
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.jobs import group_commit
+from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store.batch_update import Change
+from chalicelib.kernel.store import batch_update, records
+from chalicelib.kernel.store.batch_update import ConditionalUpdate
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
 PREFIX = "job#"
-_HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
+_HISTORY_KEPT = 50  #: entries; the history of a job deferred for days would outgrow its row
 ENDED = frozenset({"done", "failed", "skipped", "suppressed", "cancelled", "expired"})
-#: What a provider's events say of a message, each word final against those before it.
+#: What a provider's events say of a message; a later word is final against the earlier ones.
 DELIVERIES = ("sent", "delivered", "bounced", "complained")
 SECONDS_IN_A_DAY = 86_400
 
@@ -44,7 +44,8 @@ class Job(KernelRecord):
     args = UnicodeAttribute(default="{}")  #: JSON object handed to the job's function
     attempts = Number(default=0)  #: claims that were charged
     max_attempts = Number()
-    holds = Number(default=0)  #: waits for a limit or an outage, which charge nothing
+    #: waits for a limit or an outage, which cost no attempt
+    deferrals = Number(default=0, attr_name="holds")
     history: ListAttribute[Any] = ListAttribute(
         default=list
     )  #: {at, outcome, detail, wait_seconds} per failed try
@@ -56,9 +57,9 @@ class Job(KernelRecord):
     delivery = UnicodeAttribute(null=True)  #: what the provider's events say: DELIVERIES
     counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's limit counted it
     batch_id = UnicodeAttribute(null=True)
-    units = Number(default=1)  #: how much of its batch this job is
+    units = Number(default=1)  #: of its batch, which this job counts for
     unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
-    not_after = Number(null=True)  #: epoch seconds after which it is no longer wanted
+    not_after = Number(null=True)  #: epoch seconds after which the job would come too late
     claim_token = UnicodeAttribute(null=True)
     lease_until = Number(null=True)  #: epoch seconds
     not_before = Number(null=True)  #: epoch seconds of the next attempt
@@ -91,7 +92,7 @@ def new(
     recipient: str | None = None,
     **attributes: Any,
 ) -> Job:
-    """A row for a job that waits from now, to be saved with its cause."""
+    """A row for a job that is due now, to be saved with its cause."""
     job_id = clock.new_id()
     return Job(
         tenant_id,
@@ -122,10 +123,7 @@ def _shard(job_id: str) -> str:
 def get(tenant_id: str, job_id: str, *, consistent: bool = False) -> Job | None:
     if not clock.is_id(job_id):
         return None
-    try:
-        return Job.get(tenant_id, PREFIX + job_id, consistent_read=consistent)
-    except Job.DoesNotExist:
-        return None
+    return records.read(Job, tenant_id, PREFIX + job_id, consistent=consistent)
 
 
 class ClaimLost(AppError):
@@ -140,17 +138,20 @@ def finish(
     reason: str | None = None,
     *,
     also: Callable[[WriteSet], None] | None = None,
-    **marks: str | int | None,
+    group: Group | None = None,
+    **attributes: str | int | None,
 ) -> bool:
     """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
 
-    `marks` are further attributes to keep, such as the provider's message id. `also` adds actions
-    that happen in the same transaction or not at all. The row leaves the index of waiting jobs and
-    is deleted after the retention period.
+    `attributes` are further ones to keep, such as the provider's message id. `also` adds actions
+    that happen in the same transaction or not at all. Without it the mark may share a call with
+    others of `group`, and waits for them a moment. The row leaves the index of waiting jobs and is
+    deleted after the retention period.
     """
-    actions, mine = _ending(job, status, reason, marks), Job.claim_token == job.claim_token
+    actions, mine = _ending(job, status, reason, attributes), Job.claim_token == job.claim_token
     if also is None:
-        return group_commit.make(Change(job, actions, mine), lambda: change(job, actions, mine))
+        update = ConditionalUpdate(job, actions, mine)
+        return group.commit(update) if group else batch_update.execute_alone(update)
     tx = WriteSet()
     tx.update(job, actions, mine, ClaimLost())
     also(tx)
@@ -167,7 +168,7 @@ def cancel(tx: WriteSet, job: Job, error: AppError) -> None:
 
 
 def _ending(
-    job: Job, status: str, reason: str | None, marks: Mapping[str, str | int | None]
+    job: Job, status: str, reason: str | None, attributes: Mapping[str, str | int | None]
 ) -> list[Action]:
     now = clock.now()
     expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
@@ -176,7 +177,7 @@ def _ending(
         Job.finished_at.set(clock.iso(now)),
         Job.expires_at.set(expires),
         *(attribute.remove() for attribute in (Job.due_at, Job.due_shard, Job.lease_until)),
-        *(getattr(Job, name).set(value) for name, value in marks.items() if value is not None),
+        *(getattr(Job, name).set(value) for name, value in attributes.items() if value is not None),
     ]
     if reason is not None:
         actions.append(Job.last_error.set(reason))
@@ -186,7 +187,7 @@ def _ending(
 
 
 def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> bool:
-    """Puts a claimed job back to wait; an uncharged wait gives its attempt back.
+    """Puts a claimed job back to wait; an uncharged wait returns its attempt.
 
     False when the claim was lost to another worker, then nothing changed.
     """
@@ -203,27 +204,27 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
     if job.counted_on:
         actions.append(Job.counted_on.set(job.counted_on))
     if not charged:
-        actions += [Job.attempts.set(Job.attempts - 1), Job.holds.set(Job.holds + 1)]
-    return change(job, actions, Job.claim_token == job.claim_token)
+        actions += [Job.attempts.set(Job.attempts - 1), Job.deferrals.set(Job.deferrals + 1)]
+    return job.change_if(Job.claim_token == job.claim_token, actions)
 
 
 def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
-    """Keeps what a provider's event says; forward only, whatever the order events come in.
+    """Keeps what a provider's event says; only ever forward, whatever order the events come in.
 
-    False for an event that is older than what is known, or of a job that is not ours.
+    False for an event that is older than what is known, or that names no job of ours.
     """
     before = DELIVERIES[: DELIVERIES.index(delivery)]
     older = Job.delivery.does_not_exist()
     if before:
         older |= Job.delivery.is_in(*before)
-    told: list[Action] = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
-    return change(Job(tenant_id, PREFIX + job_id), told, Job.sk.exists() & older)
+    actions = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
+    return Job(tenant_id, PREFIX + job_id).change_if(Job.sk.exists() & older, actions)
 
 
 def note_lost_attempt(job: Job) -> None:
-    """Adds to a taken-over job's history that the attempt before ended without a word."""
+    """Adds to a taken-over job's history that the attempt before left no result."""
     entry = _with_entry(job, "lost", "the attempt before ended without a result", None)
-    change(job, [Job.history.set(entry)], Job.claim_token == job.claim_token, read=True)
+    job.change_if(Job.claim_token == job.claim_token, [Job.history.set(entry)], read=True)
 
 
 def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -> list[Any]:
@@ -236,8 +237,3 @@ def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -
     if wait_seconds is not None:
         entry["wait_seconds"] = wait_seconds
     return [*job.history, entry][-_HISTORY_KEPT:]
-
-
-def change(job: Job, actions: list[Action], condition: Condition, *, read: bool = False) -> bool:
-    """One conditional write; with `read`, `job` then holds the row as it is now."""
-    return job.change_if(condition, actions, read=read)

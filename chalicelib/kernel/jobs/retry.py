@@ -8,8 +8,8 @@ import random
 
 import msgspec
 
-#: A wait longer than this leaves the queue: SQS hides a message for hours, but each hiding is a
-#: receive, and a deleted message costs nothing.
+#: For a longer wait the message is deleted and the sweep sends another one: SQS could hide it for
+#: hours, but each hiding is a receive, and a deleted message costs nothing.
 LONGEST_IN_QUEUE_SECONDS = 900
 
 
@@ -45,13 +45,13 @@ def after_failure(policy: Backoff, attempt: int, tries: int) -> Decision:
     return GiveUp() if attempt >= tries else Again(next_wait(policy, attempt))
 
 
-def after_deferral(policy: Backoff, holds: int, asked_seconds: int | None) -> Again:
+def after_deferral(policy: Backoff, deferrals: int, asked_seconds: int | None) -> Again:
     """After "not now" for a reason outside the job: always another try, never an attempt lost.
 
-    `holds` counts the holds so far including this one; `asked_seconds` is the wait that the other
+    `deferrals` counts those so far including this one; `asked_seconds` is the wait that the other
     side named, if it did.
     """
-    return Again(next_wait(policy, holds) if asked_seconds is None else asked_seconds)
+    return Again(next_wait(policy, deferrals) if asked_seconds is None else asked_seconds)
 
 
 def with_jitter(wait_seconds: int, chance: float | None = None) -> int:

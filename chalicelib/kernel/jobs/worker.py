@@ -20,22 +20,24 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, telemetry
-from chalicelib.kernel.jobs import attempt, claims, group_commit, outbox, registry
+from chalicelib.kernel.jobs import attempt, claims, outbox, registry
 from chalicelib.kernel.jobs.attempt import Outcome
+from chalicelib.kernel.jobs.claims import Claim, Unsettled
+from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.jobs.retry import LONGEST_IN_QUEUE_SECONDS
 from chalicelib.kernel.settings import settings
 
-#: No new job is taken with less time left than this: it could not be marked.
-_LEAST_SECONDS = 2.0
-#: Nor are several claimed in one call: the SDK may be at it for 15 seconds (`aws.LIMITS`), in vain,
-#: and at each claim as long again.
-_LEAST_SECONDS_TOGETHER = 35.0
-#: A message of a newer release waits this long for workers that know it.
+#: With less time left no new job is claimed: it could not be marked.
+_MIN_SECONDS = 2.0
+#: With less time left jobs are not claimed together: the SDK may take 15 seconds (`aws.LIMITS`) to
+#: fail, and the single claims that follow as long again.
+_MIN_SECONDS_TOGETHER = 35.0
+#: A message of a newer release waits so long for workers that know it.
 _PARKED_SECONDS = LONGEST_IN_QUEUE_SECONDS
 
 _NO_TIME = Outcome.keep("no-time", 0)
 
-_NAME = re.compile(r"[\x21-\x7e]{1,200}")  # others could not be part of a key
+_NAME = re.compile(r"[\x21-\x7e]{1,200}")  # anything else could not be part of a key
 
 Record = dict[str, Any]
 Handle = Callable[[Record, float], Outcome]
@@ -46,19 +48,19 @@ class BatchIncomplete(Exception):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What a queue brought, read."""
+    """The body of a queue's message."""
 
     type: str
     tenant_id: str
     job_id: str
 
 
-#: What `claims.claim_first_attempts` said of jobs, each for one of its messages.
-Held = dict[Message, claims.Claim | str]
+#: What `claims.claim_first_attempts` answered, for one message of each job.
+Claimed = dict[Message, Claim | Unsettled]
 
 
 class Unreadable(ValueError):
-    """The message is none of ours."""
+    """The message is not one that this project writes."""
 
 
 def read(body: str) -> Message | None:
@@ -71,7 +73,7 @@ def read(body: str) -> Message | None:
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Unreadable(type(error).__name__) from error
     if not all(isinstance(part, str) and _NAME.fullmatch(part) for part in parts):
-        raise Unreadable("a part is no name")
+        raise Unreadable("type, tenant or job is not a name")
     return Message(*parts)
 
 
@@ -80,34 +82,34 @@ def drain(
 ) -> dict[str, Any] | None:
     """Works a batch as Lambda delivers it, its records side by side in threads.
 
-    `handle` works one record; left out, it is a job's message.
+    `handle` works one record; without it the records are jobs' messages.
 
     Returns the answer for a mapping that reports batch item failures. Raises BatchIncomplete for
     one that does not, when any message has to come back.
     """
     records: list[Record] = event["Records"]
     deadline = time.monotonic() + remaining_seconds
-    work = _in_time(handle) if handle else _with_claims(records, deadline)
-    outcomes = _work(records, deadline, work)
+    group = Group(len(records), settings.worker_threads)
+    work = _in_time(handle) if handle else _job_handler(records, deadline, group)
+    outcomes = _work(records, deadline, work, group.leave)
     _count(outcomes.values())
     kept = {id_: outcome for id_, outcome in outcomes.items() if not outcome.delete}
     if not kept:
         return {"batchItemFailures": []} if settings.partial_batch else None
-    return _give_back(records, outcomes, kept)
+    return _return_failures(records, outcomes, kept)
 
 
-def _work(records: list[Record], deadline: float, handle: Handle) -> dict[str, Outcome]:
+def _work(
+    records: list[Record], deadline: float, handle: Handle, when_done: Callable[[], None]
+) -> dict[str, Outcome]:
     """Each record's outcome by message id; one not finished in time stays with its queue."""
-    group = group_commit.Group(len(records), settings.worker_threads)
-    pool = ThreadPoolExecutor(
-        settings.worker_threads, thread_name_prefix="job", initializer=group.join
-    )
+    pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="job")
     running: dict[str, Future[Outcome]] = {
         record["messageId"]: pool.submit(_guarded, record, deadline, handle) for record in records
     }
     for future in running.values():
-        future.add_done_callback(lambda _: group.leave())
-    wait(running.values(), timeout=max(0.0, _left_seconds(deadline) - _LEAST_SECONDS / 2))
+        future.add_done_callback(lambda _: when_done())
+    wait(running.values(), timeout=max(0.0, _left_seconds(deadline) - _MIN_SECONDS / 2))
     # Threads cannot be ended: a job that is still running keeps its lease and is run again after.
     pool.shutdown(wait=False, cancel_futures=True)
     return {
@@ -126,7 +128,7 @@ def _guarded(record: Record, deadline: float, handle: Handle) -> Outcome:
 
 def _in_time(handle: Handle) -> Handle:
     def work(record: Record, deadline: float) -> Outcome:
-        if _left_seconds(deadline) < _LEAST_SECONDS:
+        if _left_seconds(deadline) < _MIN_SECONDS:
             return _NO_TIME
         return handle(record, deadline)
 
@@ -137,62 +139,62 @@ def _left_seconds(deadline: float) -> float:
     return deadline - time.monotonic()
 
 
-def _with_claims(records: list[Record], deadline: float) -> Handle:
-    """Works jobs' messages; those of first attempts are claimed here, in one call.
+def _job_handler(records: list[Record], deadline: float, group: Group) -> Handle:
+    """Works jobs' messages; jobs at their first attempt are claimed here, in one call.
 
-    Only where all begin now and have the time: what is claimed must be tried, or it would be taken
-    for an attempt that ended without a word.
+    Only where all of them start now and have enough time: a claimed job must be tried, or it would
+    count as an attempt that left no result.
     """
-    together = 1 < len(records) <= settings.worker_threads
-    in_time = _left_seconds(deadline) >= _LEAST_SECONDS_TOGETHER
-    held = _claimed(records) if together and in_time else {}
-    return lambda record, deadline: _handle(record, deadline, held)
+    all_start = 1 < len(records) <= settings.worker_threads
+    in_time = _left_seconds(deadline) >= _MIN_SECONDS_TOGETHER
+    claimed = _claim_first_attempts(records) if all_start and in_time else {}
+    return lambda record, deadline: _handle(record, deadline, claimed, group)
 
 
-def _claimed(records: list[Record]) -> Held:
-    messages = {(each.tenant_id, each.job_id): each for each in _firsts(records)}
-    taken = claims.claim_first_attempts(messages)
-    return {messages[key]: each for key, each in taken.items()}
+def _claim_first_attempts(records: list[Record]) -> Claimed:
+    messages = {(message.tenant_id, message.job_id): message for message in _new(records)}
+    answers = claims.claim_first_attempts(messages)
+    return {messages[key]: answer for key, answer in answers.items()}
 
 
-def _firsts(records: list[Record]) -> Iterator[Message]:
-    """Messages that come for the first time and that this release can read and work.
+def _new(records: list[Record]) -> Iterator[Message]:
+    """Messages that arrive for the first time and that this release can read and work.
 
-    A job whose message comes again has mostly been tried: a claim among first attempts would fail,
-    and cost a write.
+    A job whose message arrives again has mostly been tried: a claim as a first attempt would fail,
+    and a failed condition costs a write.
     """
     for record in records:
-        seen = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
+        receives = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
         with contextlib.suppress(Unreadable):
             message = read(record["body"])
-            if message and seen == "1" and _is_known(message.type):
+            if message and receives == "1" and _is_known(message.type):
                 yield message
 
 
 def _is_known(type_: str) -> bool:
     try:
         registry.find(type_)
-    except Exception:  # noqa: BLE001  a module that cannot be imported: told when its turn comes
+    except Exception:  # noqa: BLE001  a broken module is reported when the message's turn comes
         return False
     return True
 
 
-def _handle(record: Record, deadline: float, held: Held) -> Outcome:
-    is_late = _left_seconds(deadline) < _LEAST_SECONDS
+def _handle(record: Record, deadline: float, claimed: Claimed, group: Group) -> Outcome:
+    is_late = _left_seconds(deadline) < _MIN_SECONDS
     try:
         message = read(record["body"])
     except Unreadable as error:
-        return _NO_TIME if is_late else _bury(record, str(error))
+        return _NO_TIME if is_late else _dead_letter(record, str(error))
     if message is None:
         return Outcome.keep("newer", _PARKED_SECONDS)
-    claimed = held.pop(message, None)
-    if is_late and claimed is None:
+    claim = claimed.pop(message, None)
+    if is_late and claim is None:
         return _NO_TIME
-    return attempt.run(message.type, message.tenant_id, message.job_id, deadline, claimed)
+    return attempt.run(message.type, message.tenant_id, message.job_id, deadline, claim, group)
 
 
-def _bury(record: Record, why: str) -> Outcome:
-    """Moves a message that is none of ours to the dead-letter queue."""
+def _dead_letter(record: Record, why: str) -> Outcome:
+    """Moves a message that this project did not write to the dead-letter queue."""
     telemetry.log.error("unreadable message", message_id=record["messageId"], why=why)
     name = _queue_name(record)
     aws.client("sqs").send_message(
@@ -206,7 +208,7 @@ def _count(outcomes: Iterable[Outcome]) -> None:
     telemetry.emit({f"jobs_{word.replace('-', '_')}": count for word, count in counts.items()})
 
 
-def _give_back(
+def _return_failures(
     records: list[Record], outcomes: dict[str, Outcome], kept: dict[str, Outcome]
 ) -> dict[str, Any]:
     url = aws.queue_url(_queue_name(records[0]))
@@ -215,7 +217,7 @@ def _give_back(
     if settings.partial_batch:
         return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in kept]}
     done = [handles[id_] for id_ in outcomes if id_ not in kept]
-    _tell(
+    _best_effort(
         "delete_message_batch",
         url,
         [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(done)],
@@ -230,16 +232,16 @@ def _hide(url: str, handles: dict[str, str], kept: dict[str, Outcome]) -> None:
         for at, (id_, outcome) in enumerate(kept.items())
         if outcome.hidden_seconds is not None
     ]
-    _tell("change_message_visibility_batch", url, entries)
+    _best_effort("change_message_visibility_batch", url, entries)
 
 
-def _tell(operation: str, url: str, entries: list[dict[str, Any]]) -> None:
-    """A call that only spares work: without it the messages come back and find their jobs done."""
+def _best_effort(operation: str, url: str, entries: list[dict[str, Any]]) -> None:
+    """A call that only saves work: without it the messages come back and find their jobs done."""
     try:
         for at in range(0, len(entries), 10):
             getattr(aws.client("sqs"), operation)(QueueUrl=url, Entries=entries[at : at + 10])
     except (BotoCoreError, ClientError) as error:
-        telemetry.log.warning("queue not told", operation=operation, error=type(error).__name__)
+        telemetry.log.warning("queue call failed", operation=operation, error=type(error).__name__)
 
 
 def _queue_name(record: Record) -> str:

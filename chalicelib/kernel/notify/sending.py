@@ -59,7 +59,7 @@ def _admit(context: Context, provider: str, asked: bool) -> None:  # noqa: FBT00
         limits.count_sms(tenant_id)
         job.counted_on = today  # saved when the attempt has to wait
     breaker.admit(provider)
-    limits.take_turn(tenant_id, channel, holds=int(job.holds))
+    limits.take_turn(tenant_id, channel, holds=int(job.deferrals))
 
 
 def _sender_name(tenant_id: str) -> str:

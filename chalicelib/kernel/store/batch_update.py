@@ -1,7 +1,7 @@
-"""Conditional changes of several records in one call, each for itself: BatchExecuteStatement.
+"""Conditional updates of several records in one call, independent of one another.
 
-They cost what they cost one by one, a condition that does not hold included, and each is made or
-not without regard to the others; what is spared are the calls. Statements are written from the very
+BatchExecuteStatement costs what the single UpdateItems cost, failed conditions included, and each
+update succeeds or fails by itself; only calls are saved. The statements are derived from the
 actions and conditions that UpdateItem takes, in the forms that AWS documents:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
 """
@@ -17,9 +17,9 @@ from pynamodb.expressions.update import Action, RemoveAction, SetAction
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.store.records import Keyed
 
-MOST = 25  #: changes in one call
-_PAUSE_SECONDS = 60  #: without such calls after one that did not come to what it should
-#: Errors of a statement that others like it will probably meet too.
+MAX_STATEMENTS = 25  #: in one call
+_PAUSE_SECONDS = 60  #: no shared calls for so long after one that failed as a whole
+#: Errors of one statement that similar statements will probably meet too.
 _LASTING = frozenset({"AccessDenied", "ResourceNotFound", "ValidationError"})
 
 _paused_until = 0  #: epoch seconds
@@ -27,57 +27,62 @@ _paused_until = 0  #: epoch seconds
 Item = dict[str, Any]
 
 
-class Change(msgspec.Struct, frozen=True):
-    """A change of a record that is there: attributes set or removed, on a condition without OR."""
+class ConditionalUpdate(msgspec.Struct, frozen=True):
+    """An update of an existing record: attributes set or removed, on a condition without OR."""
 
     record: Keyed
     actions: list[Action]
     condition: Condition
 
 
-def make(changes: Sequence[Change], *, read: bool = False) -> list[Item | None]:
-    """Makes at most `MOST` changes of different records in one call.
+def execute_alone(update: ConditionalUpdate) -> bool:
+    """The update by its own UpdateItem; False when the condition did not hold."""
+    return update.record.change_if(update.condition, update.actions)
 
-    An item for each that is known to be made, with `read` the record as it is now, else empty.
-    None for any other: its condition did not hold, it was throttled, forbidden, nobody knows.
-    Raises nothing: who gets None makes that change alone, with its own answer or error. So the
-    changes must be such as can be made twice.
+
+def execute(updates: Sequence[ConditionalUpdate], *, read: bool = False) -> list[Item | None]:
+    """Makes at most `MAX_STATEMENTS` updates of different records in one call.
+
+    Returns an item for each update that is known to be made: with `read` the record as it is now,
+    else empty. Returns None for every other one: its condition did not hold, it was throttled or
+    forbidden, or the answer was lost. Raises nothing: the caller repeats those alone and gets
+    their own answer or error. So the updates must be safe to make twice.
     """
     global _paused_until  # noqa: PLW0603  one per process
-    nothing: list[Item | None] = [None] * len(changes)
+    unknown: list[Item | None] = [None] * len(updates)
     if clock.epoch_seconds() < _paused_until:
-        return nothing
+        return unknown
     try:
-        statements = _statements(changes, read=read)
+        statements = _statements(updates, read=read)
         answers = aws.client("dynamodb").batch_execute_statement(Statements=statements)["Responses"]
-        codes = {each["Error"]["Code"] for each in answers if "Error" in each}
+        codes = {answer["Error"]["Code"] for answer in answers if "Error" in answer}
         trouble = ", ".join(codes & _LASTING)
-    except Exception as error:  # noqa: BLE001  an emulator without it: whatever it may raise
+    except Exception as error:  # noqa: BLE001  an emulator without PartiQL may raise anything
         answers, trouble = [], f"{type(error).__name__}: {error}"[:500]
     if trouble:
         _paused_until = clock.epoch_seconds() + _PAUSE_SECONDS
-        telemetry.log.warning("changes are made one by one for a minute", why=trouble)
-    if len(answers) != len(changes):
-        return nothing
-    return [None if "Error" in each else each.get("Item", {}) for each in answers]
+        telemetry.log.warning("records are updated one by one for a minute", why=trouble)
+    if len(answers) != len(updates):
+        return unknown
+    return [None if "Error" in answer else answer.get("Item", {}) for answer in answers]
 
 
 def forget() -> None:
-    """Calls for several are made again at once: the emulator began anew."""
+    """Ends a pause at once, because the emulator was started anew."""
     global _paused_until  # noqa: PLW0603  one per process
     _paused_until = 0
 
 
-def _statements(changes: Sequence[Change], *, read: bool) -> list[dict[str, Any]]:
-    """Actions and conditions that several changes share are written once."""
+def _statements(updates: Sequence[ConditionalUpdate], *, read: bool) -> list[dict[str, Any]]:
+    """The updates as PartiQL; actions and conditions that several share are written once."""
     returned, written = " RETURNING ALL NEW *" if read else "", dict[tuple[int, int], Any]()
     statements = []
-    for each in changes:
-        shared = id(each.actions), id(each.condition)
+    for update in updates:
+        shared = id(update.actions), id(update.condition)
         if shared not in written:
-            written[shared] = _joined(each.actions), _joined([each.condition])
+            written[shared] = _joined(update.actions), _joined([update.condition])
         (actions, set_to), (condition, compared_to) = written[shared]
-        record = each.record
+        record = update.record
         text = (
             f'UPDATE "{record.Meta.table_name}" {actions}'
             f' WHERE "tenant" = ? AND "sk" = ? AND {condition}{returned}'
@@ -89,11 +94,11 @@ def _statements(changes: Sequence[Change], *, read: bool) -> list[dict[str, Any]
 
 def _joined(parts: Sequence[Action | Condition]) -> tuple[str, list[Any]]:
     parameters: list[Any] = []
-    return " ".join(_written(each, parameters) for each in parts), parameters
+    return " ".join(_written(part, parameters) for part in parts), parameters
 
 
-#: How the parts of actions and conditions are written. No OR: it would need brackets, which not
-#: every emulator takes beside a key.
+#: The PartiQL form of each part of an action or condition. OR is missing: it would need brackets,
+#: which not every emulator accepts beside a key.
 _FORMS: dict[type, str] = {
     SetAction: "SET {0} = {1}",
     RemoveAction: "REMOVE {0}",
@@ -106,7 +111,7 @@ _FORMS: dict[type, str] = {
 
 
 def _written(part: Any, parameters: list[Any]) -> str:
-    """The part as PartiQL, its values added to `parameters` in the order of their places."""
+    """The part as PartiQL; its values are appended to `parameters` in the order of their places."""
     if isinstance(part, Path):
         (name,) = part.path
         return f'"{name}"'
@@ -114,6 +119,6 @@ def _written(part: Any, parameters: list[Any]) -> str:
         parameters.append(part.value)
         return "?"
     if type(part) not in _FORMS:
-        raise ValueError(f"no statement can be written of {part}")
-    within = (_written(each, parameters) for each in part.values)
+        raise ValueError(f"{part} has no form in PartiQL here")
+    within = (_written(value, parameters) for value in part.values)
     return _FORMS[type(part)].format(*within, operator=getattr(part, "operator", ""))

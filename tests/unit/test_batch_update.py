@@ -6,14 +6,14 @@ import pytest
 
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.store import batch_update
-from chalicelib.kernel.store.batch_update import Change
+from chalicelib.kernel.store.batch_update import ConditionalUpdate
 
 TABLE = Job.Meta.table_name
 
 
 def written(actions: list[Any], condition: Any, *, read: bool = False) -> tuple[str, list[Any]]:
     (statement,) = batch_update._statements(
-        [Change(Job("t1", "job#1"), actions, condition)], read=read
+        [ConditionalUpdate(Job("t1", "job#1"), actions, condition)], read=read
     )
     return statement["Statement"], statement["Parameters"]
 
@@ -31,9 +31,9 @@ def test_what_is_set_and_removed_comes_before_the_key_and_the_condition_after_it
 
 
 def test_a_count_is_changed_where_it_is_and_what_is_not_there_is_missing() -> None:
-    condition = (Job.status == "queued") & Job.not_before.does_not_exist() & (Job.holds <= 3)
+    condition = (Job.status == "queued") & Job.not_before.does_not_exist() & (Job.deferrals <= 3)
     text, parameters = written(
-        [Job.attempts.set(Job.attempts + 1), Job.holds.set(Job.holds - 1)], condition, read=True
+        [Job.attempts.set(Job.attempts + 1), Job.deferrals.set(Job.deferrals - 1)], condition, read=True
     )
 
     assert text == (
@@ -56,7 +56,7 @@ def test_changes_that_share_their_actions_are_made_of_rows_of_their_own() -> Non
     actions, condition = [Job.status.set("running")], Job.status == "queued"
     rows = [Job("t1", "job#1"), Job("t2", "job#2")]
     first, second = batch_update._statements(
-        [Change(row, actions, condition) for row in rows], read=False
+        [ConditionalUpdate(row, actions, condition) for row in rows], read=False
     )
 
     assert first["Statement"] == second["Statement"]
@@ -76,5 +76,5 @@ def test_changes_that_share_their_actions_are_made_of_rows_of_their_own() -> Non
     ],
 )
 def test_a_condition_that_could_be_understood_in_two_ways_is_not_written(condition: Any) -> None:
-    with pytest.raises(ValueError, match="no statement"):
+    with pytest.raises(ValueError, match="no form in PartiQL"):
         written([Job.status.set("done")], condition)
