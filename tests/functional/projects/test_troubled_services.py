@@ -102,6 +102,7 @@ def test_a_store_that_is_in_trouble_for_a_moment_delays_but_loses_nothing(
     workflow.before("attach_participants", lambda: faults.add(trouble))
     workflow.before("sync_users", lambda: faults.add(trouble))
     cloud.run_until_idle()
+    assert faults.counts()[f"dynamodb.{operation}"]["faulted"] >= 4
     faults.clear()
     cloud.advance(120)
     cloud.run_until_idle()
