@@ -13,7 +13,7 @@ from infra.local import outbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 FILES = sorted(EVENTS.glob("*/*.json"))
 
 
