@@ -57,6 +57,7 @@ def test_what_passes_by_itself_is_tried_until_it_does(
     cloud.run_until_idle()
 
     assert_whole(manager, project_id, ids)
+    assert projects.participants(manager, project_id)[ids[-1]]["attempts"] == 2  # that failed
 
 
 @pytest.mark.parametrize("name", ["refused", "busy"])
