@@ -54,7 +54,7 @@ def test_a_worker_that_dies_between_a_members_end_and_the_settling_leaves_that_t
 
 @pytest.mark.parametrize("when", ["before-call", "after-call"])
 @pytest.mark.parametrize(
-    "nth", [1, *(pytest.param(nth, marks=pytest.mark.thorough) for nth in (2, 3, 5, 6)), 4]
+    "nth", [1, *(pytest.param(nth, marks=pytest.mark.thorough) for nth in (2, 3, 5)), 4]
 )
 def test_wherever_the_workers_die_what_follows_runs_once(
     cloud: LocalCloud, manager: Caller, nth: int, when: Any
