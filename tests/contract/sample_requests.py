@@ -69,7 +69,7 @@ class Requests:
         }
         names = re.findall(r"{(\w+)}", route.path)
         for name in names:
-            assert name in makers, f"{named(route)}: say here how to make a {name}"
+            assert name in makers, f"{named(route)}: add to `makers` how to make a {name}"
         found = {name: makers[name]() for name in names}
         if {"project_id", "user_id"} <= set(found):
             participate("t1", found["project_id"], found["user_id"])

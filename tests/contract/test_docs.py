@@ -19,7 +19,7 @@ KEPT = (
     "tests/contract/test_jobs_and_notices.py",
     "tests/contract/test_resources.py",
     "tests/contract/test_routes.py",
-    "tests/functional/test_sample_events.py",
+    "tests/functional/events/test_sample_events.py",
 )
 NOT_COPIED = (".git", ".venv", ".peers", ".*_cache", "build", "deployments", "__pycache__")
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("add-a-*.md"))

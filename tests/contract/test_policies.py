@@ -79,10 +79,15 @@ def test_every_resource_is_of_one_stage() -> None:
 
 
 def test_a_key_is_used_by_the_stages_own_name_alone() -> None:
-    for function, statement in statements():
-        if any(action.startswith("kms:") for action in statement["Action"]):
-            wanted = {"kms:ResourceAliases": "alias/backburner-dev-data"}
-            assert statement["Condition"] == {"ForAnyValue:StringEquals": wanted}, function
+    wanted = {"kms:ResourceAliases": "alias/backburner-dev-data"}
+    of_keys = [
+        (function, statement["Condition"])
+        for function, statement in statements()
+        if any(action.startswith("kms:") for action in statement["Action"])
+    ]
+    assert "provision" in {function for function, _ in of_keys}
+    for function, condition in of_keys:
+        assert condition == {"ForAnyValue:StringEquals": wanted}, function
 
 
 def test_names_of_functions_and_roles_are_those_that_chalice_gives() -> None:

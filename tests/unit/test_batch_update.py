@@ -33,7 +33,9 @@ def test_what_is_set_and_removed_comes_before_the_key_and_the_condition_after_it
 def test_a_count_is_changed_where_it_is_and_what_is_not_there_is_missing() -> None:
     condition = (Job.status == "queued") & Job.not_before.does_not_exist() & (Job.deferrals <= 3)
     text, parameters = written(
-        [Job.attempts.set(Job.attempts + 1), Job.deferrals.set(Job.deferrals - 1)], condition, read=True
+        [Job.attempts.set(Job.attempts + 1), Job.deferrals.set(Job.deferrals - 1)],
+        condition,
+        read=True,
     )
 
     assert text == (

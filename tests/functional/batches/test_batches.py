@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.kernel.jobs import registry
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.batches import members
@@ -198,7 +199,7 @@ def test_every_message_carries_its_tenant_as_group(cloud: LocalCloud, manager: C
     )
     cloud.advance(61)  # the sweep pushes all of them once more
     groups: Counter[str] = Counter()
-    for queue in ("notify", "work", "bulk"):
+    for queue in registry.QUEUES:
         for message in _received(queue):
             assert json.loads(message["Body"])["tenant"] == "t1"
             groups[message["Attributes"]["MessageGroupId"]] += 1

@@ -141,8 +141,9 @@ def test_a_worker_that_dies_before_the_release_delays_the_next_no_longer_than_it
     cloud: LocalCloud, manager: Caller
 ) -> None:
     enqueue("only", "a")
-    with killed_at("DeleteItem", 1):
+    with killed_at("DeleteItem", 1) as process:
         cloud.run_until_idle()
+    assert process.dead
     assert [job["status"] for job in manager.jobs()] == ["done"]
 
     cloud.advance(3601)
@@ -228,7 +229,7 @@ def test_a_job_that_waits_is_cancelled_and_its_message_is_harmless(
     assert not completion.cancel("t2", job.id)
     assert completion.cancel("t1", job.id)
     assert not completion.cancel("t1", job.id)
-    cloud.run_until_idle()
+    assert cloud.run_until_idle() == 1
     cloud.advance(3600)
 
     assert cloud.run_until_idle() == 0

@@ -184,9 +184,16 @@ def test_a_push_to_a_socket_that_crashed_is_harmless_and_the_others_get_it(
 
 @pytest.mark.parametrize("operation", ["Query", "*"])
 def test_a_push_never_fails_what_it_tells_of(manager: Caller, line: Open, operation: str) -> None:
-    line(manager).ask(subscribe="parcel#1")
+    socket = line(manager)
+    socket.ask(subscribe="parcel#1")
+    faults.clear()
     faults.add(Fault("dynamodb", operation, "refuse", times=None))
     connections.push("t1", "parcel#1", {"n": 1})
+    assert sum(tries["faulted"] for tries in faults.counts().values()) > 0
+
+    faults.clear()
+    connections.push("t1", "parcel#1", {"n": 2})
+    assert socket.next()["data"] == {"n": 2}  # the first to be heard
 
 
 def test_a_message_too_large_is_not_sent(manager: Caller, line: Open) -> None:

@@ -241,7 +241,7 @@ def test_the_platforms_own_routes_are_for_admins_only(
 
 
 def test_a_manager_cannot_become_or_make_an_admin(
-    client: Client, manager: Caller, ids: dict[str, str], changing: None
+    cloud: LocalCloud, client: Client, manager: Caller, ids: dict[str, str], changing: None
 ) -> None:
     user = manager.users()[0]["id"]
     csv = {"Content-Type": "text/csv"}
@@ -249,7 +249,10 @@ def test_a_manager_cannot_become_or_make_an_admin(
 
     assert manager.create_user(email="eve@example.com", role="admin").status_code == 403
     assert manager.patch(f"/admin/v1/users/{user}", {"role": "admin"}).status_code == 403
-    manager.send("POST", "/admin/v1/users/import", headers=csv, data=row)
+    upload = manager.send("POST", "/admin/v1/users/import", headers=csv, data=row)
+    cloud.run_until_idle()
+    batch = manager.get(f"/v1/batches/{upload.json()['data']['batch_id']}").json()["data"]
+    assert (batch["done"], batch["failed"]) == (1, 1)
     assert manager.users(role="admin") == []
     for header in ({"X-Role": "admin"}, {"X-Tenant-Id": "t2"}, {"Role": "admin"}):
         assert manager.get("/admin/v1/tenants", headers=header).status_code == 403

@@ -257,7 +257,9 @@ def test_the_page_can_neither_be_framed_cached_nor_tell_its_address(
 def test_a_token_in_a_page_of_an_error_is_not_echoed(client: Client, token: str) -> None:
     foreign = token[:-6] + "AAAAAA"
 
-    assert foreign not in by_looking(client, foreign).text
+    page = by_looking(client, foreign)
+    assert page.status_code == 404
+    assert foreign not in page.text
 
 
 def test_the_form_takes_forms_only_and_the_api_takes_json_only(client: Client, token: str) -> None:

@@ -214,8 +214,8 @@ def test_logins_work_while_the_store_cannot_be_asked_about_them(
 
 def test_changes_send_nothing(cloud: LocalCloud, manager: Caller) -> None:
     user = created(manager, send_email=False)
-    manager.patch(path_of(user), {"name": "Bob", "phone": PHONE})
-    manager.delete(path_of(user))
+    assert manager.patch(path_of(user), {"name": "Bob", "phone": PHONE}).status_code == 200
+    assert manager.delete(path_of(user)).status_code == 200
     cloud.run_until_idle()
 
     assert outbox.sent() == []

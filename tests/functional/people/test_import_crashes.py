@@ -130,8 +130,9 @@ def test_wherever_a_worker_dies_its_own_rows_are_no_duplicates_afterwards(
     cloud: LocalCloud, manager: Caller, nth: int, when: Any
 ) -> None:
     watch = start(manager, file_with(ONE_CHUNK))
-    with killed_at("TransactWriteItems", nth, when):
+    with killed_at("TransactWriteItems", nth, when) as process:
         cloud.run_until_idle()
+    assert process.dead
     cloud.advance(AFTER_A_CRASH_SECONDS)
     cloud.run_until_idle()
 
@@ -206,6 +207,7 @@ def test_an_import_waits_for_a_store_that_is_down_and_loses_no_row(
     watch = start(manager, file_with(TWO_CHUNKS))
     faults.add(Fault("dynamodb", "TransactWriteItems", **outage))
     cloud.run_until_idle()
+    assert faults.counts()["dynamodb.TransactWriteItems"]["faulted"] >= 1
     faults.clear()
     later(cloud)
 

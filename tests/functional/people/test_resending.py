@@ -80,18 +80,19 @@ def test_a_resend_before_the_first_was_sent_sends_only_the_new_one(
     assert by_api(client, newest_token()).status_code == 200
 
 
-def test_an_accepted_users_waiting_invitation_is_skipped(
-    cloud: LocalCloud, client: Client, manager: Caller, token: str
+def test_a_deactivated_users_waiting_invitation_is_skipped(
+    cloud: LocalCloud, manager: Caller, token: str
 ) -> None:
     cloud.advance(61)
-    resend(manager)
+    assert resend(manager).status_code == 202
     cloud.run_until_idle()
     cloud.advance(61)
-    resend(manager)
-    manager.delete(f"/admin/v1/users/{user_of(manager)['id']}")
+    assert resend(manager).status_code == 202
+    assert manager.delete(f"/admin/v1/users/{user_of(manager)['id']}").status_code == 200
     cloud.run_until_idle()
 
     assert len(outbox.sent()) == 2
+    assert len(manager.jobs(status="skipped")) == 1
 
 
 def test_a_resend_names_the_version_it_means(cloud: LocalCloud, manager: Caller) -> None:

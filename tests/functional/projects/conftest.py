@@ -48,10 +48,11 @@ def sizes(request: pytest.FixtureRequest) -> Iterator[Sizes]:
 
 @pytest.fixture
 def workflow(cloud: LocalCloud) -> Iterator[Workflow]:
-    """Lambda's part in the workflow, which a test may let go wrong."""
+    """Lambda's part in the workflow, which a test may let go wrong; it must then do so."""
     made = Workflow(cloud)
     yield made
     made.behave()
+    assert made.unmet == set()
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,7 @@ def test_a_start_that_goes_wrong_is_one_execution_in_the_end(
     for _ in range(4):
         cloud.run_until_idle()
         cloud.advance(61)
+    assert faults.counts()[f"{fault.service}.{fault.operation}"]["faulted"] >= 1
     faults.clear()
     cloud.run_until_idle()
 

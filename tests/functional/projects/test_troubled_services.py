@@ -57,6 +57,7 @@ def test_what_passes_by_itself_is_tried_until_it_does(
     cloud.run_until_idle()
 
     assert_whole(manager, project_id, ids)
+    assert projects.participants(manager, project_id)[ids[-1]]["attempts"] == 2  # that failed
 
 
 @pytest.mark.parametrize("name", ["refused", "busy"])
@@ -102,6 +103,7 @@ def test_a_store_that_is_in_trouble_for_a_moment_delays_but_loses_nothing(
     workflow.before("attach_participants", lambda: faults.add(trouble))
     workflow.before("sync_users", lambda: faults.add(trouble))
     cloud.run_until_idle()
+    assert faults.counts()[f"dynamodb.{operation}"]["faulted"] >= 4
     faults.clear()
     cloud.advance(120)
     cloud.run_until_idle()

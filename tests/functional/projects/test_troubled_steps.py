@@ -87,6 +87,7 @@ def test_a_step_whose_work_is_done_but_never_answered_does_no_harm(
     project_id = created(manager, user_ids=ids)
     workflow.trouble(name, "crash after", ALWAYS)
     cloud.run_until_idle()
+    assert workflow.steps()[name] > 1
     workflow.healed()
 
     if status(manager, project_id)["status"] == "failed":

@@ -63,6 +63,6 @@ def test_nobody_else_may_watch(
     caller = other if who == "other" else client.as_("customer")
     with line(caller) as connection:
         told = ask(connection, subscribe=f"project#{project_id}")
-        assert "subscribed" not in told
+        assert told["refused"] == f"project#{project_id}"
         cloud.run_until_idle()
         assert heard(connection) == []

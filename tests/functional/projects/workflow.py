@@ -33,6 +33,7 @@ class Workflow:
         self._troubles: dict[str, tuple[Trouble, float]] = {}
         self._before: dict[str, Callable[[], object]] = {}
         self._watch: Callable[[], object] = lambda: None
+        self.unmet: set[str] = set()  #: what was asked for and no call has met so far
 
     def behave(self) -> None:
         """No more trouble, and nobody looks on."""
@@ -42,6 +43,7 @@ class Workflow:
     def trouble(self, step: str, kind: Trouble, times: float = 1) -> None:
         """The next calls of a step go wrong."""
         self._troubles[step] = (kind, times)
+        self.unmet.add(f"{kind} at {step}")
 
     def healed(self) -> None:
         self._troubles.clear()
@@ -49,6 +51,7 @@ class Workflow:
     def before(self, step: str, do: Callable[[], object]) -> None:
         """Done once, just before a step's next call."""
         self._before[step] = do
+        self.unmet.add(f"before {step}")
 
     def watch(self, do: Callable[[], object]) -> None:
         """Done before each call of a step."""
@@ -63,6 +66,8 @@ class Workflow:
             self.calls.append(event)
             kind = self._next(event["step"])
             do = self._before.pop(event["step"], None)
+            met = {f"{kind} at {event['step']}"} | ({f"before {event['step']}"} if do else set())
+            self.unmet -= met
         self._watch()
         if do:
             do()

@@ -44,7 +44,7 @@ def bring(cloud: LocalCloud, *bodies: str) -> None:
     """Puts messages into the queue, and has them taken in one after the other."""
     for body in bodies:
         aws.put_message("feedback", body)
-        cloud.run_until_idle()
+        assert cloud.run_until_idle() >= 1
 
 
 def bring_together(cloud: LocalCloud, *bodies: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from infra.local import clock, outbox
 from infra.local.cloud import LocalCloud
+from tests.functional import sample_jobs
 from tests.functional.client import Caller
 from tests.functional.sending import events
 
@@ -284,7 +285,11 @@ def test_none_of_many_messages_whatever_they_hold_fails_the_batch_it_came_in(
 
 def assert_harmless(cloud: LocalCloud, manager: Caller, body: str) -> None:
     function = cloud.app.handler_map["feedback"]
-    batch = events.batch_of(body, body, events.about("delivery", "of-no-mail"))
+    (job_id,) = sample_jobs.enqueue(("count", {"label": "x"}))
+    bounced = f"{job_id}@example.com"
+    batch = events.batch_of(body, body, events.about("hard-bounce", job_id, bounced))
 
     assert function(batch, events.Context()) is None
-    assert manager.listed("/admin/v1/suppressions") == []
+    path = "/admin/v1/suppressions"
+    assert [each["address"] for each in manager.listed(path)] == [bounced]
+    assert manager.delete(path, params={"address": bounced}).status_code == 200

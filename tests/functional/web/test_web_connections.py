@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.kernel.outbound.web import Hostile, Session, Unreadable
 from tests.functional.services import answering, serving
-from tests.functional.web_sessions import allow_this_machine, session_of, setting
+from tests.functional.web.sessions import allow_this_machine, session_of, setting
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,9 @@ def test_a_queued_message_is_queued_and_never_called_sent(
 ) -> None:
     manager.create_user(phone=PHONE)
 
-    for notification in manager.notifications():
+    notifications = manager.notifications()
+    assert {each["channel"] for each in notifications} == {"email", "sms"}
+    for notification in notifications:
         assert notification["status"] == "queued"
         assert notification["sent_at"] is None
         assert notification["provider_message_id"] is None
@@ -49,7 +51,9 @@ def test_a_sent_message_shows_when_and_under_which_id_of_the_provider(
 def test_one_notification_is_what_the_list_shows_of_it(cloud: LocalCloud, manager: Caller) -> None:
     manager.create_user(phone=PHONE)
 
-    for listed in manager.notifications():
+    notifications = manager.notifications()
+    assert {each["channel"] for each in notifications} == {"email", "sms"}
+    for listed in notifications:
         one = manager.get(f"/admin/v1/notifications/{listed['id']}")
         assert one.json()["data"] == {**one.json()["data"], **listed}
         assert aws_calls(one) == 1

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.kernel.outbound import web
 from chalicelib.kernel.outbound.web import NoAnswer, Session, Throttled, Unreadable
 from tests.functional.services import Script, answering, hanging_up, in_turn, serving, silent
-from tests.functional.web_sessions import allow_this_machine, session_of
+from tests.functional.web.sessions import allow_this_machine, session_of
 
 SECRET = "s3cret-of-ours"
 

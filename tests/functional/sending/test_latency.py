@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WARM_UP = 3
 DEADLINE_SECONDS = 30
 

@@ -37,6 +37,7 @@ def test_an_outage_of_hours_delays_what_waits_by_a_minute_not_by_hours(
     manager.create_user()
     for _ in range(4):
         cloud.advance(1800)
+    assert faults.counts()["sqs.SendMessageBatch"]["faulted"] >= 4
 
     faults.clear()
     cloud.advance(60)
@@ -50,6 +51,7 @@ def test_a_push_that_is_throttled_or_loses_its_answer_is_still_delivered_once(
 ) -> None:
     faults.add(Fault("sqs", "SendMessageBatch", kind, times=10))
     assert manager.create_user().status_code == 201
+    assert faults.counts()["sqs.SendMessageBatch"]["faulted"] >= 1
 
     faults.clear()
     for _ in range(4):
@@ -83,6 +85,7 @@ def test_a_transaction_whose_answer_is_lost_creates_the_user_once(
     faults.add(Fault("dynamodb", "TransactWriteItems", "lose_answer", times=1))
 
     assert manager.create_user().status_code == 201
+    assert faults.active() == []  # the answer was lost
     assert len(manager.users()) == 1
     cloud.run_until_idle()
     assert len(outbox.sent()) == 1
@@ -120,6 +123,7 @@ def test_a_claim_whose_answer_is_lost_is_recognised_and_sends_once(
     manager.create_user()
     faults.add(Fault("dynamodb", "UpdateItem", "lose_answer", times=1))
     cloud.run_until_idle()
+    assert faults.active() == []  # the answer was lost
 
     job = manager.the_job()
     assert len(outbox.sent()) == 1
@@ -179,6 +183,7 @@ def test_a_sweep_that_the_store_stops_goes_on_at_the_next_minute(
     faults.clear()
     faults.add(Fault("dynamodb", "Query", "refuse", times=None))
     cloud.advance(120)
+    assert faults.counts()["dynamodb.Query"]["faulted"] >= 1
     faults.clear()
     cloud.advance(60)
     cloud.run_until_idle()

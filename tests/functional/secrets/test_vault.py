@@ -1,6 +1,5 @@
 """Secrets at rest: encrypted under a data key of their tenant, opened only in their own place."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
+from tests.functional.http.store_calls import just_before
 
 SECRET = "s3cret of a user"
 
@@ -99,31 +99,22 @@ def test_a_data_key_is_bound_to_its_tenant_at_kms() -> None:
         vault.seal("t2", "x", SECRET)
 
 
-def test_processes_that_start_at_once_settle_on_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each thread stands for a process that remembers nothing and meets no row at first."""
-    barrier = threading.Barrier(4)
-    keys: list[bytes] = []
-    read = vault._read
+def test_processes_that_start_at_once_settle_on_one_key() -> None:
+    """The other one's key is stored after this one found none, and before it stores its own."""
+    of_the_other = vault.seal("t1", "x", SECRET)
+    stored = aws.rows("kernel")["datakey#1"]
+    aws.delete_row("kernel", "datakey#1")
+    vault.forget()
+    faults.clear()
 
-    def read_together(tenant_id: str) -> bytes | None:
-        found = read(tenant_id)
-        if found is None:
-            barrier.wait(10)
-        return found
+    with just_before("PutItem", lambda: aws.put_rows("kernel", [stored])):
+        sealed = vault.seal("t1", "y", SECRET)
+    assert kms_calls() == {"kms.Decrypt": 1, "kms.GenerateDataKey": 1}
+    assert aws.rows("kernel")["datakey#1"] == stored
 
-    monkeypatch.setattr(vault, "_read", read_together)
-
-    def run() -> None:
-        keys.append(vault._read("t1") or vault._make("t1"))
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-
-    assert len(keys) == 4
-    assert len(set(keys)) == 1
+    vault.forget()
+    assert vault.unseal("t1", "y", sealed) == SECRET
+    assert vault.unseal("t1", "x", of_the_other) == SECRET
 
 
 def test_a_key_service_that_is_down_is_a_trouble_that_passes() -> None:

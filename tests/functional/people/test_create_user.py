@@ -115,8 +115,10 @@ def test_the_link_in_mail_and_sms_leads_to_the_page_for_accepting(
     manager.create_user(phone="+4915112345678")
     cloud.run_until_idle()
 
-    for message in outbox.sent():
-        assert f"{cloud.url}/invitations/accept?token=" in message.text
+    texts = {message.channel: message.text for message in outbox.sent()}
+    assert texts.keys() == {"email", "sms"}
+    for text in texts.values():
+        assert f"{cloud.url}/invitations/accept?token=" in text
 
 
 def test_messages_name_the_tenant_and_carry_its_tag(cloud: LocalCloud, manager: Caller) -> None:

@@ -78,6 +78,7 @@ def test_claims_that_did_not_come_through_or_whose_answer_is_lost_are_each_made_
     faults.add(Fault("dynamodb", TOGETHER, kind, times=times))
     cloud.run_until_idle()
 
+    assert faults.counts()[f"dynamodb.{TOGETHER}"]["faulted"] >= 1
     assert each_ran_once(manager, ids)
 
 
@@ -92,6 +93,7 @@ def test_marks_that_did_not_come_through_or_whose_answer_is_lost_end_their_jobs_
     faults.add(Fault("dynamodb", TOGETHER, kind, times=times))
     cloud.run_until_idle()
 
+    assert faults.counts()[f"dynamodb.{TOGETHER}"]["faulted"] > 1  # not the claims alone
     assert each_ran_once(manager, ids)
 
 

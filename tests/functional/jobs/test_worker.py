@@ -285,8 +285,8 @@ def test_a_message_cannot_run_another_tenants_job(cloud: LocalCloud, manager: Ca
     aws.take_messages("work")
     body = {"v": 1, "type": "functional.count", "tenant": "t2", "job": job_id}
     aws.put_message("work", json.dumps(body))
-    cloud.run_until_idle()
 
+    assert cloud.run_until_idle() == 1
     assert sample_jobs.starts == {}
     assert manager.job(job_id)["status"] == "queued"
 
@@ -294,7 +294,9 @@ def test_a_message_cannot_run_another_tenants_job(cloud: LocalCloud, manager: Ca
 def test_messages_carry_ids_only(cloud: LocalCloud, manager: Caller) -> None:
     manager.create_user("Ann Example", email="ann@example.com", phone="+4915112345678")
 
-    for body in aws.take_messages("notify"):
+    bodies = aws.take_messages("notify")
+    assert len(bodies) == 2
+    for body in bodies:
         assert set(json.loads(body)) == {"v", "type", "tenant", "job"}
         assert "ann" not in body.lower()
         assert "+49" not in body
