@@ -78,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     retention_days: int = 30  #: finished jobs and notifications are kept this long
     config_cache_seconds: int = 60  #: tenants and keys are read at most this often
+    fast_path: bool = True  #: False: calls to AWS go botocore's own, slower way
     log_level: str = "INFO"
     problems: tuple[str, ...] = ()  #: what could not be read
 
@@ -90,7 +91,16 @@ class Settings(msgspec.Struct, frozen=True):
         return tuple(part.strip() for part in str(getattr(self, name)).split(",") if part.strip())
 
 
-_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_WORDS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 
 
 def _parse(kind: Any, text: str) -> Any:

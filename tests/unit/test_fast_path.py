@@ -15,7 +15,7 @@ from botocore.serialize import JSONSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.kernel.aws.fast_path import Reader, Signer, Writer
+from chalicelib.kernel.aws.fast_path import Parser, Serializer, Signer
 
 NOON = "2026-11-22T12:00:00Z"
 WITH_TOKEN = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "a token/+=")
@@ -116,7 +116,7 @@ def test_a_call_is_written_as_botocore_does(
 ) -> None:
     model = model_of(service).operation_model(operation)
     ours, theirs = (
-        kind().serialize_to_request(parameters, model) for kind in (Writer, JSONSerializer)
+        kind().serialize_to_request(parameters, model) for kind in (Serializer, JSONSerializer)
     )
 
     assert json.loads(ours.pop("body")) == json.loads(theirs.pop("body"))
@@ -175,7 +175,7 @@ def test_any_item_is_read_as_botocore_does(one: dict[str, Any], other: dict[str,
     ):
         body = json.dumps(answer).encode()
 
-        assert read(Reader, "dynamodb", operation, body) == read(
+        assert read(Parser, "dynamodb", operation, body) == read(
             JSONParser, "dynamodb", operation, body
         )
 
@@ -213,6 +213,6 @@ ANSWERS: list[tuple[str, str, bytes, int]] = [
 def test_an_answer_is_read_as_botocore_does(
     service: str, operation: str, body: bytes, status: int
 ) -> None:
-    told = [read(reader, service, operation, body, status) for reader in (Reader, JSONParser)]
+    told = [read(reader, service, operation, body, status) for reader in (Parser, JSONParser)]
 
     assert told[0] == told[1]

@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSHTTPConnection, AWSHTTPConnectionPool, AWSHTTPSConnectionPool
+from botocore.awsrequest import AWSHTTPConnection
 
 from chalicelib.kernel.aws import fast_path
 
@@ -33,11 +33,6 @@ def written(kind: type[Any], *requests: dict[str, Any]) -> list[bytes]:
         connection.request("POST", "/", **request)
         connection._HTTPConnection__state = "Idle"  # the answer was read
     return socket.writes
-
-
-def test_botocore_makes_these_connections() -> None:
-    assert AWSHTTPConnectionPool.ConnectionCls is fast_path._Connection
-    assert AWSHTTPSConnectionPool.ConnectionCls is fast_path._SecureConnection
 
 
 @pytest.mark.parametrize("body", [b"{}", b"x" * 100_000])

@@ -1,10 +1,9 @@
 """AWS clients from one botocore session with one tuned configuration.
 
-pynamodb shares the session (`store/connection.py`), so that credentials, loaded service models
-and hooks exist once. botocore alone is used: boto3 adds 15 % to a cold start and nothing we need.
-Requests are written, signed and their answers read by a shorter way to the same (`fast_path.py`).
-SES and SNS have no idempotency token, so their clients never retry by themselves: an SDK retry
-after a lost answer would be a second message.
+pynamodb shares the session (`store/connection.py`), so that credentials, loaded service models and
+hooks exist once. What ships uses botocore alone: boto3 adds 15 % to a cold start and nothing that
+is needed here. SES and SNS have no idempotency token, so their clients never retry by themselves:
+an SDK's retry after a lost answer would be a second message.
 """
 
 import threading
@@ -43,7 +42,7 @@ def config(service: str) -> Config:
     tries, connect_seconds, read_seconds = LIMITS.get(service, _USUAL)
     return Config(
         user_agent=USER_AGENT,
-        signature_version=fast_path.SIGNATURE,
+        signature_version=fast_path.SIGNATURE if settings.fast_path else None,
         parameter_validation=settings.stage == "local",
         connect_timeout=connect_seconds,
         read_timeout=read_seconds,
@@ -56,29 +55,31 @@ def config(service: str) -> Config:
 @cache
 def session() -> Any:
     """The one session. Hooks are registered before any client exists, or they would never fire."""
-    made = botocore.session.Session()
-    telemetry.count_calls(made)
-    _trust(made)
+    new = botocore.session.Session()
+    if settings.fast_path:
+        fast_path.install()
+    telemetry.count_calls(new)
+    _trust_aws_only(new)
     environment = EnvProvider()
     if environment.load() is not None:
-        # Nowhere else is looked then; but the places are prepared, with a TLS context for each.
-        made.register_component("credential_provider", CredentialResolver([environment]))
-    return made
+        # botocore looks there first, but prepares the other places too, each with a TLS context.
+        new.register_component("credential_provider", CredentialResolver([environment]))
+    return new
 
 
-def _trust(made: Any) -> None:
-    """Takes the certificates that ship with botocore, which the package step has cut to AWS's own.
+def _trust_aws_only(session: Any) -> None:
+    """Takes botocore's certificates, which the package step has cut down to AWS's own.
 
-    By itself it would take certifi's as soon as requests brings it along: 140 certificates, read
-    anew for each connection. AWS_CA_BUNDLE still says otherwise.
+    botocore would prefer certifi's, which come along with requests: 140 certificates, read anew for
+    each connection. AWS_CA_BUNDLE still overrides both.
     """
-    if made.get_config_variable("ca_bundle") is None:
-        made.set_config_variable("ca_bundle", DEFAULT_CA_BUNDLE)
+    if session.get_config_variable("ca_bundle") is None:
+        session.set_config_variable("ca_bundle", DEFAULT_CA_BUNDLE)
 
 
 @cache
 def _client(service: str) -> Any:
-    # A socket's connections live at its own address; all other services are found by their names.
+    # The API of WebSocket connections has an address per stage; botocore knows all the others.
     own = settings.socket_endpoint if service == "apigatewaymanagementapi" else ""
     return session().create_client(service, endpoint_url=own or None, config=config(service))
 

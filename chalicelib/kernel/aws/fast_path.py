@@ -1,8 +1,10 @@
-"""How calls are written, signed and sent, and answers read: a shorter way to what botocore does.
+"""The fast path: calls are serialized, signed, sent and parsed with less work than botocore does.
 
-botocore walks through the shape of every value, on the way out and on the way in, and prepares a
-request twice to sign it: a quarter of the CPU of an accepted request, and a third of a job's.
-Whatever is not the plain case here goes to botocore's own; tests compare the two.
+botocore walks through the shape of every value, outbound and inbound, and prepares a request twice
+to sign it: a quarter of the CPU of an accepted request, and a third of a job's. Only the plain case
+is handled here, everything else goes to botocore's own code; tests compare the results of the two.
+`install` puts it in place, once per process, for `clients.session`; with the setting FAST_PATH=off
+it is left out, should it ever be suspected in an incident.
 """
 
 import hashlib
@@ -15,13 +17,23 @@ from urllib.parse import urlsplit
 import msgspec
 from botocore import auth, awsrequest, parsers, serialize
 
-SIGNATURE = "backburner"  #: by which name botocore knows our Signer
+SIGNATURE = "backburner"  #: the name under which botocore finds our Signer
 _OK = 200
 
 
-class Writer(serialize.JSONSerializer):  # type: ignore[misc, unused-ignore]
-    """Writes calls of DynamoDB and SQS as they are: their members are named in JSON as in Python,
-    and bytes become base64. botocore's own walks through every value's shape to find that out.
+def install() -> None:
+    """Puts the classes below in the places of botocore's; safe to repeat."""
+    auth.AUTH_TYPE_MAPS[SIGNATURE] = Signer
+    serialize.SERIALIZERS["json"] = Serializer
+    parsers.PROTOCOL_PARSERS["json"] = Parser
+    awsrequest.AWSHTTPConnectionPool.ConnectionCls = _Connection
+    awsrequest.AWSHTTPSConnectionPool.ConnectionCls = _SecureConnection
+
+
+class Serializer(serialize.JSONSerializer):  # type: ignore[misc, unused-ignore]
+    """Serializes calls of DynamoDB and SQS without looking at their shapes.
+
+    Their members have the same names in JSON as in Python, and bytes become base64.
     """
 
     def serialize_to_request(self, parameters: Any, operation_model: Any) -> Any:
@@ -33,10 +45,10 @@ class Writer(serialize.JSONSerializer):  # type: ignore[misc, unused-ignore]
 
 
 class Signer(auth.SigV4Auth):  # type: ignore[misc, unused-ignore]
-    """Signs what JSON services take, a POST of bytes to `/`; leaves the rest to botocore's own.
+    """Signs a POST of bytes to `/`, as JSON services expect it; botocore signs everything else.
 
-    The same signature as botocore's, but the headers are walked through once, the key is kept for
-    its day, and the request is not prepared a second time for the sake of its body.
+    The signature is the same as botocore's, but the headers are read once, the key is kept for its
+    day, and the request is not prepared a second time to get at its body.
     """
 
     def add_auth(self, request: Any) -> None:
@@ -48,7 +60,7 @@ class Signer(auth.SigV4Auth):  # type: ignore[misc, unused-ignore]
         request.context["timestamp"] = now
         headers = request.headers
         for name in ("Authorization", "X-Amz-Date", "X-Amz-Security-Token"):
-            del headers[name]  # of an earlier try
+            del headers[name]  # a retry brings those of the attempt before
         headers["X-Amz-Date"] = now
         if self.credentials.token:
             headers["X-Amz-Security-Token"] = self.credentials.token
@@ -85,7 +97,7 @@ def _is_plain(request: Any) -> bool:
 
 @lru_cache(maxsize=64)
 def _host_of(url: str) -> str:
-    """The host as it is signed; empty when the request is not simply to `/`."""
+    """The host as it is signed; empty when the request is for another path than `/`."""
     parts = urlsplit(url)
     return "" if parts.path not in ("", "/") or parts.query else str(auth._host_from_url(url))
 
@@ -106,15 +118,15 @@ class _InOnePiece(awsrequest.AWSConnection):  # type: ignore[misc, unused-ignore
     """Sends a request's head and body in one write.
 
     urllib3 2 writes them one after the other: two packets, two TLS records, and the other side
-    wakes up twice. botocore's connection joins them when it is handed the body with the head.
+    wakes up twice. botocore's connection joins them when it gets the body together with the head.
     """
 
-    _body: bytes | None = None  #: goes with the head
-    _is_sent = False  #: head and body are out: what comes now is that body once more
+    _body: bytes | None = None  #: sent together with the head
+    _is_sent = False  #: head and body are out; urllib3 now sends the body again, which is dropped
 
     def request(self, *args: Any, body: Any = None, headers: Any = None, **how: Any) -> Any:
         is_whole = isinstance(body, bytes) and not how.get("chunked")
-        # Who expects a 100 waits for it between head and body.
+        # A request with `Expect` waits for a 100 between head and body.
         self._body = body if is_whole and "Expect" not in (headers or {}) else None
         try:
             return super().request(*args, body=body, headers=headers, **how)
@@ -131,17 +143,17 @@ class _InOnePiece(awsrequest.AWSConnection):  # type: ignore[misc, unused-ignore
 
 
 class _Connection(_InOnePiece, awsrequest.AWSHTTPConnection):  # type: ignore[misc, unused-ignore]
-    """To an emulator."""
+    """A connection to an emulator."""
 
 
 class _SecureConnection(_InOnePiece, awsrequest.AWSHTTPSConnection):  # type: ignore[misc, unused-ignore]
-    """To AWS."""
+    """A connection to AWS."""
 
 
-class Reader(parsers.JSONParser):  # type: ignore[misc, unused-ignore]
-    """Reads an answer as it is, where it holds nothing but what JSON knows.
+class Parser(parsers.JSONParser):  # type: ignore[misc, unused-ignore]
+    """Takes an answer as plain JSON where it holds only types that JSON has.
 
-    Bytes and times are botocore's matter; so is every answer that is an error.
+    Answers with bytes or times, and all errors, are parsed by botocore.
     """
 
     def parse(self, response: Any, shape: Any) -> Any:
@@ -153,33 +165,35 @@ class Reader(parsers.JSONParser):  # type: ignore[misc, unused-ignore]
         except msgspec.DecodeError:
             return super().parse(response, shape)
         headers = {name.lower(): value for name, value in response["headers"].items()}
-        told = {"HTTPStatusCode": _OK, "HTTPHeaders": headers}
+        metadata = {"HTTPStatusCode": _OK, "HTTPHeaders": headers}
         if "x-amzn-requestid" in headers:
-            told["RequestId"] = headers["x-amzn-requestid"]
-        parsed["ResponseMetadata"] = told
+            metadata["RequestId"] = headers["x-amzn-requestid"]
+        parsed["ResponseMetadata"] = metadata
         return parsed
 
 
 def _is_plain_json(body: bytes, shape: Any) -> bool:
-    others = _other_members(shape)
-    return others is not None and not any(each in body for each in others)
+    markers = _markers(shape)
+    return markers is not None and not any(marker in body for marker in markers)
 
 
 @lru_cache(maxsize=64)
-def _other_members(shape: Any) -> frozenset[bytes] | None:
-    """What stands in an answer only if it is not plain: members that are bytes, and null.
+def _markers(shape: Any) -> frozenset[bytes] | None:
+    """Texts that stand in an answer only if it is not plain: names of byte members, and null.
 
-    None where plain answers cannot be told: times are numbers, and names may be written otherwise.
+    None if no text marks it, as with times (they are numbers) and members under another name.
     """
-    found = {b"null"}
-    is_plain = shape is None or _look_through(shape, "", found, set())
-    return frozenset(found) if is_plain else None
+    markers = {b"null"}
+    is_plain = shape is None or _collect_markers(shape, "", markers, set())
+    return frozenset(markers) if is_plain else None
 
 
-def _look_through(shape: Any, name: str, found: set[bytes], seen: set[tuple[str, str]]) -> bool:
-    """Adds the members of bytes below `shape`, which is called `name`, to what was found."""
+def _collect_markers(
+    shape: Any, name: str, markers: set[bytes], seen: set[tuple[str, str]]
+) -> bool:
+    """Adds the byte members below `shape`, which is the member `name`; False if one has no mark."""
     if shape.type_name == "blob":
-        found.add(f'"{name}":'.encode())
+        markers.add(f'"{name}":'.encode())
         return bool(name)
     if (shape.name, name) in seen:
         return True
@@ -187,18 +201,11 @@ def _look_through(shape: Any, name: str, found: set[bytes], seen: set[tuple[str,
     if shape.type_name == "structure":
         return all(
             not member.serialization.keys() & {"name", "eventstream"}
-            and _look_through(member, called, found, seen)
-            for called, member in shape.members.items()
+            and _collect_markers(member, member_name, markers, seen)
+            for member_name, member in shape.members.items()
         )
     if shape.type_name == "list":
-        return _look_through(shape.member, name, found, seen)
+        return _collect_markers(shape.member, name, markers, seen)
     if shape.type_name == "map":
-        return _look_through(shape.value, "", found, seen)
+        return _collect_markers(shape.value, "", markers, seen)
     return bool(shape.type_name != "timestamp")
-
-
-auth.AUTH_TYPE_MAPS[SIGNATURE] = Signer
-serialize.SERIALIZERS["json"] = Writer
-parsers.PROTOCOL_PARSERS["json"] = Reader
-awsrequest.AWSHTTPConnectionPool.ConnectionCls = _Connection
-awsrequest.AWSHTTPSConnectionPool.ConnectionCls = _SecureConnection
