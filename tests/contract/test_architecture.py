@@ -245,6 +245,19 @@ def test_nothing_that_ships_imports_what_stays_at_home() -> None:
         assert tops.isdisjoint({"infra", "tests", "events", "boto3", "moto"}), module.name
 
 
+def test_only_two_folders_of_the_kernel_know_the_sdk_and_http_clients() -> None:
+    clients = {"botocore", "boto3", "urllib3", "requests"}
+    at_home = ("chalicelib.kernel.aws", "chalicelib.kernel.outbound")
+    wrong = [
+        module.name
+        for module in (*modules("app.py"), *modules("chalicelib"))
+        if clients & {name.split(".")[0] for name in module.imports()}
+        and not module.name.startswith(at_home)
+    ]
+
+    assert wrong == []
+
+
 def test_no_import_goes_round_in_a_circle() -> None:
     """By packages' own names too, since a circle works only in one order of imports."""
     graph = {m.name: {other.name for other in arrows(m)} - {m.name} for m in modules("chalicelib")}
