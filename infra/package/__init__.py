@@ -8,7 +8,6 @@ botocore's data, of which we use a fiftieth. Here its zip is taken apart and put
     content    what Chalice's own packager packs, from a clean copy of the project
     trimming   what of it nobody reads
     services   botocore's data, down to the services and words that are used
-    late       imports of libraries, moved to the corner that needs them
     bytecode   each module compiled, so that Lambda only has to load it
     archive    the zip: sorted, with one date for all
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.package import archive, bytecode, content, late, services, trimming
+from infra.package import archive, bytecode, content, services, trimming
 from infra.package.content import Files, PackingError
 
 PROJECT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def shipped(project: Path, cache: Path) -> Files:
     """What ships, by path."""
     files = trimming.trimmed(services.pruned(content.packed(project, cache)))
     trimming.refuse_missing_imports(files)
-    return bytecode.compiled(late.deferred(files))
+    return bytecode.compiled(files)
 
 
 def offer(package: Package, project: Path) -> Path:
