@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.local.ending import Ending
+from infra.local.shutdown import Shutdown
 
 if TYPE_CHECKING:  # all the rest takes a second to import, in which Ctrl-C is already heard
     from infra.local.cloud import LocalCloud, Options
@@ -22,7 +22,7 @@ _CANNOT_BIND = {
 
 
 def main() -> int:
-    ending = Ending()
+    shutdown = Shutdown()
     given = parse(sys.argv[1:])
     from infra.local.cloud import LocalCloud, UnknownSourceError
     from infra.local.resources import TemplateError
@@ -41,7 +41,7 @@ def main() -> int:
     except (TemplateError, ScheduleError, UnknownSourceError) as error:
         return _failed(f"Cannot start. {error}")
     print(greeting(cloud, given), flush=True)
-    ending.wait()
+    shutdown.wait()
     print("\nstopping", flush=True)
     cloud.stop()
     gc.freeze()  # or the interpreter looks through all for garbage once more, for half a second

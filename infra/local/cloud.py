@@ -15,8 +15,10 @@ from pathlib import Path
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 
 from infra.local import authorizers, clock, emulator, environment, faults, log, template
+from infra.local.cloud_state import State, state_of
 from infra.local.control import Control
-from infra.local.corrections import sqs
+from infra.local.corrections import sqs_queues
+from infra.local.executions import Executions, functions_of
 from infra.local.gateway import Server
 from infra.local.issuer import Issuer
 from infra.local.mail_events import MailEvents
@@ -24,8 +26,6 @@ from infra.local.mapping import Mapping, mappings_of
 from infra.local.poller import Poller, drain
 from infra.local.schedules import Schedules
 from infra.local.sockets import Sockets
-from infra.local.state import State, state_of
-from infra.local.states import Executions, functions_of
 from infra.local.template import Stack
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
@@ -170,9 +170,9 @@ class LocalCloud:
             self.schedules.start(clock.now)
             self._to_stop.callback(self.schedules.stop)
         if self.options.work:
-            poller = Poller(self.mappings, self._sqs, sqs.wait_for_message)
+            poller = Poller(self.mappings, self._sqs, sqs_queues.wait_for_message)
             poller.start()
-            self._to_stop.callback(poller.stop, sqs.wake_all)
+            self._to_stop.callback(poller.stop, sqs_queues.wake_all)
 
     def _serve(self, server: Server) -> None:
         control = Control(self.issuer, self.state, self.advance, self.sockets.answer)
@@ -198,9 +198,9 @@ class LocalCloud:
         return total
 
     def _drain(self) -> int:
-        total = drain(self.mappings, self._sqs, sqs.wait_for_message)
+        total = drain(self.mappings, self._sqs, sqs_queues.wait_for_message)
         while self.mail_events.publish_all():
-            total += drain(self.mappings, self._sqs, sqs.wait_for_message)
+            total += drain(self.mappings, self._sqs, sqs_queues.wait_for_message)
         return total
 
     def advance(self, seconds: float) -> int:

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from infra.local import clock, faults, gateway, outbox
+from infra.local import clock, faults, gateway, mailbox
+from infra.local.cloud_state import State
 from infra.local.gateway import Answer
 from infra.local.issuer import LIFETIME_SECONDS, Issuer
-from infra.local.state import State
 
-_PAGE = Path(__file__).with_name("pages") / "outbox.html"
+_PAGE = Path(__file__).with_name("pages") / "mailbox.html"
 _CONNECTIONS = "/_local/sockets/@connections/"
 _ROLES = ("admin", "manager", "staff", "customer")
 _FAULT_WORDS = {"service", "operation", "kind"}
@@ -59,7 +59,7 @@ class Control:
             "": {"GET": self._page},
             "/token": {"POST": self._token},
             "/jwks.json": {"GET": self._jwks},
-            "/outbox": {"GET": self._outbox},
+            "/outbox": {"GET": self._mailbox},
             "/clock": {"POST": self._move_clock, "GET": self._clock},
             "/faults": {
                 "POST": self._add_fault,
@@ -111,12 +111,12 @@ class Control:
     def _jwks(self, _: Body, __: Query) -> Answer:
         return gateway.json_answer(self._issuer.jwks())
 
-    def _outbox(self, _: Body, query: Query) -> Answer:
+    def _mailbox(self, _: Body, query: Query) -> Answer:
         wanted: Any = {name: query.get(name) for name in ("tenant_id", "channel", "to")}
         after = query.get("after", "0")
         if not after.isdecimal():
             raise BadControl("after must be a number")
-        found = outbox.sent(**wanted)[int(after) :]
+        found = mailbox.sent(**wanted)[int(after) :]
         return gateway.json_answer([asdict(message) for message in found])
 
     def _move_clock(self, body: Body, _: Query) -> Answer:

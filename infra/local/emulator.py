@@ -12,7 +12,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped, unused-ignore]
 )
 from moto.core.models import botocore_stubber
 
-from infra.local import clock, corrections, faults
+from infra.local import clock, faults, patches
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-central-1"
@@ -30,12 +30,12 @@ def start() -> None:
         os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
         os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
-        corrections.install()
+        patches.install()
         _keep_inside()
         faults.install()
         _mock = moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
         _mock.start()
-    clock.on_jump(corrections.wake_all)
+    clock.on_jump(patches.wake_all)
 
 
 def _keep_inside() -> None:
@@ -66,13 +66,13 @@ def stop() -> None:
     with _lock:
         if _mock is None:
             return
-        clock.off_jump(corrections.wake_all)
+        clock.off_jump(patches.wake_all)
         _mock.stop()
         _mock = None
-    corrections.wake_all()
+    patches.wake_all()
 
 
 def reset_data() -> None:
     """No items, no messages, nothing sent, no faults; tables, queues and identities stay."""
-    corrections.empty_all()
+    patches.empty_all()
     faults.clear()

@@ -11,8 +11,8 @@ import time
 from collections import deque
 from typing import Any
 
-from infra.local import outbox
-from infra.local.outbox import Sent
+from infra.local import mailbox
+from infra.local.mailbox import Sent
 
 MOMENT_SECONDS = 0.1  #: between taking a mail and telling of it
 _SIMULATOR = "@simulator.amazonses.com"
@@ -54,7 +54,7 @@ class MailEvents:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self.muted = False  #: True: events are lost, as they may be for real
-        outbox.on_record(self._note)
+        mailbox.on_record(self._note)
 
     def __len__(self) -> int:
         """Events still to be published."""
@@ -73,7 +73,7 @@ class MailEvents:
         self._thread.start()
 
     def stop(self) -> None:
-        outbox.off_record(self._note)
+        mailbox.off_record(self._note)
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

@@ -21,15 +21,15 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from chalice.app import Chalice
 
 from infra.local import environment, log
-from infra.local.ending import Ending
 from infra.local.mapping import mappings_of
 from infra.local.poller import Poller
+from infra.local.shutdown import Shutdown
 
 _CONCURRENCY = 2  # invocations of each function at once: over HTTP more are no faster
 
 
 def main() -> int:
-    ending = Ending()
+    shutdown = Shutdown()
     arguments = parse(sys.argv[1:])
     settings = {"LEASE_SECONDS": str(arguments.lease_seconds)} if arguments.lease_seconds else {}
     environment.shut_out_aws()
@@ -39,7 +39,7 @@ def main() -> int:
     log.install()
     # On Lambda each invocation has connections of its own; here several share a pool.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    code = work(app, ending)
+    code = work(app, shutdown)
     gc.freeze()  # or the interpreter looks through all for garbage once more
     return code
 
@@ -56,14 +56,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def work(app: Chalice, ending: Ending) -> int:
+def work(app: Chalice, shutdown: Shutdown) -> int:
     """Works all queues until told to end, then finishes what it has begun."""
     # Only now: the settings are read at import.
     from chalicelib.kernel.settings import settings
 
     def told(function_name: str, error: BaseException) -> None:
         if isinstance(error, EndpointConnectionError):
-            ending.tell("The local cloud does not answer any more.")
+            shutdown.request("The local cloud does not answer any more.")
         elif not isinstance(error, ConnectionClosedError):  # the next poll says whether it is gone
             log.failure(function_name, error)
 
@@ -83,7 +83,7 @@ def work(app: Chalice, ending: Ending) -> int:
     poller = Poller(mappings, sqs)
     poller.start()
     print("Working. Ctrl-C ends.", flush=True)
-    reason = ending.wait()
+    reason = shutdown.wait()
     poller.stop()
     if reason:
         print(reason, file=sys.stderr)

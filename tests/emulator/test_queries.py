@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.table import Table
 
 from infra.local import emulator
-from infra.local.corrections import orders, queries
+from infra.local.speedups import query_planner, sorted_index
 from tests.emulator.conftest import TABLE
 
 Query = dict[str, Any]
@@ -101,8 +103,8 @@ def test_a_query_gives_the_same_pages_as_motos(
     dynamodb: Any, rows: None, monkeypatch: pytest.MonkeyPatch, query: Query
 ) -> None:
     ours = all_ways(dynamodb, query)
-    monkeypatch.setattr("moto.dynamodb.models.table.Table.query", queries._moto_query)
-    monkeypatch.setattr("moto.dynamodb.models.dynamo_type.Item.project", queries._moto_project)
+    monkeypatch.setattr(Table, "query", query_planner._moto_query)
+    monkeypatch.setattr(Item, "project", query_planner._moto_project)
     assert ours == all_ways(dynamodb, query)
 
 
@@ -113,7 +115,7 @@ def test_a_page_ends_at_one_megabyte(dynamodb: Any, monkeypatch: pytest.MonkeyPa
     query = key("tenant = :t", t={"S": "big"})
     ours = pages(dynamodb, query)
     assert [page["Count"] for page in ours] == [3, 3, 2]
-    monkeypatch.setattr("moto.dynamodb.models.table.Table.query", queries._moto_query)
+    monkeypatch.setattr(Table, "query", query_planner._moto_query)
     assert ours == pages(dynamodb, query)
 
 
@@ -145,7 +147,7 @@ def test_the_orders_follow_every_kind_of_write(dynamodb: Any, rows: None) -> Non
                         TransactItems=[{"Update": change}, {"Update": never | fault}]
                     )
     table = dynamodb_backends[emulator.ACCOUNT_ID][emulator.REGION].tables[TABLE]
-    kept, fresh = orders.of(table), orders.Orders(table)
+    kept, fresh = sorted_index.of(table), sorted_index.SortedIndex(table)
     for partition, order in fresh._partitions.items():
         assert kept._partitions[partition].keys == order.keys
         assert kept._partitions[partition].items == order.items

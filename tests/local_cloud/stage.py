@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.session import Session
 from chalice.app import Chalice
 
-from infra.local.states import Executions, functions_of
+from infra.local.executions import Executions, functions_of
 
 PATIENCE = 10
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:shop-local-pack"

@@ -144,7 +144,7 @@ def test_emptying_the_cloud_ends_and_forgets_executions(stage: Stage, held: Held
 
 
 def test_each_end_is_one_line(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "infra.local.states")
+    caplog.set_level("INFO", "infra.local.executions")
     stage.start(stage.machine("packing", {"pack": task()}), "p1-1")
     stage.finish()
 

@@ -15,10 +15,10 @@ from chalicelib.kernel.jobs.worker import BatchIncomplete
 from infra.local import clock, environment, log
 from infra.local.activity import Activity
 from infra.local.cloud import UnknownSourceError, refuse_unknown_sources
+from infra.local.cloud_state import state_of
+from infra.local.executions import Executions
 from infra.local.mapping import mappings_of
 from infra.local.schedules import Schedules
-from infra.local.state import state_of
-from infra.local.states import Executions
 from tests.local_cloud.world import World
 
 PATIENCE = 20  # seconds after which a test has failed, never waited for otherwise

@@ -14,7 +14,7 @@ from botocore.session import Session
 from chalice.app import Chalice
 
 from infra.local import clock
-from infra.local.states import Executions, functions_of
+from infra.local.executions import Executions, functions_of
 
 FILE = Path(__file__).parents[2] / "infra" / "statemachines" / "provision-project.asl.json"
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:backburner-local-provision"

@@ -31,7 +31,7 @@ def run(unpacked: Path, code: str) -> str:
 def test_every_module_ships_as_its_authors_wrote_it(packed: Files, shipped: Files) -> None:
     modules = {name for name in shipped if name.endswith(".py")}
 
-    assert len(modules) > 500
+    assert {"botocore/credentials.py", "certifi/core.py", "urllib3/http2/__init__.py"} <= modules
     assert {name for name in modules if shipped[name] != packed[name]} == set()
 
 

@@ -13,7 +13,7 @@ from chalicelib.kernel.settings import settings
 from chalicelib.people import directory, models, rules
 from chalicelib.projects import attaching, batches, figures, regions, runs, syncing
 from chalicelib.projects.gateway import simulated
-from infra.local import outbox
+from infra.local import mailbox
 from tests.simulation import books, cast, injection
 from tests.simulation.injection import Treadmill
 from tests.simulation.projects import invariants
@@ -57,8 +57,8 @@ def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
         on.reset(seed)
         play = _begun(world, rate, on)
         stack.enter_context(patch.object(simulated, "Simulated", partial(connect, play.provider)))
-        outbox.on_record(play.plan_events)
-        stack.callback(outbox.off_record, play.plan_events)
+        mailbox.on_record(play.plan_events)
+        stack.callback(mailbox.off_record, play.plan_events)
         injection.begin(play.weather)
         stack.callback(injection.begin, None)
         try:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalice.app import Chalice
 
-from infra.local import clock, log
+from infra.local import clock, execution_registry, log
 from infra.local.activity import Activity
-from infra.local.corrections import runs
 from infra.local.mapping import FUNCTION_TIMEOUT_SECONDS, Function, LambdaContext, OnError
 
 if TYPE_CHECKING:  # its import costs half a second, and only a started one needs it
-    from infra.local.corrections.interpreter import Invoke
+    from infra.local.hooks.interpreter import Invoke
 
 LAST_TASKS_SECONDS = 5  #: given to tasks under way when their executions are stopped
 LONGEST_SKIP_SECONDS = 60  #: a wait that is longer is no work for now
@@ -59,27 +58,28 @@ class Executions:
         self._account = account
         self._timeout_seconds = function_timeout_seconds
         self._on_error = on_error
-        self._seen = runs.begun()
+        self._seen = execution_registry.begun()
         self._before: Invoke | None = None
         self.tasks = Activity()
 
     def start(self) -> None:
         """From here on tasks find their functions, and no longer those of who started before."""
-        from infra.local.corrections import interpreter
+        from infra.local.hooks import interpreter
 
         self._before = interpreter.invoke_with(self.invoke)
         if self._before is None:
-            runs.on_end(_tell)
+            execution_registry.on_end(_tell)
 
     def stop(self) -> None:
         """Ends what is under way; tasks that have begun are finished first."""
-        from infra.local.corrections import executions, interpreter
+        from infra.local.corrections import executions
+        from infra.local.hooks import interpreter
 
         executions.stop_all()
         self.tasks.wait_until_none(LAST_TASKS_SECONDS)
         interpreter.invoke_with(self._before)
         if self._before is None:
-            runs.off_end(_tell)
+            execution_registry.off_end(_tell)
 
     def clear(self) -> None:
         """No execution is known any more, and no task of one runs."""
@@ -92,14 +92,14 @@ class Executions:
     @property
     def begun(self) -> int:
         """How many ever began."""
-        return runs.begun()
+        return execution_registry.begun()
 
     @property
     def running(self) -> int:
-        return len(runs.under_way())
+        return len(execution_registry.under_way())
 
     def state(self) -> ExecutionsState:
-        ended = runs.ended()
+        ended = execution_registry.ended()
         succeeded = ended["SUCCEEDED"]
         failed = ended.total() - succeeded
         return {"running": self.running, "succeeded": succeeded, "failed": failed}
@@ -113,7 +113,7 @@ class Executions:
         if begun == seen and not self.running:
             return False
         self._seen = begun
-        seconds = runs.rest()
+        seconds = execution_registry.rest()
         if seconds is None:
             return True
         if seconds > LONGEST_SKIP_SECONDS:
@@ -123,7 +123,7 @@ class Executions:
 
     def invoke(self, name: str, payload: Any) -> tuple[Any, str | None]:
         """What Lambda answers to an invocation: (answer, None), or (the error, its kind)."""
-        from infra.local.corrections import interpreter
+        from infra.local.hooks import interpreter
 
         function = self._functions.get(name)
         if function is None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-from infra.local.corrections import sqs
+from infra.local.corrections import sqs_queues
+from infra.local.executions import Executions, ExecutionsState
 from infra.local.mapping import Mapping
 from infra.local.schedules import Schedules
-from infra.local.states import Executions, ExecutionsState
 
 
 class QueueState(TypedDict):
@@ -58,8 +58,8 @@ def state_of(
 
 
 def _queue(mapping: Mapping) -> QueueState:
-    counts = sqs.queue_counts(mapping.queue_name)
-    dead = sqs.queue_counts(f"{mapping.queue_name}-dead")
+    counts = sqs_queues.queue_counts(mapping.queue_name)
+    dead = sqs_queues.queue_counts(f"{mapping.queue_name}-dead")
     return {
         "waiting": counts.waiting,
         "in_flight": counts.in_flight,
