@@ -5,6 +5,7 @@ again when it is repeated under the same ClientRequestToken, and writes batches 
 
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html
 """
 
 import threading

@@ -1,8 +1,8 @@
 """Step Functions: starting, stopping and describing executions.
 
-moto starts two executions when one name is started twice at the same time, requires a name, cannot
-stop an execution that has just begun, stops one only after its task has ended, and does not store
-the error and the cause.
+moto calls an execution without a name "None", starts two executions when one name is started twice
+at the same time, cannot stop one that has just begun, stops one only after its task has ended, does
+not store the error and the cause of a stop, and shows no end of an execution that timed out.
 
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html

@@ -1,7 +1,7 @@
 """Writes of one item: an update takes effect as a whole, and keys of indexes have their type.
 
-moto leaves the actions in place that came before the one that failed, and lets an update give the
-key of an index another type than the table defines.
+moto keeps the actions that came before the one that failed, and lets a put give the key of an index
+another type than the table defines.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html

@@ -1,6 +1,7 @@
-"""SES: a mail without a recipient, or with a line break or a domain missing, is refused.
+"""SES: a mail with a line break in a header, or without a recipient or a domain, is refused.
 
-moto accepts all three. With a line break in a subject or an address, a user could add headers.
+moto accepts the first two and refuses the third with another code. With a line break in a subject
+or an address, a user could add headers.
 
 https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 https://docs.aws.amazon.com/ses/latest/APIReference/API_SendEmail.html

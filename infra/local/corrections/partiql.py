@@ -1,8 +1,8 @@
 """BatchExecuteStatement: UPDATE statements with several actions and with conditions.
 
-moto's PartiQL fails on several SETs, on arithmetic, and on conditions beside the key. Here a
-statement is translated into an update expression and a condition, which moto's UpdateItem executes.
-Statements of other kinds are left to moto.
+moto's PartiQL fails on several SETs and on arithmetic, and reports success where a condition does
+not hold. Here a statement is translated into an update expression and a condition, which moto's
+UpdateItem executes. Statements of other kinds are left to moto.
 
 This is stricter than AWS. It understands the form that the application writes: keywords in capitals
 with single spaces, names in double quotes, `?` for every value, one attribute per SET and REMOVE,

@@ -1,8 +1,8 @@
 """Every operation on the messages of a standard queue, in place of moto's.
 
-moto lets a stale receipt handle delete a message, does not check the limits of batches of deletes
-and changes, moves a message to the dead-letter queue by other rules, and blocks other callers
-during a long poll. It also reads and copies all messages for every call.
+moto lets a stale receipt handle delete a message and change its visibility, does not limit batches
+of deletes and changes, and accepts characters that no message may contain. It also reads and copies
+all messages for every call.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
