@@ -81,7 +81,10 @@ def test_the_sample_has_200_people_in_many_scripts() -> None:
 
 def test_the_sample_writes_only_to_addresses_and_numbers_reserved_for_examples() -> None:
     reserved = ("+4477009", "+120255501", "+336399800", "+467017406", "+49171392")
-    for row in read(SAMPLE):
+    rows = read(SAMPLE)
+    assert sum("@example." in row.values["email"].lower() for row in rows) > 100
+    assert sum(row.values["phone"].startswith(reserved) for row in rows) > 100
+    for row in rows:
         host = row.values["email"].lower().partition("@")[2]
         if host and " " not in row.values["email"]:
             assert host.lstrip("@").removeprefix("mail.") in (

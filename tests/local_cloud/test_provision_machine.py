@@ -102,6 +102,7 @@ def test_a_project_is_made_step_by_step(workflow: Workflow) -> None:
 
 def test_each_step_is_told_whose_project_it_works_and_on_which_try(workflow: Workflow) -> None:
     workflow.run()
+    assert len(workflow.events) == 5
     for event in workflow.events:
         known = {name: event[name] for name in ("tenant", "project", "run", "kind", "retry")}
         assert known == {
@@ -227,6 +228,7 @@ def test_no_task_and_no_machine_runs_without_end() -> None:
     mapped = machine["States"]["sync_batches"]["ItemProcessor"]["States"]
     tasks = [s for s in (machine["States"] | mapped).values() if s["Type"] == "Task"]
 
+    assert len(tasks) > len(TASKS)
     assert machine["TimeoutSeconds"] == 300
     for task in tasks:
         (retry,) = task["Retry"]
