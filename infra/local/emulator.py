@@ -1,4 +1,4 @@
-"""AWS in this process: moto with our corrections, for the services that the app uses."""
+"""AWS in this process: moto with the patches of patches.py."""
 
 import os
 import threading
@@ -22,8 +22,8 @@ _mock: Any = None
 
 
 def start() -> None:
-    """From here on no AWS call leaves the process. Again is harmless."""
-    global _mock  # noqa: PLW0603  # there is one in a process
+    """Starts moto; from here on no AWS call leaves the process. A second call does nothing."""
+    global _mock  # noqa: PLW0603  # a process has one
     with _lock:
         if _mock is not None:
             return
@@ -39,10 +39,10 @@ def start() -> None:
 
 
 def _keep_inside() -> None:
-    """By itself moto reaches only sessions made after its import; this reaches all.
+    """Catches the calls of all sessions; moto catches those of sessions made after its import.
 
-    A call that comes when the emulator has stopped, such as a task's that outlived its cloud, fails
-    here and does not leave the machine either.
+    A call that comes after the emulator has stopped, for example from a task that outlived its
+    cloud, fails here and does not leave the machine either.
     """
     to_network: Callable[..., Any] = Endpoint._send
     if getattr(to_network, "kept_inside", False):
@@ -56,13 +56,13 @@ def _keep_inside() -> None:
             raise EndpointConnectionError(endpoint_url=request.url, error="no emulator runs")
         return answer
 
-    send.kept_inside = True  # type: ignore[attr-defined]  # marks ours
+    send.kept_inside = True  # type: ignore[attr-defined]  # marks the replacement
     Endpoint._send = send
 
 
 def stop() -> None:
-    """The resources are gone with it."""
-    global _mock  # noqa: PLW0603  # there is one in a process
+    """Stops moto and deletes all resources."""
+    global _mock  # noqa: PLW0603  # a process has one
     with _lock:
         if _mock is None:
             return
@@ -73,6 +73,6 @@ def stop() -> None:
 
 
 def reset_data() -> None:
-    """No items, no messages, nothing sent, no faults; tables, queues and identities stay."""
+    """Deletes items, messages, sent mail and faults; tables, queues and identities stay."""
     patches.empty_all()
     faults.clear()

@@ -126,7 +126,7 @@ class Schedules:
             schedule.function(self._event(schedule, planned), context)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  # a crash ends the function, not us
+        except BaseException as error:  # noqa: BLE001  # a crash ends the function only
             self._on_error(schedule.function_name, error)
 
     def _event(self, schedule: _Schedule, planned: datetime) -> Event:

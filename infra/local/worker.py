@@ -3,9 +3,9 @@
     python -m infra.local --no-worker           prints the command that starts a worker
     python -m infra.local.worker ENDPOINT API   works the queues until it is ended
 
-It can be killed at any moment: the local cloud lives on, and what the worker had claimed is taken
-over by the next one when its lease has ended and its messages are visible again. Its clock is the
-real one, and faults do not reach it: both live in the local cloud's process.
+It can be killed at any moment: the local cloud continues, and the next worker takes over its
+claimed jobs when their lease has ended and their messages are visible again. The worker uses the
+real clock and is not affected by faults, since both belong to the local cloud's process.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from infra.local.mapping import mappings_of
 from infra.local.poller import Poller
 from infra.local.shutdown import Shutdown
 
-_CONCURRENCY = 2  # invocations of each function at once: over HTTP more are no faster
+_CONCURRENCY = 2  # invocations of a function at once; over HTTP more are no faster
 
 
 def main() -> int:
@@ -37,10 +37,10 @@ def main() -> int:
     environment.describe(arguments.api, **settings)
     app = importlib.import_module("app").app
     log.install()
-    # On Lambda each invocation has connections of its own; here several share a pool.
+    # On Lambda every invocation has its own connections; here several share a pool.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     code = work(app, shutdown)
-    gc.freeze()  # or the interpreter looks through all for garbage once more
+    gc.freeze()  # saves a last garbage collection at exit
     return code
 
 
@@ -57,14 +57,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def work(app: Chalice, shutdown: Shutdown) -> int:
-    """Works all queues until told to end, then finishes what it has begun."""
-    # Only now: the settings are read at import.
+    """Works all queues until the shutdown, then finishes what it has begun."""
+    # Imported here, since the settings are read at import.
     from chalicelib.kernel.settings import settings
 
-    def told(function_name: str, error: BaseException) -> None:
+    def on_error(function_name: str, error: BaseException) -> None:
         if isinstance(error, EndpointConnectionError):
             shutdown.request("The local cloud does not answer any more.")
-        elif not isinstance(error, ConnectionClosedError):  # the next poll says whether it is gone
+        elif not isinstance(error, ConnectionClosedError):  # the next poll shows whether it is gone
             log.failure(function_name, error)
 
     config = Config(max_pool_connections=10, retries={"total_max_attempts": 1})
@@ -75,7 +75,7 @@ def work(app: Chalice, shutdown: Shutdown) -> int:
             sqs,
             report_batch_item_failures=settings.partial_batch,
             default_concurrency=_CONCURRENCY,
-            on_error=told,
+            on_error=on_error,
         )
     except EndpointConnectionError as error:
         print(f"There is no local cloud: {error}", file=sys.stderr)

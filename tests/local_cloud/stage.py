@@ -58,7 +58,7 @@ class Stage:
         return str(answer["executionArn"])
 
     def finish(self) -> None:
-        while self.executions.go_on():
+        while self.executions.advance():
             pass
 
     def end_of(self, execution: str) -> Any:

@@ -84,7 +84,7 @@ def test_an_execution_is_stopped_in_a_wait_and_in_a_back_off(stage: Stage) -> No
         stage.machine("w", {"wait": {"Type": "Wait", "Seconds": 9_000_000, "End": True}})
     )
     backing = stage.start(stage.machine("b", {"pack": retried(9000, 2)}))
-    stage.executions.go_on()
+    stage.executions.advance()
     for execution in (waiting, backing):
         stage.client.stop_execution(executionArn=execution)
         assert stage.end_of(execution)["status"] == "ABORTED"

@@ -176,7 +176,7 @@ def test_a_tasks_time_is_over_by_the_local_clock_and_is_an_error_like_another(
     for _ in range(2):
         held.wait()
         clock.advance(61)
-        stage.executions.go_on()
+        stage.executions.advance()
 
     ended = stage.end_of(execution)
     assert (ended["status"], ended["error"]) == ("FAILED", "States.Timeout")

@@ -63,9 +63,11 @@ def test_a_function_times_out_with_the_visibility_of_a_queue_that_hides_for_less
 # The state ---------------------------------------------------------------------------------------
 
 
-def idle(world: World, *, apart: bool = False) -> bool:
+def idle(world: World, *, external: bool = False) -> bool:
     schedules = Schedules(Chalice("shop"), clock.now())
-    return state_of([world.mapping()], schedules, Executions({}), apart=apart)["idle"]
+    return state_of([world.mapping()], schedules, Executions({}), has_external_workers=external)[
+        "idle"
+    ]
 
 
 def test_it_is_idle_when_nothing_waits(world: World) -> None:
@@ -83,7 +85,7 @@ def test_a_message_hidden_until_its_next_try_is_no_work_for_now(world: World) ->
 def test_a_message_in_flight_may_be_worked_by_another_process(world: World) -> None:
     world.send("a")
     world.sqs.receive_message(QueueUrl=world.url)
-    assert not idle(world, apart=True)
+    assert not idle(world, external=True)
 
 
 def test_it_is_not_idle_while_an_invocation_is_under_way(world: World) -> None:
@@ -91,7 +93,7 @@ def test_it_is_not_idle_while_an_invocation_is_under_way(world: World) -> None:
     schedules = Schedules(Chalice("shop"), clock.now())
     mapping = world.mapping()
     world.answer = lambda event: seen.append(
-        state_of([mapping], schedules, Executions({}), apart=False)["idle"]
+        state_of([mapping], schedules, Executions({}), has_external_workers=False)["idle"]
     )
     world.send("a")
     mapping.poll_once(world.sqs)

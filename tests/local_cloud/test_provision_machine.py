@@ -58,7 +58,7 @@ class Workflow:
         self.execution = self.client.start_execution(
             stateMachineArn=self.arn, name="p1-1", input=json.dumps(given)
         )["executionArn"]
-        while self.executions.go_on():
+        while self.executions.advance():
             pass
         return str(self.client.describe_execution(executionArn=self.execution)["status"])
 
