@@ -78,11 +78,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _number(least: int, most: int = 86_400) -> Callable[[str], int]:
+def _number(lowest: int, highest: int = 86_400) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
+        if not text.isdecimal() or not lowest <= int(text) <= highest:
             raise argparse.ArgumentTypeError(
-                f"{text!r} is not a whole number from {least} to {most}"
+                f"{text!r} is not a whole number from {lowest} to {highest}"
             )
         return int(text)
 

@@ -127,10 +127,10 @@ class Mapping:
                 break
         return messages
 
-    def _take(self, sqs: Client, most: int, wait_seconds: int) -> list[Message]:
+    def _take(self, sqs: Client, limit: int, wait_seconds: int) -> list[Message]:
         answer = sqs.receive_message(
             QueueUrl=self.queue_url,
-            MaxNumberOfMessages=min(most, RECEIVE_LIMIT),
+            MaxNumberOfMessages=min(limit, RECEIVE_LIMIT),
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],

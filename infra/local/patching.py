@@ -7,12 +7,12 @@ Owner: TypeAlias = Any  # the class or module whose attribute is replaced
 
 
 def replace_all(replacements: Iterable[tuple[Owner, str, Any]]) -> None:
-    """Sets each attribute to its replacement."""
+    """Sets every attribute to its replacement."""
     for owner, name, replacement in replacements:
         setattr(owner, name, replacement)
 
 
 def wrap_all(wrappers: Iterable[tuple[Owner, str, Callable[[Any], Any]]]) -> None:
-    """Replaces each function by what its wrapper makes of the one in place at this moment."""
+    """Wraps every function as it is at this moment, so wrappers can be stacked."""
     for owner, name, wrapper in wrappers:
         setattr(owner, name, wrapper(getattr(owner, name)))

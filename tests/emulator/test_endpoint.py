@@ -37,7 +37,7 @@ def test_both_sides_see_the_same_tables_and_queues(url: str, dynamodb: Any, sqs:
     assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "hi"
 
 
-def test_what_another_process_sends_is_in_the_outbox(url: str) -> None:
+def test_what_another_process_sends_is_in_the_mailbox(url: str) -> None:
     client("sesv2").create_email_identity(EmailIdentity="http@example.com")
     script = """
 import boto3, json, sys

@@ -1,4 +1,4 @@
-"""Every kind of bad day, on every service, seen through the SDK."""
+"""Every kind of fault, on every service, as the SDK sees it."""
 
 import time
 from collections.abc import Callable

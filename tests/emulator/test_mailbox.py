@@ -1,4 +1,4 @@
-"""The outbox holds what SES and SNS accepted, and nothing that they refused."""
+"""The mailbox holds what SES and SNS accepted, and nothing that they refused."""
 
 from email.message import EmailMessage
 from typing import Any

@@ -35,7 +35,7 @@ def title(section: str) -> str:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, str]:
-    """What came of each section's reproduction, by the section's title."""
+    """The result of every reproduction, by the title of its section."""
     (setting,) = CODE.findall(HEAD)
     programs = ["\n".join([setting, *CODE.findall(section)]) for section in SECTIONS]
     done = subprocess.run(

@@ -80,7 +80,7 @@ QUERIES: dict[str, Query] = {
 
 
 def pages(dynamodb: Any, query: Query) -> list[Any]:
-    """All pages, at most 100, without what differs by call."""
+    """All pages, at most 100, without the metadata, which differs by call."""
     answers: list[Any] = []
     start: dict[str, Any] = {}
     while len(answers) < 100:
@@ -170,11 +170,13 @@ def test_a_key_of_an_index_must_have_its_type(dynamodb: Any, rows: None) -> None
             UpdateExpression="SET due_at = :d",
             ExpressionAttributeValues={":d": {"S": "soon"}},
         )
-    found = dynamodb.query(**key("tenant = :t AND sk = :s", t=row(1)["tenant"], s=row(1)["sk"]))
-    assert found["Items"] == [row(1)]
+    answer = dynamodb.query(**key("tenant = :t AND sk = :s", t=row(1)["tenant"], s=row(1)["sk"]))
+    assert answer["Items"] == [row(1)]
 
 
-def test_a_start_key_that_is_gone_is_still_a_place_in_the_order(dynamodb: Any, rows: None) -> None:
+def test_a_deleted_start_key_still_marks_the_beginning_of_the_next_page(
+    dynamodb: Any, rows: None
+) -> None:
     query = key("tenant = :t", t=T1) | {"Limit": 5}
     first = dynamodb.query(**query)
     following = dynamodb.query(**query, ExclusiveStartKey=first["LastEvaluatedKey"])

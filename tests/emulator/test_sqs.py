@@ -108,7 +108,7 @@ def test_a_delayed_message_shows_after_its_delay(sqs: Any, queue: str) -> None:
     assert len(receive(sqs, queue)) == 1
 
 
-def test_a_receive_tells_group_times_count_and_attributes(sqs: Any, queue: str) -> None:
+def test_a_receive_returns_group_times_count_and_attributes(sqs: Any, queue: str) -> None:
     before = int(time.time() * 1000)
     attributes = {"trace": {"DataType": "String", "StringValue": "abc"}}
     sent = sqs.send_message(
@@ -116,17 +116,17 @@ def test_a_receive_tells_group_times_count_and_attributes(sqs: Any, queue: str) 
     )
     clock.advance(60)
     message = receive(sqs, queue)[0]
-    told = message["Attributes"]
+    shown = message["Attributes"]
     assert message["MessageId"] == sent["MessageId"]
     assert message["MessageAttributes"] == attributes
     assert message["MD5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
-    assert told["MessageGroupId"] == "t1"
-    assert before <= int(told["SentTimestamp"]) < before + 5_000
-    assert int(told["ApproximateFirstReceiveTimestamp"]) >= before + 60_000
+    assert shown["MessageGroupId"] == "t1"
+    assert before <= int(shown["SentTimestamp"]) < before + 5_000
+    assert int(shown["ApproximateFirstReceiveTimestamp"]) >= before + 60_000
     clock.advance(361)
     second = receive(sqs, queue)[0]["Attributes"]
-    assert second["SentTimestamp"] == told["SentTimestamp"]
-    assert second["ApproximateFirstReceiveTimestamp"] == told["ApproximateFirstReceiveTimestamp"]
+    assert second["SentTimestamp"] == shown["SentTimestamp"]
+    assert second["ApproximateFirstReceiveTimestamp"] == shown["ApproximateFirstReceiveTimestamp"]
 
 
 def test_a_worn_out_message_moves_to_the_dead_letters_as_it_was(sqs: Any, queue: str) -> None:
@@ -205,7 +205,7 @@ def test_batches_of_deletes_and_changes_answer_entry_by_entry(sqs: Any, queue: s
     assert sqs_queues.queue_counts("jobs") == (1, 0, 0)
 
 
-def test_purge_empties_and_counts_are_told_by_the_queue(sqs: Any, queue: str) -> None:
+def test_purge_empties_the_queue_and_its_attributes_count_messages(sqs: Any, queue: str) -> None:
     for n in range(3):
         sqs.send_message(QueueUrl=queue, MessageBody=str(n), DelaySeconds=60 if n == 2 else 0)
     receive(sqs, queue, count=1)

@@ -1,4 +1,4 @@
-"""What the loader of templates understands, and what it refuses by name."""
+"""The template loader: what it supports, and what it refuses by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -144,15 +144,15 @@ def test_sections_that_it_would_ignore_are_refused(load_text: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("parameters", "message"),
     [
         ({"Colour": "red"}, "unknown parameter Colour"),
         ({"Stage": "Not a stage"}, "parameter Stage may not be 'Not a stage'"),
     ],
 )
-def test_parameters_are_checked(session: Session, given: dict[str, str], message: str) -> None:
+def test_parameters_are_checked(session: Session, parameters: dict[str, str], message: str) -> None:
     with pytest.raises(TemplateError, match=message):
-        load(TEMPLATE, session, given)
+        load(TEMPLATE, session, parameters)
 
 
 def test_a_parameter_without_default_must_be_given(load_text: Load) -> None:

@@ -21,7 +21,7 @@ def raising(event: SQSEvent) -> object:
     raise LookupError("no such parcel")
 
 
-# What the function is given ----------------------------------------------------------------------
+# The event --------------------------------------------------------------------------------------
 
 
 def test_a_record_has_the_form_that_lambda_gives_it(world: World) -> None:
@@ -66,7 +66,7 @@ def test_a_record_has_the_form_that_lambda_gives_it(world: World) -> None:
     assert {"SentTimestamp", "SenderId", "ApproximateFirstReceiveTimestamp"} <= set(attributes)
 
 
-def test_the_context_tells_who_is_running_and_how_long_it_may(world: World) -> None:
+def test_the_context_has_the_function_s_name_and_the_remaining_time(world: World) -> None:
     world.send("a")
     world.mapping().poll_once(world.sqs)
     context: Any = world.events[0].context
@@ -74,7 +74,7 @@ def test_the_context_tells_who_is_running_and_how_long_it_may(world: World) -> N
     assert context.invoked_function_arn.endswith(f":{world.account}:function:shop-local-pack")
     assert 50_000 < context.get_remaining_time_in_millis() <= 60_000
     world.clock.shift(3600)
-    assert context.get_remaining_time_in_millis() > 50_000  # a moved clock takes no time away
+    assert context.get_remaining_time_in_millis() > 50_000  # moving the clock does not shorten it
 
 
 def test_a_batch_holds_at_most_the_batch_size(world: World) -> None:

@@ -10,7 +10,7 @@ from chalice.app import Chalice, CloudWatchEvent, Cron, Rate
 from infra.local.schedules import ScheduleError, Schedules, period_of
 
 START = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
-PATIENCE = 20  # seconds after which a test has failed, never waited for otherwise
+PATIENCE = 20  # seconds; the time limit of every wait
 
 
 def minutes(count: float) -> datetime:
@@ -55,7 +55,7 @@ def test_what_eventbridge_refuses_or_the_local_cloud_does_not_support_is_refused
 
 
 class Clinic:
-    """An app with two schedules that note what they were given."""
+    """An app with two schedules that record their events."""
 
     def __init__(self) -> None:
         self.app = Chalice("clinic")

@@ -1,4 +1,4 @@
-"""What ships: listed, small, compiled, and the same each time."""
+"""The package: listed, small, compiled and reproducible."""
 
 import importlib.util
 import marshal
@@ -45,8 +45,8 @@ FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 
 def test_what_ships_is_listed(shipped: Files) -> None:
     running = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
-    found = {name.partition("/")[0] for name in shipped}
-    assert found == {name.replace("cpython-311", running) for name in SHIPPED}
+    names = {name.partition("/")[0] for name in shipped}
+    assert names == {name.replace("cpython-311", running) for name in SHIPPED}
 
 
 def test_its_size_is_that_of_its_files_and_within_the_budget(
@@ -111,9 +111,9 @@ def test_of_botocore_s_services_only_those_in_use_ship(shipped: Files) -> None:
     assert len(there) < 10
 
 
-@pytest.mark.parametrize("word", [b"get_paginator", b"get_waiter"])
+@pytest.mark.parametrize("method", [b"get_paginator", b"get_waiter"])
 def test_nothing_of_ours_asks_for_pages_or_waits_whose_models_do_not_ship(
-    shipped: Files, word: bytes
+    shipped: Files, method: bytes
 ) -> None:
     ours = {
         name: source
@@ -122,7 +122,7 @@ def test_nothing_of_ours_asks_for_pages_or_waits_whose_models_do_not_ship(
     }
 
     assert "app.py" in ours
-    assert [name for name, source in ours.items() if word in source] == []
+    assert [name for name, source in ours.items() if method in source] == []
 
 
 def test_neither_boto3_nor_tests_nor_sources_of_other_languages_ship(shipped: Files) -> None:

@@ -19,7 +19,7 @@ from infra.local.patching import wrap_all
 
 
 def install() -> None:
-    wrap_all([(each.handler, each.method, _checking(each)) for each in OPERATIONS])
+    wrap_all([(op.handler, op.method, _checking(op)) for op in OPERATIONS])
 
 
 def _checking(operation: Operation) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -15,7 +15,7 @@ from infra.local.patching import wrap_all
 
 
 def install() -> None:
-    wrap_all([(each.handler, each.method, _capturing_mail(each)) for each in OPERATIONS])
+    wrap_all([(op.handler, op.method, _capturing_mail(op)) for op in OPERATIONS])
     wrap_all([(SNSResponse, "publish", _capturing_sms)])
 
 
