@@ -15,38 +15,39 @@ from chalice.app import (
     WebsocketEvent,
 )
 
-from chalicelib.kernel import edge, http, openapi, sockets_api
+from chalicelib.kernel.http import dispatch, middleware, openapi
 from chalicelib.kernel.jobs import api as jobs_api
 from chalicelib.kernel.notify import api as notifications_api
 from chalicelib.kernel.notify import suppression_api
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.sockets import api as sockets_api
 from chalicelib.kernel.tenants import api as tenants_api
-from chalicelib.people import acceptance as people_acceptance
 from chalicelib.people import api as people_api
-from chalicelib.people import imports_api as people_imports_api
+from chalicelib.people.imports import api as people_imports_api
+from chalicelib.people.invitations import api as people_invitations_api
 from chalicelib.projects import api as projects_api
 from chalicelib.projects import page as projects_page
-from chalicelib.projects import regions_api as projects_regions_api
+from chalicelib.projects.regions import api as projects_regions_api
 
 app = Chalice("backburner")
 app.experimental_feature_flags.update(["WEBSOCKETS"])  # Chalice packages none without it
-edge.install(app)
+middleware.install(app)
 
 
 @app.authorizer(ttl_seconds=300)
 def authorize(request: AuthRequest) -> AuthResponse:
     """Say who calls, by the bearer token."""
-    from chalicelib.kernel import auth
+    from chalicelib.kernel.auth import tokens
 
-    return auth.authorize(request.token, may_enter=people_api.sign_in)
+    return tokens.authorize(request.token, may_enter=people_api.sign_in)
 
 
-http.mount(
+dispatch.mount(
     app,
     authorize,
     tenants_api.routes,
     people_api.routes,
-    people_acceptance.routes,
+    people_invitations_api.routes,
     people_imports_api.routes,
     projects_api.routes,
     projects_page.routes,
@@ -83,7 +84,7 @@ def feedback(event: SQSEvent) -> Any:
     from chalicelib.kernel.jobs import worker
     from chalicelib.kernel.notify import feedback as mail_events
 
-    return worker.drain(event.to_dict(), edge.remaining_seconds(event), mail_events.handle)
+    return worker.drain(event.to_dict(), middleware.remaining_seconds(event), mail_events.handle)
 
 
 @app.schedule("rate(1 minute)")
@@ -91,7 +92,7 @@ def sweep(event: CloudWatchEvent) -> None:
     """Push waiting jobs that a crash, a throttle or an outage left behind."""
     from chalicelib.kernel.jobs import outbox
 
-    outbox.sweep(lambda: edge.remaining_seconds(event) > outbox.SWEEP_RESERVE_SECONDS)
+    outbox.sweep(lambda: middleware.remaining_seconds(event) > outbox.SWEEP_RESERVE_SECONDS)
 
 
 @app.schedule("rate(1 minute)")
@@ -113,33 +114,33 @@ def provision(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # La
 @app.on_ws_connect()
 def websocket_connect(event: WebsocketEvent) -> dict[str, int]:
     """Admit who has a ticket."""
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
     query = event.to_dict().get("queryStringParameters") or {}
-    is_admitted = sockets.connect(event.connection_id, query.get("ticket", ""))
+    is_admitted = connections.connect(event.connection_id, query.get("ticket", ""))
     return {"statusCode": 200 if is_admitted else 403}
 
 
 @app.on_ws_message()
 def websocket_message(event: WebsocketEvent) -> None:
     """Let a client follow a topic."""
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
-    sockets.receive(event.connection_id, event.body)
+    connections.receive(event.connection_id, event.body)
 
 
 @app.on_ws_disconnect()
 def websocket_disconnect(event: WebsocketEvent) -> None:
     """Forget a connection that has ended."""
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
-    sockets.disconnect(event.connection_id)
+    connections.disconnect(event.connection_id)
 
 
 def _drain(event: SQSEvent) -> Any:
     from chalicelib.kernel.jobs import worker
 
-    return worker.drain(event.to_dict(), edge.remaining_seconds(event))
+    return worker.drain(event.to_dict(), middleware.remaining_seconds(event))
 
 
 gc.freeze()

@@ -8,7 +8,7 @@ mean "not now", `Skip` means "no longer wanted"; anything else is unexpected and
 from typing import Any, ClassVar, NamedTuple
 
 
-class Fault(NamedTuple):
+class FieldError(NamedTuple):
     """One thing wrong with what the client sent."""
 
     field: str
@@ -22,14 +22,14 @@ class AppError(Exception):
     #: Of several failed conditions of a transaction the lowest counts.
     PRIORITY: ClassVar[int] = 1
     #: True for an error that wants to see the record on which its condition failed.
-    WANTS_OLD: ClassVar[bool] = False
+    RETURNS_EXISTING: ClassVar[bool] = False
 
-    def __init__(self, detail: str = "", *, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, detail: str = "", *, field_errors: tuple[FieldError, ...] = ()) -> None:
         super().__init__(detail)
         self.detail = detail or self.title
-        self.faults = faults
+        self.field_errors = field_errors
 
-    def take_old(self, raw_item: dict[str, Any]) -> None:
+    def on_conflict(self, raw_item: dict[str, Any]) -> None:
         """Called with that record in DynamoDB's form, when `WANTS_OLD`."""
 
     @property

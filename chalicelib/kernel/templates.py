@@ -1,10 +1,10 @@
 """jinja2 environments, one per domain. Values are text: never read as templates, escaped in HTML.
 
-A name that a template uses and nobody gives is an error, not a gap.
+A name that a template uses and nobody passes is an error, not a gap.
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,3 +23,8 @@ def environment(package: str) -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render_page(package: str, page: str, values: dict[str, Any]) -> str:
+    """The page `templates/pages/<page>` of this package, with the values escaped."""
+    return environment(package).get_template(f"pages/{page}").render(values)

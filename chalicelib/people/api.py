@@ -4,11 +4,13 @@ from typing import cast
 
 import msgspec
 
-from chalicelib.kernel import clock, paging
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
+from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.routes import Calls, Reply, Request, Routes
-from chalicelib.kernel.tenancy import MANAGERS, Caller
-from chalicelib.people import invitations, service
+from chalicelib.kernel.store import paging
+from chalicelib.people import service
+from chalicelib.people.invitations import service as invitations
 from chalicelib.people.service import Change, NewPerson
 from chalicelib.people.views import (
     NewUser,
@@ -60,7 +62,7 @@ def create_user(caller: Caller, body: NewUser, request: Request) -> Reply:
     "/admin/v1/users",
     allow=MANAGERS,
     answers=UserView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_users(caller: Caller, query: UsersQuery) -> Reply:

@@ -7,11 +7,11 @@ from typing import cast
 import msgspec
 
 from chalicelib.kernel import telemetry
+from chalicelib.kernel.auth.tenancy import Caller, Role
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs import outbox
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.tenancy import Caller, Role
-from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.people import models, rules
 from chalicelib.people.models import EmailGuard, Login, Person
 
@@ -49,18 +49,16 @@ def say_changed(tx: outbox.Transaction, before: Profile, after: Profile) -> None
             follow(tx, after.id)
 
 
-def require(tx: Transaction, tenant_id: str, person_id: str, otherwise: AppError) -> None:
+def require(tx: WriteSet, tenant_id: str, person_id: str, error: AppError) -> None:
     """Makes `tx` fail with `otherwise` unless this is an invited or active user of the tenant."""
     present = Person.sk.exists() & Person.status.is_in(*_PRESENT)
-    tx.check(Person, (tenant_id, models.key_of_person(person_id)), present, otherwise)
+    tx.check(Person, (tenant_id, models.key_of_person(person_id)), present, error)
 
 
-def require_unchanged(
-    tx: Transaction, tenant_id: str, profile: Profile, otherwise: AppError
-) -> None:
+def require_unchanged(tx: WriteSet, tenant_id: str, profile: Profile, error: AppError) -> None:
     """Makes `tx` fail with `otherwise` unless somebody is still as they were read."""
     same = Person.version == profile.version
-    tx.check(Person, (tenant_id, models.key_of_person(profile.id)), same, otherwise)
+    tx.check(Person, (tenant_id, models.key_of_person(profile.id)), same, error)
 
 
 def find(tenant_id: str, person_id: str) -> Profile | None:

@@ -8,7 +8,7 @@ def import_rows(
     context: Context, *, upload_id: str, chunk: int, created_by: str, base_url: str
 ) -> Result:
     """Create the users of one chunk of an upload. Safe to repeat: an address admits one user."""
-    from chalicelib.people import imports
+    from chalicelib.people.imports import service as imports
 
     taken = imports.create_chunk(
         context.tenant_id, upload_id, chunk, created_by=created_by, base_url=base_url

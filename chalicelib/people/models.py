@@ -16,10 +16,11 @@ from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.kernel import clock, store
-from chalicelib.kernel.paging import Listing
+from chalicelib.kernel import clock
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import Keyed, Number
+from chalicelib.kernel.store import records
+from chalicelib.kernel.store.paging import Listing
+from chalicelib.kernel.store.records import Keyed, Number
 
 _PERSON = "person#"
 _EMAIL = "email#"
@@ -141,7 +142,7 @@ def people_after(
     """
     within = Person.sk.between(f"{_PERSON}{after or ''}{'!' if after else ''}", f"{_PERSON}~")
     options = {"filter_condition": only, "page_size": size, "consistent_read": True}
-    found, key = store.page(Person, tenant_id, within, **options)
+    found, key = records.page(Person, tenant_id, within, **options)
     return found, key["sk"]["S"].removeprefix(_PERSON) if key else None
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from chalicelib.kernel.jobs.registry import Context
 from chalicelib.kernel.notify.notices import notice
-from chalicelib.people import invitations
+from chalicelib.people.invitations import service as invitations
 
 
 @notice(channels=("email", "sms"), guarantee="confirm_then_resend")

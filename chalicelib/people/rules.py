@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from chalicelib.kernel.tenancy import Role
+from chalicelib.kernel.auth.tenancy import Role
 
 INVITATION_DAYS = 7
 INVITATION_SECONDS = INVITATION_DAYS * 86_400

@@ -1,4 +1,4 @@
-"""What can be done with people; invitations stand in `invitations.py`, imports in `imports.py`."""
+"""What can be done with people; invitations stand in `invitations/`, imports in `imports/`."""
 
 from functools import reduce
 from operator import and_
@@ -8,17 +8,19 @@ import msgspec
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.kernel import clock, paging, versions
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth.tenancy import Caller, Role
 from chalicelib.kernel.errors import (
     Conflict,
     Forbidden,
     NotFound,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.paging import Listing, Page, PageQuery
-from chalicelib.kernel.tenancy import Caller, Role
-from chalicelib.kernel.versions import Wanted
-from chalicelib.people import directory, invitations, models, rules
+from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store.paging import Listing, Page, PageQuery
+from chalicelib.kernel.store.preconditions import IfMatch
+from chalicelib.people import directory, models, rules
+from chalicelib.people.invitations import service as invitations
 from chalicelib.people.models import Person
 
 
@@ -94,7 +96,7 @@ class Change(TypedDict, total=False):
     status: rules.Status
 
 
-def change(tx: Transaction, by: Caller, person_id: str, new: Change, wanted: Wanted) -> Person:
+def change(tx: Transaction, by: Caller, person_id: str, new: Change, if_match: IfMatch) -> Person:
     """Adds a user's change to `tx`, and what follows from it; returns the user as they will be.
 
     Raises NotFound, Forbidden by the rules of roles. The commit raises PreconditionFailed
@@ -103,9 +105,9 @@ def change(tx: Transaction, by: Caller, person_id: str, new: Change, wanted: Wan
     """
     person = get(tx.tenant_id, person_id)
     _check_roles(by, person, new)
-    unchanged, otherwise = versions.as_read(person, wanted, "user")
+    unchanged, error = preconditions.unchanged_since(person, if_match, "user")
     before = directory.profile(person)
-    tx.update(person, _apply(person, new), unchanged, otherwise)
+    tx.update(person, _apply(person, new), unchanged, error)
     directory.say_changed(tx, before, directory.profile(person))
     return person
 
@@ -160,8 +162,8 @@ def _listings(tenant_id: str, search: str | None, only: Condition | None) -> lis
 
 
 def _all_of(*conditions: Condition | None) -> Condition | None:
-    wanted = [condition for condition in conditions if condition is not None]
-    return reduce(and_, wanted) if wanted else None
+    if_match = [condition for condition in conditions if condition is not None]
+    return reduce(and_, if_match) if if_match else None
 
 
 def sign_in(caller: Caller) -> bool:

@@ -4,9 +4,9 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from chalicelib.kernel.paging import Filter, PageQuery
-from chalicelib.kernel.tenancy import Role
-from chalicelib.kernel.validation import Email, Name, Phone
+from chalicelib.kernel.auth.tenancy import Role
+from chalicelib.kernel.http.validation import Email, Name, Phone
+from chalicelib.kernel.store.paging import Filter, PageQuery
 from chalicelib.people.models import Person
 from chalicelib.people.rules import Status
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.kernel import paging, validation
-from chalicelib.kernel.errors import Fault
+from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
+from chalicelib.kernel.errors import FieldError
+from chalicelib.kernel.http import validation
+from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.routes import Calls, Reply, Request, Routes
-from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
-from chalicelib.projects import ties  # noqa: F401  # declares what others ask of projects
+from chalicelib.kernel.store import paging
+from chalicelib.projects import hooks  # noqa: F401  # declares what others ask of projects
 from chalicelib.projects.views import (
     NewParticipants,
     NewProjectBody,
@@ -38,13 +39,13 @@ READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
 
 
-def _known_faults(given: Mapping[str, Any]) -> list[Fault]:
+def _known_faults(given: Mapping[str, Any]) -> list[FieldError]:
     from chalicelib.projects import service
 
     return service.known_faults(given)
 
 
-validation.when_refused(NewProjectBody, _known_faults)
+validation.register_check(NewProjectBody, _known_faults)
 
 
 @routes.post(
@@ -52,7 +53,7 @@ validation.when_refused(NewProjectBody, _known_faults)
     allow=MANAGERS,
     status=201,
     answers=ProjectCreated,
-    top={"status": str, "estimated_completion": str},
+    extra={"status": str, "estimated_completion": str},
     errors=(409,),
     calls=Calls(dynamodb=1, sqs=1),
 )
@@ -63,14 +64,14 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     """
     from chalicelib.projects import service
 
-    tx = service.Naming(caller.tenant_id)
+    tx = service.ProjectTransaction(caller.tenant_id)
     ids = service.each_once(body.user_ids)
     new = service.NewProject(body.name, body.description, body.provider, body.region, ids)
     project = service.create(tx, caller, new, base_url=request.base_url)
     return Reply(
         created_view(project, service.usual_time(project)),
         message=_CREATED,
-        top={"status": project.status, "estimated_completion": project.estimated_at},
+        extra={"status": project.status, "estimated_completion": project.estimated_at},
         headers={"Location": f"{request.base_url}/admin/v1/projects/{project.id}"},
         version=int(project.version),
         commit=tx,
@@ -81,7 +82,7 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     "/admin/v1/projects",
     allow=EVERYONE,
     answers=ProjectView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
@@ -153,7 +154,8 @@ CHANGED: dict[str, Any] = {
 @routes.post("/admin/v1/projects/{project_id}/retry", **CHANGED)
 def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Try a failed project again. Only what is missing is done."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -164,7 +166,8 @@ def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.delete("/admin/v1/projects/{project_id}", **CHANGED)
 def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Undo a project at its provider, with its users' credentials. Its name is free afterwards."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -175,7 +178,8 @@ def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/suspend", **CHANGED)
 def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch an active project off at its provider. It is suspended once that is done."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -186,7 +190,8 @@ def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/resume", **CHANGED)
 def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch a suspended project on again. It is active once that is done."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
@@ -198,7 +203,7 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     "/admin/v1/projects/{project_id}/users",
     allow=EVERYONE,
     answers=ParticipantView,
-    listing=True,
+    paginated=True,
     errors=(404,),
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
@@ -215,9 +220,10 @@ def add_project_users(
     caller: Caller, project_id: str, body: NewParticipants, request: Request
 ) -> Reply:
     """Let more users take part. They are added in the background."""
-    from chalicelib.projects import runs, service
+    from chalicelib.projects import service
+    from chalicelib.projects.workflow import runs
 
-    tx = service.Naming(caller.tenant_id)
+    tx = service.ProjectTransaction(caller.tenant_id)
     ids = service.each_once(body.user_ids)
     project = service.get(caller.tenant_id, project_id)
     tx.require_users(ids)
@@ -230,7 +236,8 @@ def remove_project_user(caller: Caller, project_id: str, user_id: str, request: 
     """Let a user no longer take part. They see the project no more at once; the provider follows
     in the background.
     """
-    from chalicelib.projects import membership, runs
+    from chalicelib.projects import membership
+    from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project, part = membership.find_part(caller, project_id, user_id)

@@ -10,7 +10,7 @@ _RESERVE_SECONDS = 10  #: left unused, so that the rest is queued in time
 @job(tries=8, retry=_SOON)
 def start(context: Context, *, project_id: str, run: int) -> None:
     """Start the workflow of a project's run. Safe to repeat: a run is one execution."""
-    from chalicelib.projects import runs
+    from chalicelib.projects.workflow import runs
 
     runs.start(context.tenant_id, project_id, run)
 
@@ -18,25 +18,25 @@ def start(context: Context, *, project_id: str, run: int) -> None:
 @job(tries=8, retry=_SOON)
 def suspend(context: Context, *, project_id: str) -> None:
     """Switch a project off at its provider. Safe to repeat."""
-    from chalicelib.projects import cloud
+    from chalicelib.projects.workflow import provider_project
 
-    cloud.switch(context.tenant_id, project_id, on=False)
+    provider_project.switch(context.tenant_id, project_id, on=False)
 
 
 @job(tries=8, retry=_SOON)
 def resume(context: Context, *, project_id: str) -> None:
     """Switch a project on again at its provider. Safe to repeat."""
-    from chalicelib.projects import cloud
+    from chalicelib.projects.workflow import provider_project
 
-    cloud.switch(context.tenant_id, project_id, on=True)
+    provider_project.switch(context.tenant_id, project_id, on=True)
 
 
 @job(tries=8, retry=_SOON)
 def follow_person(context: Context, *, person_id: str, after: str = "") -> None:
     """Give somebody's parts in projects what they are now. Safe to repeat, in any order."""
-    from chalicelib.projects import following
+    from chalicelib.projects.workflow import profile_sync
 
     def has_time() -> bool:
         return context.remaining_seconds() > _RESERVE_SECONDS
 
-    following.follow(context.tenant_id, person_id, after, has_time)
+    profile_sync.follow(context.tenant_id, person_id, after, has_time)

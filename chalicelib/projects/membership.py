@@ -2,10 +2,10 @@
 
 import msgspec
 
-from chalicelib.kernel import paging
+from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.paging import Page, PageQuery
-from chalicelib.kernel.tenancy import MANAGERS, Caller
+from chalicelib.kernel.store import paging
+from chalicelib.kernel.store.paging import Page, PageQuery
 from chalicelib.people import directory
 from chalicelib.projects import models
 from chalicelib.projects.models import Participant, Project

@@ -19,10 +19,11 @@ from pynamodb.attributes import ListAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib.kernel import clock, store
-from chalicelib.kernel.paging import Listing
+from chalicelib.kernel import clock
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import Keyed, Number
+from chalicelib.kernel.store import records
+from chalicelib.kernel.store.paging import Listing
+from chalicelib.kernel.store.records import Keyed, Number
 from chalicelib.projects import rules
 from chalicelib.projects.rules import Candidate, Kind, State, Status
 
@@ -257,7 +258,7 @@ def request(tenant_id: str, project_id: str, person_ids: Iterable[str], number: 
 def requests_of(tenant_id: str, project_id: str) -> list[Request]:
     """Open requests, the oldest first, not all when there are many."""
     prefix = Request.sk.startswith(f"{_REQUEST}{project_id}#")
-    return store.page(Request, tenant_id, prefix, consistent_read=True, page_size=20)[0]
+    return records.page(Request, tenant_id, prefix, consistent_read=True, page_size=20)[0]
 
 
 def participant(tenant_id: str, project_id: str, who: Candidate) -> Participant:

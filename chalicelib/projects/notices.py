@@ -4,16 +4,16 @@ from typing import Any
 
 from chalicelib.kernel.jobs.registry import Context
 from chalicelib.kernel.notify.notices import notice
-from chalicelib.projects import telling
+from chalicelib.projects import notice_values
 
 
 @notice(channels=("email",))
 def active(context: Context, *, project_id: str, run: int) -> dict[str, Any]:
     """The project is ready. A second such mail does less harm than none."""
-    return telling.of_success(context.tenant_id, project_id, run)
+    return notice_values.of_success(context.tenant_id, project_id, run)
 
 
 @notice(channels=("email",))
 def failed(context: Context, *, project_id: str, run: int) -> dict[str, Any]:
     """The project could not be made ready, and why. A second such mail does less harm than none."""
-    return telling.of_failure(context.tenant_id, project_id, run)
+    return notice_values.of_failure(context.tenant_id, project_id, run)

@@ -7,8 +7,8 @@ the address it came from.
 
 import secrets
 
-from chalicelib.kernel import pages
-from chalicelib.kernel.routes import Reply, Routes
+from chalicelib.kernel import templates
+from chalicelib.kernel.http.routes import Reply, Routes
 
 routes = Routes()
 
@@ -18,10 +18,10 @@ _POLICY = (
 )
 
 
-@routes.get("/projects/{project_id}", described=False)
+@routes.get("/projects/{project_id}", in_openapi=False)
 def show_project(project_id: str) -> Reply:
     """Show how far a project is."""
     del project_id  # the script reads it from the address: the shell is the same for all
     nonce = secrets.token_urlsafe(16)
-    shell = pages.render("chalicelib.projects", "project.html", {"nonce": nonce})
+    shell = templates.render_page("chalicelib.projects", "project.html", {"nonce": nonce})
     return Reply(html=shell, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce)})

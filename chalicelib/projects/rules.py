@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from chalicelib.kernel.tenancy import Role
+from chalicelib.kernel.auth.tenancy import Role
 
 Provider = Literal[
     "openstack",

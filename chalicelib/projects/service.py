@@ -1,25 +1,28 @@
-"""What can be done with projects at once; their workflow's runs begin in `runs.py`."""
+"""What can be done with projects at once; their workflow's runs begin in `workflow/runs.py`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from chalicelib.kernel import clock, tenancy, versions
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth import tenancy
+from chalicelib.kernel.auth.tenancy import Caller
 from chalicelib.kernel.errors import (
     Conflict,
-    Fault,
+    FieldError,
     Invalid,
     NotFound,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.tenancy import Caller
-from chalicelib.kernel.versions import Wanted
+from chalicelib.kernel.store import preconditions
+from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.people import directory
-from chalicelib.projects import figures, models, rules, runs
+from chalicelib.projects import durations, models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import SIMULATED, Estimate
+from chalicelib.projects.workflow import runs
 
 _KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
 
@@ -38,11 +41,11 @@ class NoSuchUser(Invalid):
     """The request is well-formed and its values are not"""
 
     def __init__(self, person_id: str) -> None:
-        faults = (_not_a_user(person_id),)
-        super().__init__("Some users cannot take part; see errors", faults=faults)
+        field_errors = (_not_a_user(person_id),)
+        super().__init__("Some users cannot take part; see errors", field_errors=field_errors)
 
 
-class Naming(Transaction):
+class ProjectTransaction(Transaction):
     """A transaction that names users: it fails with a fault for each that cannot take part."""
 
     def require_users(self, person_ids: tuple[str, ...]) -> None:
@@ -54,8 +57,8 @@ class Naming(Transaction):
             super().commit()
         except NoSuchUser as refused:
             unknown = [each for each in self.failed if isinstance(each, NoSuchUser)]
-            faults = tuple(fault for each in unknown for fault in each.faults)
-            raise Invalid(refused.detail, faults=faults) from refused
+            field_errors = tuple(fault for each in unknown for fault in each.field_errors)
+            raise Invalid(refused.detail, field_errors=field_errors) from refused
 
 
 def each_once(user_ids: list[str]) -> tuple[str, ...]:
@@ -63,7 +66,7 @@ def each_once(user_ids: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(user_ids))
 
 
-def known_faults(given: Mapping[str, Any]) -> list[Fault]:
+def known_faults(given: Mapping[str, Any]) -> list[FieldError]:
     """What of a new project's well-formed values cannot be, as far as no read is needed for it."""
     found = _faults_of_ids(each_once(given.get("user_ids", [])))
     if given.get("provider") == SIMULATED and given.get("region"):
@@ -71,16 +74,16 @@ def known_faults(given: Mapping[str, Any]) -> list[Fault]:
     return found
 
 
-def _faults_of_ids(ids: Iterable[str]) -> list[Fault]:
+def _faults_of_ids(ids: Iterable[str]) -> list[FieldError]:
     """What is no id at all; whose the others are only the commit tells."""
     return [_not_a_user(person_id) for person_id in ids if not clock.is_id(person_id)]
 
 
-def _not_a_user(person_id: str) -> Fault:
-    return Fault("user_ids", f"{person_id} is no invited or active user")
+def _not_a_user(person_id: str) -> FieldError:
+    return FieldError("user_ids", f"{person_id} is no invited or active user")
 
 
-def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project:
+def create(tx: ProjectTransaction, by: Caller, new: NewProject, *, base_url: str) -> Project:
     """Adds a project, its name's guard, who shall take part, and the start of its workflow to `tx`.
 
     Raises Invalid for an unknown provider or region. The commit raises Invalid
@@ -107,7 +110,7 @@ def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project
         requests=int(bool(new.user_ids)),
         users_total=len(new.user_ids),
     )
-    runs.enter(project, "provision", figures.find(provider))
+    runs.enter(project, "provision", durations.find(provider))
     tx.create(project)
     tx.create(models.name_guard(by.tenant_id, project.name_key, project_id), _name_taken(new.name))
     if new.user_ids:
@@ -119,7 +122,7 @@ def create(tx: Naming, by: Caller, new: NewProject, *, base_url: str) -> Project
 
 def usual_time(project: Project) -> Estimate:
     """How long a run at the project's provider takes."""
-    return figures.find(project.provider)
+    return durations.find(project.provider)
 
 
 def _name_taken(name: str) -> Conflict:
@@ -145,19 +148,19 @@ def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
 def _require_known(provider: str, region: str, ids: tuple[str, ...]) -> None:
     """Ids that nobody has do not matter here by themselves: the commit tells of them all."""
     if place := _faults_of_place(provider, region):
-        raise Invalid(_KNOWN_ELSEWHERE, faults=(*place, *_faults_of_ids(ids)))
+        raise Invalid(_KNOWN_ELSEWHERE, field_errors=(*place, *_faults_of_ids(ids)))
 
 
-def _faults_of_place(provider: str, region: str) -> list[Fault]:
-    from chalicelib.projects import regions  # with all that speaks to providers
+def _faults_of_place(provider: str, region: str) -> list[FieldError]:
+    from chalicelib.projects.regions import service as regions  # with all that speaks to providers
 
     if provider not in rules.PROVIDERS:
         known = ", ".join(rules.PROVIDERS)
         told = f"must be one of {known}" if provider else f"is required: one of {known}"
-        return [Fault("provider", told)]
+        return [FieldError("provider", told)]
     if not region or not regions.is_known(provider, region):
         told = f"is no region of {provider}" if region else f"is required: a region of {provider}"
-        return [Fault("region", told)]
+        return [FieldError("region", told)]
     return []
 
 
@@ -169,20 +172,20 @@ def get(tenant_id: str, project_id: str) -> Project:
     return project
 
 
-def change(tx: Transaction, project_id: str, values: dict[str, str], wanted: Wanted) -> Project:
+def change(tx: Transaction, project_id: str, values: dict[str, str], if_match: IfMatch) -> Project:
     """Adds a new name or description to `tx` and returns the project as it will be.
 
     Raises NotFound. The commit raises PreconditionFailed when the project is in none of the
     `wanted` versions, Conflict when the name is taken or another change came between.
     """
     project = get(tx.tenant_id, project_id)
-    unchanged, otherwise = versions.as_read(project, wanted, "project")
+    unchanged, error = preconditions.unchanged_since(project, if_match, "project")
     new: dict[str, Any] = {**values, "version": int(project.version) + 1}
     if "name" in values:
         new["name_key"] = rules.name_key(values["name"])
         _move_name(tx, project, new["name_key"], values["name"])
     actions = [getattr(Project, name).set(value) for name, value in new.items()]
-    tx.update(project, actions, unchanged, otherwise)
+    tx.update(project, actions, unchanged, error)
     for name, value in new.items():
         setattr(project, name, value)
     return project

@@ -5,55 +5,63 @@ tries again; what never will is answered as `failed`. The names of errors decide
 differ from one emulator to the next. A step of a run that is over does nothing and says so.
 """
 
-from chalicelib.projects import attaching, batches, cloud, ending, syncing, watch, workflow
-from chalicelib.projects.workflow import Answer, Do, Event, Work
+from chalicelib.projects.workflow import (
+    attempt,
+    completion,
+    participants,
+    provider_project,
+    reconciler,
+    user_batches,
+    user_sync,
+)
+from chalicelib.projects.workflow.attempt import Answer, Do, Event, Work
 
-reconcile = watch.reconcile
+reconcile = reconciler.reconcile
 
 
 def run(event: Event) -> Answer:
     """Does the step that the event names, and answers with its outcome."""
-    return workflow.attempt(event, STEPS[str(event["step"])])
+    return attempt.make(event, STEPS[str(event["step"])])
 
 
 def ensure_project(work: Work) -> Answer:
     """The project exists at the provider."""
-    cloud.ensure(work.project)
+    provider_project.ensure(work.project)
     return {"outcome": "ok"}
 
 
 def attach_participants(work: Work) -> Answer:
     """Whoever shall take part has a row; `more` when there was no time for all."""
-    more = attaching.attach(work.project, work.deadline)
+    more = participants.attach(work.project, work.deadline)
     return {"outcome": "more" if more else "ok"}
 
 
 def list_batches(work: Work) -> Answer:
     """One page of batches of those who are not yet what is wanted."""
-    listed = batches.list_page(work.project, work.event.get("next"))
+    listed = user_batches.list_page(work.project, work.event.get("next"))
     return {"outcome": "ok", "batches": listed.batches, "next": listed.following}
 
 
 def sync_users(work: Work) -> Answer:
     """Each user of one batch is what is wanted, or has failed for a reason."""
-    failed = syncing.sync(work.project, work.event["from"], work.event["to"], work.deadline)
+    failed = user_sync.sync(work.project, work.event["from"], work.event["to"], work.deadline)
     return {"outcome": "ok", "failed": failed}
 
 
 def delete_project(work: Work) -> Answer:
     """The project is gone at the provider."""
-    cloud.delete(work.project)
+    provider_project.delete(work.project)
     return {"outcome": "ok"}
 
 
 def finish(work: Work) -> Answer:
     """The run has ended, well or not; `more` when something was asked for meanwhile."""
-    return {"outcome": ending.finish(work.project)}
+    return {"outcome": completion.finish(work.project)}
 
 
 def record_failure(work: Work) -> Answer:
     """The run has failed at the step that the event names."""
-    ending.fail(work.project, workflow.shown(str(work.event["failed_step"])), None)
+    completion.fail(work.project, attempt.shown(str(work.event["failed_step"])), None)
     return {"outcome": "ok"}
 
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
-from chalicelib.kernel.paging import PageQuery
-from chalicelib.kernel.validation import Name, Text
+from chalicelib.kernel.http.validation import Name, Text
+from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.projects import rules
 from chalicelib.projects.rules import Estimate, ProjectRole, Provider, State, Status, StepStatus
 

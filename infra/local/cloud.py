@@ -139,7 +139,7 @@ class LocalCloud:
         return settings
 
     def _make_tenants(self) -> None:
-        from chalicelib.kernel import tenancy
+        from chalicelib.kernel.auth import tenancy
 
         tenancy.forget()
         for tenant_id, name in TENANTS.items():
@@ -229,11 +229,12 @@ class LocalCloud:
 
 def _clear_caches() -> None:
     """Empties the app's caches of what was deleted."""
-    from chalicelib.kernel import changes, vault
+    from chalicelib.kernel.auth import vault
     from chalicelib.kernel.notify import breaker
-    from chalicelib.projects import regions
+    from chalicelib.kernel.store import batch_update
+    from chalicelib.projects.regions import service as regions
 
-    changes.forget()
+    batch_update.forget()
     breaker.forget()
     regions.forget()
     vault.forget()

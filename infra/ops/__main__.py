@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except AppError as error:
         print(f"Refused: {error.detail}", file=sys.stderr)
-        for name, reason in error.faults:
+        for name, reason in error.field_errors:
             print(f"  {name}: {reason}", file=sys.stderr)
         return 1
     return 0

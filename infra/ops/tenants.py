@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.kernel.paging import PageQuery
-from chalicelib.kernel.tenancy import TenantRecord
+from chalicelib.kernel.auth.tenancy import TenantRecord
+from chalicelib.kernel.http.validation import convert_query
+from chalicelib.kernel.store.paging import PageQuery
+from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.kernel.tenants import service
 from chalicelib.kernel.tenants.api import NewTenant
-from chalicelib.kernel.transactions import Transaction
-from chalicelib.kernel.validation import convert_query
 
 
 def add_commands(subjects: Any) -> None:
@@ -39,7 +39,7 @@ def create(options: argparse.Namespace) -> str:
     """Creates a tenant by the API's rules."""
     values = {"name": options.name} | ({"id": options.id} if options.id else {})
     new = convert_query(values, NewTenant)
-    tx = Transaction()
+    tx = WriteSet()
     row = service.create(tx, new.id, new.name, {"sender": options.sender})
     tx.commit()
     return f"Created.\n{_line(row)}"
@@ -69,7 +69,7 @@ def resume(options: argparse.Namespace) -> str:
 
 
 def _set_status(tenant_id: str, status: str) -> str:
-    tx = Transaction()
+    tx = WriteSet()
     row = service.change(tx, tenant_id, {"status": status}, None)
     tx.commit()
     return _line(row)

@@ -40,7 +40,7 @@ def used_services(files: Files) -> frozenset[str]:
     return frozenset(
         service
         for name, content in files.items()
-        if OURS.match(name) and name.endswith(".py") and name != "chalicelib/kernel/aws.py"
+        if OURS.match(name) and name.endswith(".py") and name != "chalicelib/kernel/aws/clients.py"
         for service in _clients(name, content)
     )
 
@@ -59,7 +59,7 @@ def _clients(name: str, source: bytes) -> Iterator[str]:
 
 def prune(files: Files) -> Files:
     """The files with botocore's data and certificates cut down."""
-    services = used_services(files) | {"sqs"}  # kernel/aws.py creates SQS's client itself
+    services = used_services(files) | {"sqs"}  # which kernel/aws/clients.py creates itself
     if unknown := {service for service in services if not _versions(files, service)}:
         raise PackingError(f"botocore knows no service {', '.join(sorted(unknown))}")
     kept = {name: content for name, content in files.items() if not name.startswith(DATA)}

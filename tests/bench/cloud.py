@@ -16,10 +16,11 @@ Seen = Callable[[str, str, dict[str, Any], dict[str, Any]], None]  #: service, o
 def counted(seen: Seen) -> Iterator[LocalCloud]:
     """A cloud whose calls, the app's and those of Lambda's pollers, are told to `seen`."""
     with running(Options(work=False, aws_endpoint=False, log_lines=False)) as cloud:
-        from chalicelib.kernel import aws, store
+        from chalicelib.kernel import aws
+        from chalicelib.kernel.store import connection
 
         log.silence()
-        store.connection()
+        connection.connection()
         for client in (aws.client("dynamodb"), aws.client("sqs"), cloud._sqs):
             _watch(client, seen)
         yield cloud

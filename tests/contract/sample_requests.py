@@ -5,9 +5,9 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from chalicelib.kernel import vault
+from chalicelib.kernel.auth import vault
+from chalicelib.kernel.http.routes import Route
 from chalicelib.kernel.notify import limits
-from chalicelib.kernel.routes import Route
 from infra.local import faults
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Client
@@ -18,9 +18,9 @@ _numbers = count()
 
 def mounted() -> list[Route]:
     import app  # noqa: F401  mounts them
-    from chalicelib.kernel import http
+    from chalicelib.kernel.http import dispatch
 
-    return [route for route in http.mounted if route.described]
+    return [route for route in dispatch.mounted if route.in_openapi]
 
 
 def named(route: Route) -> str:
@@ -37,7 +37,7 @@ class Requests:
         self.crowded = ""  #: a project with as many participants
         self.client = Client(cloud.url, cloud.issuer.token)
         self.admin = self.client.as_("admin", None).naming("t1")
-        self.described = self.client.send("GET", "/openapi.json").json()
+        self.in_openapi = self.client.send("GET", "/openapi.json").json()
 
     def send(self, route: Route, **query: Any) -> Answer:
         record, body = self._record(route), self._body(route)
@@ -92,7 +92,7 @@ class Requests:
         return project("t1", wanted.get(route.name, "active"))
 
     def _body(self, route: Route) -> dict[str, Any]:
-        described = self.described["paths"][route.path][route.method.lower()]
+        described = self.in_openapi["paths"][route.path][route.method.lower()]
         content = described.get("requestBody", {}).get("content", {})
         if route.name == "remove_suppression":
             limits.suppress("t1", "email", "bounced@example.com", "bounced")
@@ -127,7 +127,8 @@ class Requests:
         return {key: value for key, value in example.items() if key != "status"}
 
     def _token(self) -> str:
-        from chalicelib.people import invitations, models
+        from chalicelib.people import models
+        from chalicelib.people.invitations import service as invitations
 
         person = models.get_person("t1", self._fresh_user())
         assert person is not None
@@ -136,18 +137,18 @@ class Requests:
 
 def known_figures(provider: str) -> None:
     """Read as configuration once a minute, like the tenant."""
-    from chalicelib.projects import figures
+    from chalicelib.projects import durations
 
-    figures.find(provider)
+    durations.find(provider)
 
 
 def region() -> str:
     """A region of OpenStack, past the API; its name."""
-    from chalicelib.kernel.transactions import Transaction
-    from chalicelib.projects import regions
+    from chalicelib.kernel.store.write_set import WriteSet
+    from chalicelib.projects.regions import service as regions
 
     name = f"grown-{next(_numbers)}"
     values = {"account": "A", "username": "u", "password": "p"}
-    with Transaction() as tx:
+    with WriteSet() as tx:
         regions.create(tx, "openstack", name, {"address": "https://8.8.8.8", **values})
     return name

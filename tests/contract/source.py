@@ -31,6 +31,11 @@ class Module:
         return ".".join(self.name.split(".")[2:])
 
     @property
+    def only_describes(self) -> bool:
+        """True of an `__init__.py` that holds nothing but a description of its folder."""
+        return self.path.name == "__init__.py" and len(self.tree.body) <= 1
+
+    @property
     def has_routes(self) -> bool:
         return any(
             isinstance(node, ast.Assign) and ast.unparse(node) == "routes = Routes()"

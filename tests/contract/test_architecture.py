@@ -1,12 +1,12 @@
 """Who may import whom, how large things may be, and where settings are read.
 
     app -> api, steps, kernel
-    api, jobs, steps, notices -> service -> models -> rules
-    service -> gateway -> rules, kernel.web
-    kernel -> kernel
+    api, jobs, notices, steps -> service -> models -> rules
+    service -> gateway -> rules, kernel.outbound
+    kernel -> kernel, its folders from the upper to the lower ones
 
-`api` is every file that declares routes; `views` are the shapes they show; `service` is every
-file of a domain that has no other name here. A domain reaches another only service to service.
+A file's layer is that of its name, or of the folder that it stands in; what has another name is
+listed in `LAYERS`. A domain reaches another only from service to service.
 """
 
 import ast
@@ -23,7 +23,6 @@ from tests.contract.source import ROOT, Module, modules
 #: domain -> the domains whose service its service may call
 DOMAINS_THAT_MEET: dict[str, set[str]] = {"projects": {"people"}}
 
-WAYS_IN = ("api", "jobs", "notices", "steps")
 MAY_IMPORT = {
     "api": {"views", "service"},
     "jobs": {"service"},
@@ -35,8 +34,44 @@ MAY_IMPORT = {
     "gateway": {"gateway", "rules"},
     "rules": {"rules"},
 }
-#: What of the kernel the pure parts may name: types, and the one file that speaks HTTP.
-KERNEL_FOR = {"rules": {"chalicelib.kernel.tenancy"}, "gateway": {"chalicelib.kernel.web"}}
+#: The layer of each file of a domain that is named after its own noun.
+LAYERS = {
+    "people": {"directory": "service", "imports.rows": "service"},
+    "projects": {
+        "durations": "service",
+        "hooks": "service",
+        "membership": "service",
+        "notice_values": "service",
+        "page": "api",
+        "workflow.attempt": "service",
+        "workflow.completion": "service",
+        "workflow.credentials": "service",
+        "workflow.participants": "service",
+        "workflow.profile_sync": "service",
+        "workflow.progress": "service",
+        "workflow.provider_project": "service",
+        "workflow.reconciler": "service",
+        "workflow.runs": "service",
+        "workflow.user_batches": "service",
+        "workflow.user_sync": "service",
+    },
+}
+#: The kernel's folders and files, the upper ones first: each imports only what stands below it.
+KERNEL_FLOORS = (
+    {"notify"},
+    {"jobs", "sockets", "tenants"},
+    {"http"},
+    {"auth"},
+    {"store"},
+    {"aws", "outbound", "signing"},
+    {"telemetry"},
+    {"clock", "errors", "settings", "templates", "version"},
+)
+#: What of the kernel the pure parts may name: types, and the one folder that speaks HTTP.
+KERNEL_FOR = {
+    "rules": {"chalicelib.kernel.auth.tenancy"},
+    "gateway": {"chalicelib.kernel.outbound.web"},
+}
 
 FORBIDDEN_AT_START = {
     "boto3",
@@ -56,10 +91,10 @@ LONG_FUNCTION = 30
 
 
 def layer(module: Module) -> str:
-    if module.has_routes:
-        return "api"
-    part = module.part.split(".")[0]  # a part may be a folder
-    return part if part in MAY_IMPORT else "service"
+    """The layer of a domain's file; empty for one that nobody has given a layer."""
+    *folders, name = module.part.split(".")
+    named = next((part for part in (name, *folders) if part in MAY_IMPORT), "")
+    return named or LAYERS.get(module.domain, {}).get(module.part, "")
 
 
 def by_name() -> dict[str, Module]:
@@ -67,7 +102,12 @@ def by_name() -> dict[str, Module]:
 
 
 def domain_modules() -> list[Module]:
-    return [m for m in modules("chalicelib") if m.domain not in ("", "kernel") and m.part]
+    """All files of all domains but those that only describe a folder."""
+    return [
+        m
+        for m in modules("chalicelib")
+        if m.domain not in ("", "kernel") and m.part and not m.only_describes
+    ]
 
 
 def arrows(module: Module) -> Iterator[Module]:
@@ -77,6 +117,42 @@ def arrows(module: Module) -> Iterator[Module]:
         if name.split(".")[0] == "chalicelib":
             assert name in known, f"{module.name} imports {name}, which does not exist"
             yield known[name]
+
+
+@pytest.mark.parametrize("module", domain_modules(), ids=lambda module: module.name)
+def test_every_file_of_a_domain_has_a_layer(module: Module) -> None:
+    assert layer(module), (
+        f"{module.name}: name it after its layer ({', '.join(MAY_IMPORT)}), "
+        f"or add {module.part!r} to LAYERS[{module.domain!r}] in {__name__}"
+    )
+
+
+def test_every_layer_that_is_listed_belongs_to_a_file() -> None:
+    listed = {(domain, part) for domain, parts in LAYERS.items() for part in parts}
+
+    assert listed <= {(module.domain, module.part) for module in domain_modules()}
+
+
+@pytest.mark.parametrize("module", domain_modules(), ids=lambda module: module.name)
+def test_routes_are_declared_in_the_layer_api(module: Module) -> None:
+    assert not module.has_routes or layer(module) == "api"
+
+
+def test_the_kernels_folders_import_only_lower_ones() -> None:
+    floors = {room: floor for floor, rooms in enumerate(KERNEL_FLOORS) for room in rooms}
+    kernel = [m for m in modules("chalicelib") if m.domain == "kernel" and m.part]
+    wrong = [
+        f"{module.name} imports {other.name}"
+        for module in kernel
+        for other in arrows(module)
+        if _room(other) != _room(module) and floors[_room(other)] <= floors[_room(module)]
+    ]
+
+    assert wrong == []
+
+
+def _room(module: Module) -> str:
+    return module.part.split(".")[0]
 
 
 def test_the_app_imports_routes_steps_and_the_kernel_only() -> None:
@@ -93,11 +169,13 @@ def test_arrows_point_one_way(module: Module) -> None:
     if module.domain == "kernel":
         wrong = [other.name for other in arrows(module) if other.domain != "kernel"]
     else:
-        allowed = MAY_IMPORT[layer(module)] if module.part else set()
+        allowed = MAY_IMPORT.get(layer(module), set())
         wrong = [
             other.name
             for other in arrows(module)
-            if other.domain == module.domain and other.part and layer(other) not in allowed
+            if other.domain == module.domain
+            and not other.only_describes
+            and layer(other) not in allowed
         ]
 
     assert wrong == []

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.kernel.http.routes import Route
 from chalicelib.kernel.notify import limits
-from chalicelib.kernel.routes import Route
 from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
 from tests.contract.sample_requests import Requests, mounted, named, region
@@ -25,7 +25,7 @@ Figures = dict[str, dict[int, Counter[str]]]
 
 def grow(requests: Requests, size: int) -> None:
     """So many users and tenants; each user brings a job that waits, which is a notification."""
-    from chalicelib.kernel import tenancy
+    from chalicelib.kernel.auth import tenancy
 
     new = range(requests.users, size)
     requests.users = size
@@ -108,7 +108,7 @@ def test_no_answer_exceeds_the_bound_of_its_route(figures: Figures, route: Route
         assert not set(calls) - {"told", "dynamodb", "sqs"}, "a service without a bound"
 
 
-@pytest.mark.parametrize("route", [each for each in mounted() if each.listing], ids=named)
+@pytest.mark.parametrize("route", [each for each in mounted() if each.paginated], ids=named)
 @pytest.mark.parametrize("per_page", [1, 50, 100])
 def test_a_page_is_one_call_whatever_its_size(
     requests: Requests, figures: Figures, route: Route, per_page: int

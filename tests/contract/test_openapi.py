@@ -23,12 +23,12 @@ def test_the_description_is_valid_openapi(described: Json) -> None:
 
 
 def test_it_describes_every_mounted_route_and_nothing_else(described: Json) -> None:
-    from chalicelib.kernel import http
+    from chalicelib.kernel.http import dispatch
 
     assert {
         (method.upper(), path) for path, each in described["paths"].items() for method in each
-    } == {(route.method, route.path) for route in http.mounted if route.described}
-    assert {route.path for route in http.mounted if not route.described} == {
+    } == {(route.method, route.path) for route in dispatch.mounted if route.in_openapi}
+    assert {route.path for route in dispatch.mounted if not route.in_openapi} == {
         "/openapi.json",
         "/docs",
         "/projects/{project_id}",
@@ -36,14 +36,14 @@ def test_it_describes_every_mounted_route_and_nothing_else(described: Json) -> N
 
 
 def test_every_operation_has_a_name_a_summary_and_its_roles(described: Json) -> None:
-    from chalicelib.kernel import http
+    from chalicelib.kernel.http import dispatch
 
     operations = [each for path in described["paths"].values() for each in path.values()]
     names = [each["operationId"] for each in operations]
     assert len(set(names)) == len(names)
     assert all(each["summary"] for each in operations)
-    for route in http.mounted:
-        if route.described:
+    for route in dispatch.mounted:
+        if route.in_openapi:
             operation = described["paths"][route.path][route.method.lower()]
             assert operation.get("x-roles", []) == list(route.allow)
             assert ("security" in operation) is bool(route.allow)

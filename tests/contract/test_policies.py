@@ -111,7 +111,7 @@ def test_every_function_has_its_log_group_in_the_template() -> None:
 
 
 def test_services_are_named_where_a_client_is_asked_for() -> None:
-    """So that the package step finds them; `kernel/aws.py` itself passes the name on."""
+    """So that the package step finds them; `kernel/aws/clients.py` itself passes the name on."""
     from infra.package import botocore_data
 
     files = {

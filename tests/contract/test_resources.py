@@ -9,7 +9,7 @@ from chalice.app import SQSEventConfig
 
 from chalicelib.kernel.jobs import registry
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import Keyed
+from chalicelib.kernel.store.records import Keyed
 from tests.contract.source import ROOT, import_everything
 
 import_everything()

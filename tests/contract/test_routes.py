@@ -4,8 +4,8 @@ import importlib
 
 import pytest
 
-from chalicelib.kernel.routes import Route, Routes
-from chalicelib.kernel.tenancy import ROLES
+from chalicelib.kernel.auth.tenancy import ROLES
+from chalicelib.kernel.http.routes import Route, Routes
 from tests.contract.source import modules
 
 PUBLIC = {
@@ -65,4 +65,4 @@ def test_a_route_takes_no_tenant_from_its_path_unless_it_is_the_platforms(route:
         assert route.allow == ("admin",)
     else:
         assert "tenant" not in route.path
-        assert not route.tenant_free or not route.allow
+        assert not route.platform or not route.allow

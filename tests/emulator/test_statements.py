@@ -6,9 +6,9 @@ import pytest
 from botocore.exceptions import ClientError
 from pynamodb.expressions.update import Action
 
-from chalicelib.kernel import changes
-from chalicelib.kernel.changes import Change
 from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.store import batch_update
+from chalicelib.kernel.store.batch_update import Change
 from tests.emulator.conftest import TABLE, client
 
 Item = dict[str, Any]
@@ -265,7 +265,7 @@ def row(sk: str, **attributes: Any) -> Row:
 def test_a_change_of_the_application_does_what_its_update_item_does(
     dynamodb: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "_paused_until", 0)
+    monkeypatch.setattr(batch_update, "_paused_until", 0)
     before = {"attempts": 2, "claim_token": "t", "due_at": 7, "due_shard": "3", "last_error": "é"}
     for sk in ("together", "alone"):
         row(sk, **before).save()
@@ -282,7 +282,9 @@ def test_a_change_of_the_application_does_what_its_update_item_does(
     condition = (Row.claim_token == "t") & Row.lease_until.does_not_exist() & (Row.attempts <= 2)
     rows = [Row("t1", sk) for sk in ("together", "claimed", "absent")]
 
-    made, refused, absent = changes.make([Change(r, actions, condition) for r in rows], read=True)
+    made, refused, absent = batch_update.make(
+        [Change(r, actions, condition) for r in rows], read=True
+    )
     Row("t1", "alone").update(actions, condition)
 
     alone = read(dynamodb, "alone")
@@ -291,4 +293,4 @@ def test_a_change_of_the_application_does_what_its_update_item_does(
     assert (refused, absent) == (None, None)
     assert Row.get("t1", "claimed").status == "queued"
     assert read(dynamodb, "absent") is None
-    assert changes._paused_until == 0
+    assert batch_update._paused_until == 0

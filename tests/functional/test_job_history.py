@@ -61,10 +61,10 @@ def test_the_end_says_why_unless_all_is_well(cloud: LocalCloud, manager: Caller)
 def test_a_job_that_has_not_ended_or_was_cancelled_while_it_waited_has_no_attempt_to_tell(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.kernel.jobs import endings
+    from chalicelib.kernel.jobs import completion
 
     (job_id,) = sample_jobs.enqueue(("count", {"label": "x"}))
     assert manager.job(job_id)["history"] == []
-    assert endings.cancel("t1", job_id)
+    assert completion.cancel("t1", job_id)
     cloud.run_until_idle()
     assert (manager.job(job_id)["status"], manager.job(job_id)["history"]) == ("cancelled", [])

@@ -19,12 +19,12 @@ class Batch:
     """Claimed jobs, each marked by a thread of its own when it is told to."""
 
     def __init__(self, jobs: int) -> None:
-        from chalicelib.kernel.jobs import claims, marking
+        from chalicelib.kernel.jobs import claims, group_commit
 
         ids = sample_jobs.enqueue(*(("count", {"label": f"{number}"}) for number in range(jobs)))
         taken = [claims.claim("t1", id_) for id_ in ids]
         self.ids, self.claims = ids, [each for each in taken if isinstance(each, claims.Claim)]
-        self.group = marking.Group(jobs, jobs)
+        self.group = group_commit.Group(jobs, jobs)
         self.marked: dict[int, bool] = {}
 
     def mark(self, number: int) -> threading.Thread:

@@ -151,7 +151,7 @@ def test_a_token_that_names_no_tenant_is_refused(client: Client) -> None:
 
 
 def test_a_suspended_tenant_is_refused(cloud: LocalCloud, client: Client) -> None:
-    from chalicelib.kernel import tenancy
+    from chalicelib.kernel.auth import tenancy
 
     tenancy.record("t3", "Cedar", status="suspended").save()
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from msgspec.structs import replace
 
-from chalicelib.kernel import auth
+from chalicelib.kernel.auth import tokens
 from infra.deploy import gateway
 from infra.local.issuer import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.functional.client import Answer, Client
@@ -180,8 +180,8 @@ def test_while_nobody_can_be_judged_it_is_the_503_that_is_set_at_deployment(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The issuer's keys cannot be read, and none are known."""
-    unread = replace(auth.settings, jwks_url="http://127.0.0.1:9/keys")
-    monkeypatch.setattr(auth, "settings", unread)
+    unread = replace(tokens.settings, jwks_url="http://127.0.0.1:9/keys")
+    monkeypatch.setattr(tokens, "settings", unread)
     answer = list_users(client, f"Bearer {client.make_token({**CLAIMS, 'sub': 'fresh'})}")
 
     kind = "AUTHORIZER_CONFIGURATION_ERROR"  # what API Gateway calls an authorizer that raises

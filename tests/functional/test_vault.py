@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import vault
+from chalicelib.kernel.auth import vault
+from chalicelib.kernel.auth.vault import Unsealable
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.vault import Unsealable
 from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
@@ -127,12 +127,12 @@ def test_processes_that_start_at_once_settle_on_one_key(monkeypatch: pytest.Monk
 
 
 def test_a_key_service_that_is_down_is_a_trouble_that_passes() -> None:
-    from chalicelib.kernel import store
+    from chalicelib.kernel.store import failures
 
     faults.add(Fault("kms", kind="refuse", times=None))
     with pytest.raises(Exception) as raised:  # noqa: PT011  whatever the SDK raises for it
         vault.seal("t1", "x", SECRET)
-    assert store.is_transient(raised.value)
+    assert failures.is_transient(raised.value)
 
     faults.clear()
     assert vault.unseal("t1", "x", vault.seal("t1", "x", SECRET)) == SECRET

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from chalicelib.kernel import web
-from chalicelib.kernel.web import NoAnswer, Session, Throttled, Unreadable
+from chalicelib.kernel.outbound import web
+from chalicelib.kernel.outbound.web import NoAnswer, Session, Throttled, Unreadable
 from tests.functional.services import Script, answering, hanging_up, in_turn, serving, silent
 from tests.functional.web_sessions import allow_this_machine, session_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel.web import Hostile, Session, Unreadable
+from chalicelib.kernel.outbound.web import Hostile, Session, Unreadable
 from tests.functional.services import answering, serving
 from tests.functional.web_sessions import allow_this_machine, session_of, setting
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.kernel import web
-from chalicelib.kernel.web import Session
+from chalicelib.kernel.outbound import web
+from chalicelib.kernel.outbound.web import Session
 
 
 def allow_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

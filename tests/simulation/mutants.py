@@ -14,11 +14,13 @@ from unittest.mock import patch
 
 from pynamodb.expressions.update import RemoveAction
 
-from chalicelib.kernel import clock, idempotency, transactions
+from chalicelib.kernel import clock
+from chalicelib.kernel.http import idempotency
 from chalicelib.kernel.jobs import attempt, claims, ledger, outbox, registry
 from chalicelib.kernel.jobs.claims import Claim
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import write_set
 from chalicelib.people import models
 from tests.simulation.stage import set_settings, stage
 
@@ -68,7 +70,7 @@ def _no_token_on_the_mark() -> AbstractContextManager[Any]:
         actions = ledger._ending(job, status, reason, marks)
         if also is None:
             return ledger.change(job, actions, _exists())
-        tx = transactions.Transaction()
+        tx = write_set.WriteSet()
         tx.update(job, actions, _exists())
         also(tx)
         tx.commit()
@@ -111,7 +113,7 @@ def _answer_outside_the_transaction() -> AbstractContextManager[Any]:
                 key.tenant_id, key.row_key, consistent_read=True
             )
             raise repeated
-        later, commit = transactions.Transaction(), transaction.commit
+        later, commit = write_set.WriteSet(), transaction.commit
         usual(later, key, answer)
 
         def commit_then_store() -> None:
@@ -140,7 +142,7 @@ def _batch_counter_outside_the_transaction() -> AbstractContextManager[Any]:
         if not usual(job, status, reason, **marks):
             return False
         if also is not None:
-            with transactions.Transaction() as tx:
+            with write_set.WriteSet() as tx:
                 also(tx)
         return True
 
@@ -166,9 +168,9 @@ def _no_look_at_the_time() -> AbstractContextManager[Any]:
 
 def _new_token_for_each_try() -> AbstractContextManager[Any]:
     """A transaction that met another one is tried again as if it were a different one."""
-    usual = transactions.Transaction._write
+    usual = write_set.WriteSet._write
     return patch.object(
-        transactions.Transaction, "_write", lambda self, _: usual(self, str(uuid.uuid4()))
+        write_set.WriteSet, "_write", lambda self, _: usual(self, str(uuid.uuid4()))
     )
 
 

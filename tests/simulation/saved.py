@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chalicelib.people import imports
+from chalicelib.people.imports import service as imports
 from tests.simulation.books import Asked, arguments
 from tests.simulation.evidence import Evidence
 

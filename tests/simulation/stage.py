@@ -48,11 +48,12 @@ class Stage:
 
     def _memory(self) -> tuple[Memory, ...]:
         """All that a process of the application remembers between two calls."""
-        from chalicelib.kernel import changes, tenancy
+        from chalicelib.kernel.auth import tenancy
         from chalicelib.kernel.notify import breaker
+        from chalicelib.kernel.store import batch_update
 
         return (
-            (changes, "_paused_until", int),
+            (batch_update, "_paused_until", int),
             (self.app, "current_request", lambda: None),
             (tenancy, "_cache", dict),
             (tenancy, "_locks", dict),
@@ -62,7 +63,8 @@ class Stage:
 
     def reset(self, seed: int) -> None:
         """Empty, with its tenants, and with a seed under all that is left to chance."""
-        from chalicelib.kernel import telemetry, tenancy
+        from chalicelib.kernel import telemetry
+        from chalicelib.kernel.auth import tenancy
         from chalicelib.kernel.jobs import worker
 
         telemetry.log.setLevel(logging.CRITICAL)

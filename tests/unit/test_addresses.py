@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import addresses
-from chalicelib.kernel.addresses import Hostile
+from chalicelib.kernel.outbound import addresses
+from chalicelib.kernel.outbound.addresses import Hostile
 
 HOSTILE = [
     # schemes, and no scheme

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from msgspec.structs import replace
 
-from chalicelib.kernel import auth
-from chalicelib.kernel.auth import IssuerUnavailable, Keys, TokenRefused
+from chalicelib.kernel.auth import tokens
+from chalicelib.kernel.auth.tokens import IssuerUnavailable, Keys, TokenRefused
 
 RSA = json.loads(RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 2048).public_key()))
 EC = json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()))
@@ -19,7 +19,7 @@ NOWHERE = "http://127.0.0.1:9/jwks"  # the port of `discard`, where nobody liste
 
 
 def usable(*keys: Any) -> set[str | None]:
-    return set(auth.usable_keys(json.dumps({"keys": keys}).encode()))
+    return set(tokens.usable_keys(json.dumps({"keys": keys}).encode()))
 
 
 def test_keys_of_both_kinds_are_used_whatever_they_leave_out() -> None:
@@ -74,7 +74,7 @@ def test_an_odd_key_is_passed_over_and_the_others_are_used(odd: Any) -> None:
 )
 def test_a_document_without_usable_keys_is_an_error(document: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  of any wording
-        auth.usable_keys(document)
+        tokens.usable_keys(document)
 
 
 def test_keys_that_cannot_be_read_are_no_refusal_of_the_token() -> None:
@@ -86,7 +86,7 @@ def test_keys_that_cannot_be_read_are_no_refusal_of_the_token() -> None:
 def keys() -> Keys:
     """Keys that were read once, of an issuer that is down now."""
     known = Keys(NOWHERE)
-    known._keys = auth.usable_keys(json.dumps({"keys": [{**RSA, "kid": "1"}]}).encode())
+    known._keys = tokens.usable_keys(json.dumps({"keys": [{**RSA, "kid": "1"}]}).encode())
     return known
 
 
@@ -116,7 +116,7 @@ def test_a_token_without_a_key_id_is_checked_with_the_only_key(keys: Keys) -> No
     ids=str,
 )
 def test_a_role_is_one_word_or_the_strongest_of_a_list(claim: Any, role: str) -> None:
-    assert auth.caller_of({**CLAIMS, "role": claim}).role == role
+    assert tokens.caller_of({**CLAIMS, "role": claim}).role == role
 
 
 @pytest.mark.parametrize(
@@ -124,16 +124,16 @@ def test_a_role_is_one_word_or_the_strongest_of_a_list(claim: Any, role: str) ->
 )
 def test_whatever_else_stands_there_is_no_role(claim: Any) -> None:
     with pytest.raises(TokenRefused):
-        auth.caller_of({**CLAIMS, "role": claim})
+        tokens.caller_of({**CLAIMS, "role": claim})
 
 
 def test_claims_may_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     named = replace(
-        auth.settings,
+        tokens.settings,
         role_claim="https://example.com/roles",
         tenant_claim="https://example.com/tenant",
     )
-    monkeypatch.setattr(auth, "settings", named)
+    monkeypatch.setattr(tokens, "settings", named)
     claims = {
         **CLAIMS,
         "role": "admin",
@@ -141,7 +141,7 @@ def test_claims_may_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> 
         "https://example.com/tenant": "t2",
     }
 
-    caller = auth.caller_of(claims)
+    caller = tokens.caller_of(claims)
 
     assert (caller.role, caller.tenant_id) == ("staff", "t2")
 
@@ -153,4 +153,4 @@ def test_claims_may_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> 
 def test_only_a_verified_email_address_counts(verified: Any, email: str) -> None:
     claims = {**CLAIMS, "email": "a@example.com", "email_verified": verified}
 
-    assert auth.caller_of(claims).email == email
+    assert tokens.caller_of(claims).email == email

@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import changes
-from chalicelib.kernel.changes import Change
 from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.store import batch_update
+from chalicelib.kernel.store.batch_update import Change
 
 TABLE = Job.Meta.table_name
 
 
 def written(actions: list[Any], condition: Any, *, read: bool = False) -> tuple[str, list[Any]]:
-    (statement,) = changes._statements([Change(Job("t1", "job#1"), actions, condition)], read=read)
+    (statement,) = batch_update._statements(
+        [Change(Job("t1", "job#1"), actions, condition)], read=read
+    )
     return statement["Statement"], statement["Parameters"]
 
 
@@ -53,7 +55,7 @@ def test_lists_and_maps_go_as_they_are_stored() -> None:
 def test_changes_that_share_their_actions_are_made_of_rows_of_their_own() -> None:
     actions, condition = [Job.status.set("running")], Job.status == "queued"
     rows = [Job("t1", "job#1"), Job("t2", "job#2")]
-    first, second = changes._statements(
+    first, second = batch_update._statements(
         [Change(row, actions, condition) for row in rows], read=False
     )
 

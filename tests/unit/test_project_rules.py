@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from chalicelib.kernel.tenancy import Role
+from chalicelib.kernel.auth.tenancy import Role
 from chalicelib.projects import rules
 from chalicelib.projects.rules import Action, Candidate, Kind, State, Status, Users, Wanted
 

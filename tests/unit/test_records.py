@@ -16,7 +16,7 @@ from pynamodb.attributes import (
 from pynamodb.exceptions import AttributeNullError
 from pynamodb.models import Model
 
-from chalicelib.kernel.store import Keyed, Number
+from chalicelib.kernel.store.records import Keyed, Number
 
 
 class Address(MapAttribute[str, Any]):

@@ -7,8 +7,8 @@ from chalicelib.kernel.jobs.retry import (
     Again,
     Backoff,
     GiveUp,
+    after_deferral,
     after_failure,
-    after_hold,
     next_wait,
     with_jitter,
 )
@@ -75,7 +75,7 @@ def test_the_last_allowed_failure_gives_up(
 def test_a_hold_is_always_followed_by_another_try(
     holds: int, asked_seconds: int | None, wait_seconds: int
 ) -> None:
-    assert after_hold(HALF_MINUTE, holds, asked_seconds) == Again(wait_seconds)
+    assert after_deferral(HALF_MINUTE, holds, asked_seconds) == Again(wait_seconds)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.kernel import validation
 from chalicelib.kernel.errors import BadRequest, Invalid
-from chalicelib.kernel.validation import Email, Name, Phone, Text
+from chalicelib.kernel.http import validation
+from chalicelib.kernel.http.validation import Email, Name, Phone, Text
 
 CONTROLS = st.characters(max_codepoint=0x9F, categories=["Cc"])
 LETTERS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60)
@@ -212,7 +212,7 @@ def test_all_faults_are_told_at_once_each_with_its_field() -> None:
     with pytest.raises(Invalid) as refused:
         validation.decode_body(b'{"name": "", "phone": "1", "note": 7}', Form)
 
-    faults = dict(refused.value.faults)
+    faults = dict(refused.value.field_errors)
     assert list(faults) == ["name", "email", "phone", "note"]
     assert faults["email"] == "is required"
     assert "E.164" in faults["phone"]
@@ -222,4 +222,4 @@ def test_a_fault_never_repeats_what_was_sent() -> None:
     with pytest.raises(Invalid) as refused:
         validation.decode_body(b'{"name": "ok", "email": "secret-word"}', Form)
 
-    assert "secret-word" not in str(refused.value.faults) + refused.value.detail
+    assert "secret-word" not in str(refused.value.field_errors) + refused.value.detail

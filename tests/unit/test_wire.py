@@ -15,7 +15,7 @@ from botocore.serialize import JSONSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.kernel.wire import Reader, Signer, Writer
+from chalicelib.kernel.aws.fast_path import Reader, Signer, Writer
 
 NOON = "2026-11-22T12:00:00Z"
 WITH_TOKEN = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "a token/+=")

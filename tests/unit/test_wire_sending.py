@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 
-from chalicelib.kernel import wire
+from chalicelib.kernel.aws import fast_path
 
 HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage"}
 
@@ -36,15 +36,15 @@ def written(kind: type[Any], *requests: dict[str, Any]) -> list[bytes]:
 
 
 def test_botocore_makes_these_connections() -> None:
-    assert AWSHTTPConnectionPool.ConnectionCls is wire._Connection
-    assert AWSHTTPSConnectionPool.ConnectionCls is wire._SecureConnection
+    assert AWSHTTPConnectionPool.ConnectionCls is fast_path._Connection
+    assert AWSHTTPSConnectionPool.ConnectionCls is fast_path._SecureConnection
 
 
 @pytest.mark.parametrize("body", [b"{}", b"x" * 100_000])
 def test_head_and_body_are_one_write(body: bytes) -> None:
     request = {"body": body, "headers": {**HEADERS, "Content-Length": str(len(body))}}
 
-    writes = written(wire._Connection, request, request)
+    writes = written(fast_path._Connection, request, request)
     assert len(writes) == 2
     assert b"".join(writes) == b"".join(written(AWSHTTPConnection, request, request))
 
@@ -65,7 +65,7 @@ def test_head_and_body_are_one_write(body: bytes) -> None:
 def test_a_body_of_another_kind_goes_as_botocore_sends_it(request_: dict[str, Any]) -> None:
     plain = {"body": b"{}", "headers": {**HEADERS, "Content-Length": "2"}}
 
-    ours = written(wire._Connection, request_, plain)
+    ours = written(fast_path._Connection, request_, plain)
     if isinstance(request_["body"], io.BytesIO):
         request_["body"].seek(0)
     assert b"".join(ours) == b"".join(written(AWSHTTPConnection, request_, plain))
@@ -80,7 +80,7 @@ def test_what_breaks_off_leaves_nothing_behind() -> None:
             if len(self.writes) == 1:
                 raise BrokenPipeError
 
-    connection = wire._Connection("localhost", 80)
+    connection = fast_path._Connection("localhost", 80)
     connection.sock = socket = Broken()
     plain = {"body": b"{}", "headers": {**HEADERS, "Content-Length": "2"}}
     with pytest.raises(BrokenPipeError):

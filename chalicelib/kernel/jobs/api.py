@@ -5,14 +5,15 @@ from typing import Any, Literal
 import msgspec
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.kernel import clock, paging
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.jobs import ledger, lists
+from chalicelib.kernel.http.routes import Calls, Reply, Routes
+from chalicelib.kernel.jobs import ledger, queries
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import ErrorView
-from chalicelib.kernel.paging import Filter, PageQuery
-from chalicelib.kernel.routes import Calls, Reply, Routes
-from chalicelib.kernel.tenancy import EVERYONE, MANAGERS, Caller
+from chalicelib.kernel.store import paging
+from chalicelib.kernel.store.paging import Filter, PageQuery
 
 routes = Routes()
 
@@ -51,13 +52,13 @@ class OneJobView(JobView, frozen=True, kw_only=True):
     "/admin/v1/jobs",
     allow=MANAGERS,
     answers=JobView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     """The tenant's jobs, newest first."""
-    wanted = lists.matching(_with_status(query.status), type=query.type)
-    page = paging.read([lists.newest(caller.tenant_id, wanted)], query, caller.tenant_id, "jobs")
+    wanted = queries.matching(_with_status(query.status), type=query.type)
+    page = paging.read([queries.newest(caller.tenant_id, wanted)], query, caller.tenant_id, "jobs")
     return Reply([view(job) for job in page.items], meta=page.meta)
 
 

@@ -6,13 +6,23 @@ from typing import Self
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.kernel import aws, clock, store, telemetry
+from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Suppressed, Unconfirmed
-from chalicelib.kernel.jobs import batches, claims, endings, ledger, outbox, registry, retry, unique
+from chalicelib.kernel.jobs import (
+    batches,
+    claims,
+    completion,
+    ledger,
+    outbox,
+    registry,
+    retry,
+    unique,
+)
 from chalicelib.kernel.jobs.claims import Claim
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import failures
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -140,7 +150,7 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
             declared, job, "unconfirmed", str(error)
         )
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
-        if store.is_transient(error):
+        if failures.is_transient(error):
             return _hold(declared, job, Retry(f"the store is down: {type(error).__name__}"))
         telemetry.log.exception("job raised", type=job.type, job=job.id)
         return _again(declared, job, "error", f"{type(error).__name__}: {error}"[:500])
@@ -148,14 +158,14 @@ def _try(declared: Declared, job: Job, deadline: float) -> Outcome:
 
 
 def _end(job: Job, status: str, reason: str | None, result: Result | None = None) -> Outcome:
-    is_ours = endings.end(job, status, reason, result)
+    is_ours = completion.end(job, status, reason, result)
     return Outcome.drop(status if is_ours else "late")
 
 
 def _hold(declared: Declared, job: Job, later: Retry) -> Outcome:
     if later.charged:
         return _again(declared, job, "retry", later.reason, later.after_seconds)
-    decision = retry.after_hold(declared.retry, int(job.holds) + 1, later.after_seconds)
+    decision = retry.after_deferral(declared.retry, int(job.holds) + 1, later.after_seconds)
     return _wait(job, "held", later.reason, decision.wait_seconds, charged=False)
 
 

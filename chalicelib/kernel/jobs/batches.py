@@ -22,8 +22,9 @@ from chalicelib.kernel.jobs.ledger import SECONDS_IN_A_DAY, Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.jobs.registry import ErrorView, Result
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, Number, condition_failed
-from chalicelib.kernel.transactions import Transaction as PlainTransaction
+from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store.records import KernelRecord, Number
+from chalicelib.kernel.store.write_set import WriteSet
 
 _BATCH = "batch#"
 _ERRORS = "batch-errors#"
@@ -86,7 +87,7 @@ class Joining(msgspec.Struct):
         self.units[job.id] = int(job.units)
         self._recount(int(job.units))
 
-    def forgo(self, job: Job) -> None:
+    def withdraw(self, job: Job) -> None:
         """The job dropped out, as a unique one that was queued already."""
         self._recount(-self.units.pop(job.id, 0))
 
@@ -193,7 +194,7 @@ def is_cancelled(job: Job) -> bool:
     return batch is not None and batch.status == "cancelled"
 
 
-def count(tx: PlainTransaction, job: Job, status: str, reason: str | None, result: Result) -> None:
+def count(tx: WriteSet, job: Job, status: str, reason: str | None, result: Result) -> None:
     """Adds the end of a member to the transaction that ends it."""
     batch = Batch(job.tenant, f"{_BATCH}{job.batch_id}")
     units = int(job.units)

@@ -11,11 +11,12 @@ import msgspec
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.kernel import changes, clock
-from chalicelib.kernel.changes import Change
+from chalicelib.kernel import clock
 from chalicelib.kernel.jobs import ledger
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import batch_update
+from chalicelib.kernel.store.batch_update import Change
 
 _FEWEST = 2  #: jobs for which the call of several spares one
 
@@ -36,17 +37,17 @@ def claim_first_attempts(keys: Iterable[Key]) -> dict[Key, Claim | str]:
     under it by a call whose answer was lost. Each is for one attempt only: a second message of the
     same job goes on without. Raises nothing.
     """
-    wanted, token = list(dict.fromkeys(keys))[: changes.MOST], clock.new_id()
+    wanted, token = list(dict.fromkeys(keys))[: batch_update.MOST], clock.new_id()
     if len(wanted) < _FEWEST:
         return {}
     actions = _claiming(token, clock.epoch_seconds())
     first = (Job.status == "queued") & Job.not_before.does_not_exist()
     rows = (Job(tenant_id, PREFIX + job_id) for tenant_id, job_id in wanted)
-    items = changes.make([Change(row, actions, first) for row in rows], read=True)
+    items = batch_update.make([Change(row, actions, first) for row in rows], read=True)
     return {key: _taken(item, token) for key, item in zip(wanted, items, strict=True)}
 
 
-def _taken(item: changes.Item | None, token: str) -> Claim | str:
+def _taken(item: batch_update.Item | None, token: str) -> Claim | str:
     if item is None or item.get("claim_token") != {"S": token}:
         return token
     try:

@@ -16,17 +16,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pynamodb.attributes import ListAttribute, UnicodeAttribute
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
-from chalicelib.kernel.changes import Change
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.jobs import marking
+from chalicelib.kernel.jobs import group_commit
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, Number, condition_failed
-from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.store.batch_update import Change
+from chalicelib.kernel.store.records import KernelRecord, Number
+from chalicelib.kernel.store.write_set import WriteSet
 
 PREFIX = "job#"
 _HISTORY_KEPT = 50  #: entries of a job's history; a job held for days would outgrow its row
@@ -140,7 +139,7 @@ def finish(
     status: str,
     reason: str | None = None,
     *,
-    also: Callable[[Transaction], None] | None = None,
+    also: Callable[[WriteSet], None] | None = None,
     **marks: str | int | None,
 ) -> bool:
     """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
@@ -151,8 +150,8 @@ def finish(
     """
     actions, mine = _ending(job, status, reason, marks), Job.claim_token == job.claim_token
     if also is None:
-        return marking.make(Change(job, actions, mine), lambda: change(job, actions, mine))
-    tx = Transaction()
+        return group_commit.make(Change(job, actions, mine), lambda: change(job, actions, mine))
+    tx = WriteSet()
     tx.update(job, actions, mine, ClaimLost())
     also(tx)
     try:
@@ -162,9 +161,9 @@ def finish(
     return True
 
 
-def cancel(tx: Transaction, job: Job, otherwise: AppError) -> None:
+def cancel(tx: WriteSet, job: Job, error: AppError) -> None:
     """Adds the end of a job to `tx`, which fails with `otherwise` unless the job waits."""
-    tx.update(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued", otherwise)
+    tx.update(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued", error)
 
 
 def _ending(
@@ -241,10 +240,4 @@ def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -
 
 def change(job: Job, actions: list[Action], condition: Condition, *, read: bool = False) -> bool:
     """One conditional write; with `read`, `job` then holds the row as it is now."""
-    try:
-        (job.update if read else job.change)(actions, condition)
-    except UpdateError as error:
-        if condition_failed(error):
-            return False
-        raise
-    return True
+    return job.change_if(condition, actions, read=read)

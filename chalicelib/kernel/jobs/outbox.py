@@ -14,13 +14,12 @@ from typing import Any, Protocol
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
-from pynamodb.exceptions import UpdateError
 
-from chalicelib.kernel import aws, clock, telemetry, transactions
+from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.jobs import ledger, registry, unique
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import condition_failed
+from chalicelib.kernel.store import write_set
 
 MESSAGE_VERSION = 1
 _BATCH = 10  #: most entries of one SendMessageBatch
@@ -36,7 +35,7 @@ class Expecting(Protocol):
 
     def expect(self, job: Job) -> None: ...
 
-    def forgo(self, job: Job) -> None: ...
+    def withdraw(self, job: Job) -> None: ...
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -50,7 +49,7 @@ class Delivery(msgspec.Struct, frozen=True):
     units: int = 1  #: how much of its batch it is
 
 
-class Transaction(transactions.Transaction):
+class Transaction(write_set.WriteSet):
     """A transaction whose jobs are pushed once it is committed."""
 
     def __init__(self, tenant_id: str) -> None:
@@ -83,10 +82,10 @@ class Transaction(transactions.Transaction):
             first = self._only_ones.setdefault(unique.key_of(job), job)
             if first is not job:
                 return first
-        otherwise = unique.Taken(job) if declared.unique_for_seconds else None
-        self.create(job, otherwise)
-        if otherwise is not None:
-            unique.lock(self, job, declared.unique_for_seconds, otherwise)
+        error = unique.AlreadyQueued(job) if declared.unique_for_seconds else None
+        self.create(job, error)
+        if error is not None:
+            unique.lock(self, job, declared.unique_for_seconds, error)
         if how.batch is not None:
             how.batch.expect(job)
         self._jobs.append(job)
@@ -98,15 +97,15 @@ class Transaction(transactions.Transaction):
             try:
                 super().commit()
                 break
-            except unique.Taken as taken:
+            except unique.AlreadyQueued as taken:
                 self._leave_out(taken)
         push(self._jobs)
 
-    def _leave_out(self, taken: unique.Taken) -> None:
+    def _leave_out(self, taken: unique.AlreadyQueued) -> None:
         self.drop(taken)
         self._jobs.remove(taken.job)
         for joined in self.batches:
-            joined.forgo(taken.job)
+            joined.withdraw(taken.job)
 
 
 def message_of(job: Job) -> dict[str, str]:
@@ -194,15 +193,9 @@ def _push_and_move(jobs: list[Job]) -> int:
 def _move_on(job: Job) -> None:
     step = int(job.due_step_seconds or settings.push_grace_seconds)
     next_step = min(step * 2, settings.sweep_max_step_seconds)
-    try:
-        job.change(
-            actions=[
-                Job.due_at.set(clock.epoch_seconds() + min(step, settings.sweep_max_step_seconds)),
-                Job.due_step_seconds.set(next_step),
-            ],
-            condition=Job.due_at == job.due_at,
-        )
-    except UpdateError as error:
-        # Claimed, ended or moved on by another sweep meanwhile: it is in good hands.
-        if not condition_failed(error):
-            raise
+    actions = [
+        Job.due_at.set(clock.epoch_seconds() + min(step, settings.sweep_max_step_seconds)),
+        Job.due_step_seconds.set(next_step),
+    ]
+    # Claimed, ended or moved on by another sweep meanwhile: then it is in good hands.
+    job.change_if(Job.due_at == job.due_at, actions)

@@ -45,7 +45,7 @@ def after_failure(policy: Backoff, attempt: int, tries: int) -> Decision:
     return GiveUp() if attempt >= tries else Again(next_wait(policy, attempt))
 
 
-def after_hold(policy: Backoff, holds: int, asked_seconds: int | None) -> Again:
+def after_deferral(policy: Backoff, holds: int, asked_seconds: int | None) -> Again:
     """After "not now" for a reason outside the job: always another try, never an attempt lost.
 
     `holds` counts the holds so far including this one; `asked_seconds` is the wait that the other

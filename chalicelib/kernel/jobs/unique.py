@@ -14,8 +14,9 @@ from pynamodb.exceptions import DeleteError
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.store import KernelRecord, Number, condition_failed
-from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store.records import KernelRecord, Number
+from chalicelib.kernel.store.write_set import WriteSet
 
 
 class Lock(KernelRecord):
@@ -25,7 +26,7 @@ class Lock(KernelRecord):
     until = Number()  #: epoch seconds
 
 
-class Taken(AppError):
+class AlreadyQueued(AppError):
     """Such a job waits or runs already"""
 
     STATUS = 409
@@ -49,13 +50,13 @@ def key_of(job: Job) -> str:
     return f"unique#{digest}"
 
 
-def lock(tx: Transaction, job: Job, seconds: int, otherwise: Taken) -> None:
+def lock(tx: WriteSet, job: Job, seconds: int, error: AlreadyQueued) -> None:
     """Adds the job's lock to the transaction that queues it."""
     job.unique_key = key_of(job)
     now = clock.epoch_seconds()
     row = Lock(job.tenant, job.unique_key, job_id=job.id, until=now + seconds)
     row.expires_at = now + seconds
-    tx.save(row, Lock.sk.does_not_exist() | (Lock.until <= now), otherwise)
+    tx.save(row, Lock.sk.does_not_exist() | (Lock.until <= now), error)
 
 
 def release(job: Job) -> None:

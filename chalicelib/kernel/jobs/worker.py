@@ -20,7 +20,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, telemetry
-from chalicelib.kernel.jobs import attempt, claims, marking, outbox, registry
+from chalicelib.kernel.jobs import attempt, claims, group_commit, outbox, registry
 from chalicelib.kernel.jobs.attempt import Outcome
 from chalicelib.kernel.jobs.retry import LONGEST_IN_QUEUE_SECONDS
 from chalicelib.kernel.settings import settings
@@ -98,7 +98,7 @@ def drain(
 
 def _work(records: list[Record], deadline: float, handle: Handle) -> dict[str, Outcome]:
     """Each record's outcome by message id; one not finished in time stays with its queue."""
-    group = marking.Group(len(records), settings.worker_threads)
+    group = group_commit.Group(len(records), settings.worker_threads)
     pool = ThreadPoolExecutor(
         settings.worker_threads, thread_name_prefix="job", initializer=group.join
     )

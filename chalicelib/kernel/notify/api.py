@@ -4,13 +4,13 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from chalicelib.kernel import paging
+from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.jobs import ledger, lists
+from chalicelib.kernel.http.routes import Calls, Reply, Routes
+from chalicelib.kernel.jobs import ledger, queries
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.paging import Filter, PageQuery
-from chalicelib.kernel.routes import Calls, Reply, Routes
-from chalicelib.kernel.tenancy import MANAGERS, Caller
+from chalicelib.kernel.store import paging
+from chalicelib.kernel.store.paging import Filter, PageQuery
 
 routes = Routes()
 
@@ -56,18 +56,18 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True):
     "/admin/v1/notifications",
     allow=MANAGERS,
     answers=NotificationView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
     """One row per message and channel, newest first."""
-    status = lists.seen_as(query.status)
+    status = queries.seen_as(query.status)
     if query.recipient:
-        wanted = lists.matching(status, type=query.kind)
-        listing = lists.to_recipient(caller.tenant_id, query.recipient, wanted)
+        wanted = queries.matching(status, type=query.kind)
+        listing = queries.to_recipient(caller.tenant_id, query.recipient, wanted)
     else:
-        wanted = lists.matching(status, only_notices=True, type=query.kind)
-        listing = lists.newest(caller.tenant_id, wanted)
+        wanted = queries.matching(status, only_notices=True, type=query.kind)
+        listing = queries.newest(caller.tenant_id, wanted)
     page = paging.read([listing], query, caller.tenant_id, "notifications")
     return Reply([view(job) for job in page.items], meta=page.meta)
 

@@ -21,7 +21,8 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, Number, condition_failed
+from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store.records import KernelRecord, Number
 
 _PLATFORM = "#platform"  #: partition of what belongs to no tenant
 _READ_EVERY_SECONDS = 2

@@ -19,10 +19,11 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError, Retry, Skip, Suppressed
-from chalicelib.kernel.paging import Listing
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import KernelRecord, Number, condition_failed
-from chalicelib.kernel.transactions import Transaction
+from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store.paging import Listing
+from chalicelib.kernel.store.records import KernelRecord, Number
+from chalicelib.kernel.store.write_set import WriteSet
 
 _KEEP_DAYS = 6  #: half of them until a row expires, half for DynamoDB to delete it
 _US = 1_000_000  #: microseconds in a second
@@ -128,14 +129,12 @@ def suppress(tenant_id: str, channel: str, address: str, why: str) -> None:
     )
 
 
-def unsuppress(
-    tx: Transaction, tenant_id: str, channel: str, address: str, otherwise: AppError
-) -> None:
+def unsuppress(tx: WriteSet, tenant_id: str, channel: str, address: str, error: AppError) -> None:
     """Takes an address off the list, with the transaction; `otherwise` when it is not on it."""
     actions: list[Action] = [Recipient.suppressed.remove(), Recipient.suppressed_at.remove()]
     actions.append(Recipient.expires_at.set(_expiry()))
     row = _recipient(tenant_id, channel, address)
-    tx.update(row, actions, Recipient.suppressed.exists(), otherwise)
+    tx.update(row, actions, Recipient.suppressed.exists(), error)
 
 
 def suppressed_addresses(tenant_id: str) -> Listing[Recipient]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.kernel import tenancy
+from chalicelib.kernel.auth import tenancy
 from chalicelib.kernel.errors import Unconfirmed
 from chalicelib.kernel.jobs.registry import Context
 from chalicelib.kernel.notify import breaker, email, limits, providers, render, sms

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from chalicelib.kernel import paging
+from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.paging import PageQuery
-from chalicelib.kernel.routes import Calls, Reply, Routes
-from chalicelib.kernel.tenancy import MANAGERS, Caller
-from chalicelib.kernel.transactions import Transaction
-from chalicelib.kernel.validation import Email
+from chalicelib.kernel.http.routes import Calls, Reply, Routes
+from chalicelib.kernel.http.validation import Email
+from chalicelib.kernel.store import paging
+from chalicelib.kernel.store.paging import PageQuery
+from chalicelib.kernel.store.write_set import WriteSet
 
 routes = Routes()
 
@@ -31,7 +31,7 @@ class AddressQuery(msgspec.Struct, frozen=True, kw_only=True):
     "/admin/v1/suppressions",
     allow=MANAGERS,
     answers=SuppressedView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=paging.MOST_CALLS),
 )
 def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
@@ -58,7 +58,7 @@ def remove_suppression(caller: Caller, query: AddressQuery) -> Reply:
     """Take an address off the list; the next mail to it is sent."""
     from chalicelib.kernel.notify import limits
 
-    tx, unknown = Transaction(), NotFound("This address is not suppressed")
+    tx, unknown = WriteSet(), NotFound("This address is not suppressed")
     limits.unsuppress(tx, caller.tenant_id, "email", query.address, unknown)
     view = SuppressedView(query.address, "", "")
     return Reply(view, message="The address gets mail again", commit=tx)

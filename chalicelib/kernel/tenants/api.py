@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
-from chalicelib.kernel import validation
-from chalicelib.kernel.paging import PageQuery
-from chalicelib.kernel.routes import Calls, Reply, Request, Routes
-from chalicelib.kernel.tenancy import ADMIN, DEFAULTS, TenantRecord
+from chalicelib.kernel.auth.tenancy import ADMIN, DEFAULTS, TenantRecord
+from chalicelib.kernel.http import validation
+from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
+from chalicelib.kernel.http.validation import Name
+from chalicelib.kernel.store.paging import PageQuery
+from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.kernel.tenants import service
-from chalicelib.kernel.transactions import Transaction
-from chalicelib.kernel.validation import Name
 
 routes = Routes()
 
@@ -75,8 +75,8 @@ class TenantChange(msgspec.Struct, frozen=True, kw_only=True):
     defaults: DefaultsChange | msgspec.UnsetType = msgspec.UNSET
 
 
-validation.when_refused(Defaults, service.unknown_in)
-validation.when_refused(DefaultsChange, service.unknown_in)
+validation.register_check(Defaults, service.unknown_in)
+validation.register_check(DefaultsChange, service.unknown_in)
 
 
 class TenantView(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ class TenantView(msgspec.Struct, frozen=True, kw_only=True):
 @routes.post(
     "/admin/v1/tenants",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     status=201,
     answers=TenantView,
     errors=(409,),
@@ -99,7 +99,7 @@ class TenantView(msgspec.Struct, frozen=True, kw_only=True):
 )
 def create_tenant(body: NewTenant, request: Request) -> Reply:
     """Create a tenant."""
-    tx = Transaction()
+    tx = WriteSet()
     defaults = msgspec.structs.asdict(body.defaults or Defaults())
     row = service.create(tx, body.id, body.name, defaults, body.status)
     headers = {"Location": f"{request.base_url}/admin/v1/tenants/{row.sk}"}
@@ -109,9 +109,9 @@ def create_tenant(body: NewTenant, request: Request) -> Reply:
 @routes.get(
     "/admin/v1/tenants",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=TenantView,
-    listing=True,
+    paginated=True,
     calls=Calls(dynamodb=1),
 )
 def list_tenants(query: PageQuery) -> Reply:
@@ -123,7 +123,7 @@ def list_tenants(query: PageQuery) -> Reply:
 @routes.get(
     "/admin/v1/tenants/{tenant_id}",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=TenantView,
     errors=(404,),
     calls=Calls(dynamodb=1),
@@ -137,14 +137,14 @@ def get_tenant(tenant_id: str) -> Reply:
 @routes.patch(
     "/admin/v1/tenants/{tenant_id}",
     allow=ADMIN,
-    tenant_free=True,
+    platform=True,
     answers=TenantView,
     errors=(404, 409, 412),
     calls=Calls(dynamodb=2),
 )
 def change_tenant(tenant_id: str, body: TenantChange, request: Request) -> Reply:
     """Change a tenant. A suspended one is refused everywhere within a minute."""
-    tx = Transaction()
+    tx = WriteSet()
     values = _given(body)
     values |= _given(values.pop("defaults", None))
     row = service.change(tx, tenant_id, values, request.if_match)

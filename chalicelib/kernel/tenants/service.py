@@ -1,22 +1,24 @@
-"""Creating and changing tenants; what a request needs of one is read in `tenancy.py`."""
+"""Creating and changing tenants; what a request needs of one is read in `auth/tenancy.py`."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.kernel import clock, paging, tenancy, versions
-from chalicelib.kernel.errors import Conflict, Fault, Invalid, NotFound
-from chalicelib.kernel.paging import Listing, Page, PageQuery
-from chalicelib.kernel.tenancy import DEFAULTS, DIRECTORY, TenantRecord
-from chalicelib.kernel.transactions import Transaction
-from chalicelib.kernel.versions import Wanted
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth import tenancy
+from chalicelib.kernel.auth.tenancy import DEFAULTS, DIRECTORY, TenantRecord
+from chalicelib.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store.paging import Listing, Page, PageQuery
+from chalicelib.kernel.store.preconditions import IfMatch
+from chalicelib.kernel.store.write_set import WriteSet
 
 providers: set[str] = set()  #: that there are, added by the domain that speaks to them
 _LIKE_A_TIME_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
 
 
 def create(
-    tx: Transaction,
+    tx: WriteSet,
     tenant_id: str | None,
     name: str,
     defaults: Mapping[str, Any],
@@ -47,7 +49,7 @@ def list_all(query: PageQuery) -> Page[TenantRecord]:
 
 
 def change(
-    tx: Transaction, tenant_id: str, values: Mapping[str, Any], wanted: Wanted
+    tx: WriteSet, tenant_id: str, values: Mapping[str, Any], if_match: IfMatch
 ) -> TenantRecord:
     """Adds the change of a tenant to `tx` and returns the tenant as it will be.
 
@@ -57,32 +59,34 @@ def change(
     """
     _require_known(values)
     row = get(tenant_id)
-    unchanged, otherwise = versions.as_read(row, wanted, "tenant")
+    unchanged, error = preconditions.unchanged_since(row, if_match, "tenant")
     given = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
     row.version = int(row.version) + 1
     actions = [TenantRecord.version.set(row.version)]
     for name, value in given.items():
         setattr(row, name, value)
         actions.append(getattr(TenantRecord, name).set(value))
-    tx.update(row, actions, unchanged, otherwise)
+    tx.update(row, actions, unchanged, error)
     tenancy.forget(tenant_id)
     return row
 
 
 def _require_known(defaults: Mapping[str, Any]) -> None:
-    faults = tuple(Fault(f"defaults.{name}", told) for name, told in unknown_in(defaults))
-    if faults:
-        raise Invalid("Some values cannot be taken; see errors", faults=faults)
+    field_errors = tuple(
+        FieldError(f"defaults.{name}", told) for name, told in unknown_in(defaults)
+    )
+    if field_errors:
+        raise Invalid("Some values cannot be taken; see errors", field_errors=field_errors)
 
 
-def unknown_in(defaults: Mapping[str, Any]) -> list[Fault]:
+def unknown_in(defaults: Mapping[str, Any]) -> list[FieldError]:
     """What defaults name that there is not; an empty text names nothing."""
     found = []
     provider, time_zone = defaults.get("provider"), defaults.get("time_zone")
     if provider and providers and provider not in providers:
-        found.append(Fault("provider", f"must be one of {', '.join(sorted(providers))}"))
+        found.append(FieldError("provider", f"must be one of {', '.join(sorted(providers))}"))
     if time_zone and not _is_time_zone(time_zone):
-        found.append(Fault("time_zone", "must be an IANA time zone such as Europe/Berlin"))
+        found.append(FieldError("time_zone", "must be an IANA time zone such as Europe/Berlin"))
     return found
 
 

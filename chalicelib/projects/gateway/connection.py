@@ -8,8 +8,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
-from chalicelib.kernel import web
-from chalicelib.kernel.web import Answer
+from chalicelib.kernel.outbound import web
+from chalicelib.kernel.outbound.web import Answer
 from chalicelib.projects.gateway.port import Busy, Down, Refused, Region
 
 _NO_TOKEN = frozenset({HTTPStatus.UNAUTHORIZED})

@@ -12,7 +12,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from chalicelib.kernel.web import Answer
+from chalicelib.kernel.outbound.web import Answer
 from chalicelib.projects.gateway.identity import USER_PREFIX, Identity, Project, Wanted
 from chalicelib.projects.gateway.port import Busy, Credential, Down, Refused, Region, Role
 from chalicelib.projects.gateway.signatures import signed

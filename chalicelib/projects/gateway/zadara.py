@@ -13,7 +13,7 @@ import secrets
 from http import HTTPStatus
 from typing import Any
 
-from chalicelib.kernel.web import Answer
+from chalicelib.kernel.outbound.web import Answer
 from chalicelib.projects.gateway.identity import USER_PREFIX, Project
 from chalicelib.projects.gateway.openstack import OpenStack
 from chalicelib.projects.gateway.port import Refused, Role

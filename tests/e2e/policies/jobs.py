@@ -12,10 +12,11 @@ Json = dict[str, Any]
 def _imported(lane: Lane) -> tuple[str, str, str, list[Any]]:
     """(tenant, batch, queued job, all jobs) of a new import of three rows, one of them taken."""
     import app  # noqa: F401  declares the jobs
+    from chalicelib.kernel.auth.tenancy import Caller as By
     from chalicelib.kernel.jobs import unique
     from chalicelib.kernel.jobs.outbox import Transaction
-    from chalicelib.kernel.tenancy import Caller as By
-    from chalicelib.people import imports, models, rules
+    from chalicelib.people import models, rules
+    from chalicelib.people.imports import service as imports
 
     tenant = lane.tenant()
     taken = f"taken-{uuid.uuid4().hex[:8]}@example.com"
@@ -25,7 +26,7 @@ def _imported(lane: Lane) -> tuple[str, str, str, list[Any]]:
         by = By("root", "manager", tenant)
         batch = imports.start(tx, by, rows.encode(), as_csv=True, base_url="https://x.example")
         (job,) = tx._jobs
-        unique.lock(tx, job, 600, unique.Taken(job))
+        unique.lock(tx, job, 600, unique.AlreadyQueued(job))
         batch.batch.finally_ = "people.import_rows"  # any job: it is queued when the batch ends
     return tenant, batch.id, job.id, [job]
 
@@ -87,7 +88,7 @@ def invitation(lane: Lane, channel: str, recipient: str) -> tuple[str, str]:
         job = tx.enqueue(
             "people.invitation", how, person_id=person_id, version=1, base_url="https://x.example"
         )
-        unique.lock(tx, job, 600, unique.Taken(job))
+        unique.lock(tx, job, 600, unique.AlreadyQueued(job))
     return tenant, job.id
 
 

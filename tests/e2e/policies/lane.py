@@ -172,7 +172,7 @@ class Lane:
 
     def tenant(self) -> str:
         """A new tenant."""
-        from chalicelib.kernel import tenancy
+        from chalicelib.kernel.auth import tenancy
 
         id_ = f"p-{uuid.uuid4().hex[:16]}"
         tenancy.record(id_, "Policy Trial").save()

@@ -24,7 +24,7 @@ def new(
 ) -> tuple[Any, str]:
     """(project, its first job) just created in the tenant, with one user."""
     import app  # noqa: F401  declares the jobs
-    from chalicelib.kernel.tenancy import Caller as By
+    from chalicelib.kernel.auth.tenancy import Caller as By
     from chalicelib.people.models import Person
     from chalicelib.projects import service
 
@@ -43,7 +43,7 @@ def new(
         invitation_sent_at=0,
         invitation_expires_at=0,
     ).save()
-    tx = service.Naming(tenant)
+    tx = service.ProjectTransaction(tenant)
     by = By("root", "manager", tenant, "root@example.com")
     wanted = service.NewProject(f"P {person}", "", provider, region, (person,))
     project = service.create(tx, by, wanted, base_url="https://x.example")
@@ -57,7 +57,7 @@ def makes_a_project(lane: Lane) -> None:
 
 
 def makes_a_project_where_there_is_a_key(lane: Lane) -> None:
-    from chalicelib.kernel import vault
+    from chalicelib.kernel.auth import vault
 
     tenant = lane.tenant()
     vault.seal(tenant, "a", "secret")
@@ -142,8 +142,9 @@ def _part(project: Any, who: str) -> tuple[str, str]:
 
 def ends_what_takes_too_long(lane: Lane) -> None:
     """One whose workflow is still at work: it is stopped, and the project has failed."""
-    from chalicelib.projects import models, runs
+    from chalicelib.projects import models
     from chalicelib.projects.models import Project
+    from chalicelib.projects.workflow import runs
 
     tenant = lane.tenant()
     project, _ = new(lane, tenant)
@@ -160,7 +161,7 @@ def ends_what_takes_too_long(lane: Lane) -> None:
 
 
 def _execution_of(lane: Lane, project: Any) -> str:
-    from chalicelib.projects import runs
+    from chalicelib.projects.workflow import runs
 
     arn = runs.machine_arn().replace(":stateMachine:", ":execution:")
     name = f"{arn}:{runs.execution_name(project)}"
@@ -213,8 +214,9 @@ def tells_who_made_a_project(lane: Lane) -> None:
 def _suspended(project: Any) -> str:
     """The job that switches the project off."""
     from chalicelib.kernel.jobs.outbox import Transaction
-    from chalicelib.projects import models, runs
+    from chalicelib.projects import models
     from chalicelib.projects.models import Project
+    from chalicelib.projects.workflow import runs
 
     project.update([Project.status.set("active")])
     now = models.get_project(project.tenant, project.id)
@@ -227,8 +229,8 @@ def _suspended(project: Any) -> str:
 def logs_in_at_a_provider(lane: Lane) -> None:
     """With the region's password: it gets as far as to hear that nobody is there."""
     from chalicelib.kernel.jobs import ledger
-    from chalicelib.kernel.transactions import Transaction
-    from chalicelib.projects import regions
+    from chalicelib.kernel.store.write_set import Transaction
+    from chalicelib.projects.regions import service as regions
 
     tenant, name, tx = lane.tenant(), uuid.uuid4().hex, Transaction()
     regions.create(tx, "openstack", name, NOBODY)

@@ -89,7 +89,7 @@ def lists_the_projects_of_a_member(lane: Lane) -> None:
 
 def keeps_the_passwords_of_regions(lane: Lane) -> None:
     """The first makes the platform's data key; a function that knows no key opens it."""
-    from chalicelib.kernel.vault import PLATFORM, DataKey
+    from chalicelib.kernel.auth.vault import PLATFORM, DataKey
 
     DataKey(PLATFORM, "datakey#1").delete()
     for _ in range(2):

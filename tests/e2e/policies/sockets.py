@@ -14,13 +14,13 @@ PATIENCE_SECONDS = 30
 
 
 def opens_a_socket(lane: Lane) -> None:
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
     connection, tenant = uuid.uuid4().hex, lane.tenant()
     query = {"ticket": _ticket(tenant)}
     event = _of_socket(connection, "$connect", queryStringParameters=query)
     assert lane.invoke(event)["statusCode"] == 200
-    assert sockets._find(connection)
+    assert connections._find(connection)
 
 
 def follows_and_leaves_a_project(lane: Lane) -> None:
@@ -54,38 +54,38 @@ def forgets_who_asks_and_goes(lane: Lane) -> None:
 
 
 def closes_a_socket(lane: Lane) -> None:
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
     connection = follow_and_go(lane.tenant(), "x")
     assert lane.invoke(_of_socket(connection, "$disconnect"))["statusCode"] == 200
-    assert not sockets._find(connection)
+    assert not connections._find(connection)
 
 
 def follow_and_go(tenant: str, project_id: str) -> str:
     """A connection that follows the project, and of whose end nobody has heard."""
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
     connection = uuid.uuid4().hex
-    assert sockets.connect(connection, _ticket(tenant))
-    socket = sockets._find(connection)
+    assert connections.connect(connection, _ticket(tenant))
+    socket = connections._find(connection)
     assert socket
-    assert sockets._follow(socket, f"project#{project_id}")
+    assert connections._follow(socket, f"project#{project_id}")
     return connection
 
 
 def must_be_forgotten(connection: str) -> None:
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
-    assert not sockets._find(connection), "a connection that is gone is still told"
+    assert not connections._find(connection), "a connection that is gone is still told"
 
 
 def _ticket(tenant: str, subject: str = "") -> str:
     """Of a manager, or of the member of staff with this login."""
-    from chalicelib.kernel import sockets
-    from chalicelib.kernel.tenancy import Caller as By
+    from chalicelib.kernel.auth.tenancy import Caller as By
+    from chalicelib.kernel.sockets import connections
 
     caller = By(subject, "staff", tenant) if subject else By("root", "manager", tenant)
-    ticket, transaction = sockets.issue(caller)
+    ticket, transaction = connections.issue(caller)
     transaction.commit()
     return ticket
 
@@ -109,10 +109,10 @@ def member(tenant: str, project_id: str) -> str:
 
 
 def _opened(lane: Lane, ticket: str) -> ClientConnection:
-    from chalicelib.kernel import sockets
+    from chalicelib.kernel.sockets import connections
 
     trusted = ssl.create_default_context(cafile=lane.told["certificate"])
-    url = sockets.address(ticket)
+    url = connections.address(ticket)
     return connect(url, ssl=trusted, open_timeout=PATIENCE_SECONDS, proxy=None)
 
 

@@ -2,7 +2,7 @@
 
 from chalicelib.kernel.jobs.registry import Context, job
 from chalicelib.kernel.jobs.retry import Backoff
-from chalicelib.kernel.store import KernelRecord, Number
+from chalicelib.kernel.store.records import KernelRecord, Number
 
 
 class Runs(KernelRecord):

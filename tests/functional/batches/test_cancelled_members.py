@@ -21,9 +21,9 @@ def _forget() -> None:
 
 
 def cancel(job_id: str) -> bool:
-    from chalicelib.kernel.jobs import endings
+    from chalicelib.kernel.jobs import completion
 
-    return endings.cancel("t1", job_id)
+    return completion.cancel("t1", job_id)
 
 
 def waiting(manager: Caller) -> list[str]:

@@ -70,9 +70,9 @@ def test_two_of_one_kind_in_one_transaction_are_one(cloud: LocalCloud, manager: 
 
 
 def test_another_error_of_the_transaction_matters_more(cloud: LocalCloud, manager: Caller) -> None:
+    from chalicelib.kernel.auth.tenancy import DIRECTORY, TenantRecord
     from chalicelib.kernel.errors import Gone
     from chalicelib.kernel.jobs.outbox import Transaction
-    from chalicelib.kernel.tenancy import DIRECTORY, TenantRecord
 
     enqueue("only", "a")
     tx = Transaction("t1")
@@ -220,14 +220,14 @@ def test_a_job_after_its_latest_time_is_expired_and_one_before_it_runs(
 def test_a_job_that_waits_is_cancelled_and_its_message_is_harmless(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.kernel.jobs import endings
+    from chalicelib.kernel.jobs import completion
     from chalicelib.kernel.jobs.outbox import Transaction
 
     with Transaction("t1") as tx:
         job = tx.enqueue("batches.good", label="a")
-    assert not endings.cancel("t2", job.id)
-    assert endings.cancel("t1", job.id)
-    assert not endings.cancel("t1", job.id)
+    assert not completion.cancel("t2", job.id)
+    assert completion.cancel("t1", job.id)
+    assert not completion.cancel("t1", job.id)
     cloud.run_until_idle()
     cloud.advance(3600)
 
@@ -242,13 +242,13 @@ def test_a_job_that_waits_is_cancelled_and_its_message_is_harmless(
 def test_a_job_that_ended_or_never_was_cannot_be_cancelled(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.kernel.jobs import endings
+    from chalicelib.kernel.jobs import completion
     from chalicelib.kernel.jobs.outbox import Transaction
 
     with Transaction("t1") as tx:
         job = tx.enqueue("batches.good", label="a")
     cloud.run_until_idle()
 
-    assert not endings.cancel("t1", job.id)
-    assert not endings.cancel("t1", "nobody")
+    assert not completion.cancel("t1", job.id)
+    assert not completion.cancel("t1", "nobody")
     assert manager.job(job.id)["status"] == "done"

@@ -21,9 +21,9 @@ def _no_public_url(monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud) -> None:
 
 
 def be_public_at(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    from chalicelib.kernel import http
+    from chalicelib.kernel.http import dispatch
 
-    monkeypatch.setattr(http, "settings", replace(http.settings, public_url=address))
+    monkeypatch.setattr(dispatch, "settings", replace(dispatch.settings, public_url=address))
 
 
 def call(

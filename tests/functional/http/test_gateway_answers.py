@@ -51,10 +51,10 @@ def test_each_answer_is_word_for_word_that_of_the_deployment(
 def test_an_issuer_that_cannot_be_reached_is_told_as_by_the_deployment(
     monkeypatch: pytest.MonkeyPatch, client: Client, manager: Caller, origins: tuple[str, ...]
 ) -> None:
-    from chalicelib.kernel import auth
+    from chalicelib.kernel.auth import tokens
 
-    nowhere = replace(auth.settings, jwks_url="http://127.0.0.1:1/jwks.json")
-    monkeypatch.setattr(auth, "settings", nowhere)
+    nowhere = replace(tokens.settings, jwks_url="http://127.0.0.1:1/jwks.json")
+    monkeypatch.setattr(tokens, "settings", nowhere)
 
     assert_as_deployed("AUTHORIZER_FAILURE", manager.get(USERS), origins)
 

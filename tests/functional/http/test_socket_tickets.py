@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from websockets.sync.client import connect
 
-from chalicelib.kernel import sockets
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.sockets import connections
 from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
@@ -94,7 +94,7 @@ def test_without_an_endpoint_there_are_no_tickets_and_nothing_is_pushed(manager:
     try:
         assert manager.post(TICKETS).status_code == 404
         faults.clear()
-        sockets.push("t1", "parcel#1", {})
+        connections.push("t1", "parcel#1", {})
         assert faults.counts() == {}
     finally:
         msgspec.structs.force_setattr(settings, "socket_endpoint", endpoint)

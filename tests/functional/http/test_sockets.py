@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.kernel import sockets, topics
+from chalicelib.kernel.auth.tenancy import Caller as Member
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.tenancy import Caller as Member
+from chalicelib.kernel.sockets import connections, topics
 from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
@@ -40,8 +40,8 @@ def test_a_topic_is_followed_and_what_is_pushed_arrives(manager: Caller, line: O
     socket = line(manager)
     assert socket.ask(subscribe="parcel#1") == {"subscribed": "parcel#1"}
 
-    sockets.push("t1", "parcel#1", {"percent": 40})
-    sockets.push("t1", "parcel#1", {"percent": 60})
+    connections.push("t1", "parcel#1", {"percent": 40})
+    connections.push("t1", "parcel#1", {"percent": 60})
 
     assert socket.next() == {"topic": "parcel#1", "data": {"percent": 40}}
     assert socket.next() == {"topic": "parcel#1", "data": {"percent": 60}}
@@ -52,7 +52,7 @@ def test_another_tenants_socket_gets_nothing(manager: Caller, other: Caller, lin
     for socket in (ours, theirs):
         socket.ask(subscribe="parcel#1")
 
-    sockets.push("t1", "parcel#1", {"percent": 40})
+    connections.push("t1", "parcel#1", {"percent": 40})
 
     assert ours.next()["data"] == {"percent": 40}
     assert theirs.is_quiet()
@@ -61,8 +61,8 @@ def test_another_tenants_socket_gets_nothing(manager: Caller, other: Caller, lin
 def test_only_what_was_asked_for_arrives(manager: Caller, line: Open) -> None:
     silent, socket = line(manager), line(manager)
     socket.ask(subscribe="parcel#1")
-    sockets.push("t1", "parcel#10", {})
-    sockets.push("t1", "parcel#1", {"n": 1})
+    connections.push("t1", "parcel#10", {})
+    connections.push("t1", "parcel#1", {"n": 1})
 
     assert socket.next()["data"] == {"n": 1}
     assert silent.is_quiet()
@@ -108,7 +108,7 @@ def test_who_leaves_a_topic_hears_no_more_of_it(manager: Caller, line: Open) -> 
     socket.ask(subscribe="parcel#1")
     assert socket.ask(unsubscribe="parcel#1") == {"unsubscribed": "parcel#1"}
     assert socket.ask(unsubscribe="parcel#2") == {"unsubscribed": "parcel#2"}
-    sockets.push("t1", "parcel#1", {})
+    connections.push("t1", "parcel#1", {})
     assert socket.is_quiet()
 
 
@@ -124,7 +124,7 @@ def test_a_tenant_suspended_since_hears_nothing(admin: Caller, manager: Caller, 
     socket = line(manager)
     socket.ask(subscribe="parcel#1")
     admin.patch("/admin/v1/tenants/t1", {"status": "suspended"})
-    sockets.push("t1", "parcel#1", {})
+    connections.push("t1", "parcel#1", {})
     assert socket.is_quiet()
 
 
@@ -149,12 +149,12 @@ def test_a_connection_of_which_nobody_heard_that_it_ended_is_forgotten_at_the_ne
     socket = line(manager)
     socket.ask(subscribe="parcel#1")
     gone = "gone-long-ago="
-    sockets.Socket(
+    connections.Socket(
         "#sockets", gone, owner="t1", subject="x", role="staff", topics={"parcel#1"}
     ).save()
-    sockets.Follower("t1", f"socket#parcel#1#{gone}", connection_id=gone).save()
+    connections.Follower("t1", f"socket#parcel#1#{gone}", connection_id=gone).save()
 
-    sockets.push("t1", "parcel#1", {"n": 1})
+    connections.push("t1", "parcel#1", {"n": 1})
 
     assert socket.next()["data"] == {"n": 1}
     assert not [sk for sk in kept() if gone in sk]
@@ -177,7 +177,7 @@ def test_a_push_to_a_socket_that_crashed_is_harmless_and_the_others_get_it(
     crashed.connection.socket.close()
 
     for number in range(3):
-        sockets.push("t1", "parcel#1", {"n": number})
+        connections.push("t1", "parcel#1", {"n": number})
 
     assert [well.next()["data"]["n"] for _ in range(3)] == [0, 1, 2]
 
@@ -186,13 +186,13 @@ def test_a_push_to_a_socket_that_crashed_is_harmless_and_the_others_get_it(
 def test_a_push_never_fails_what_it_tells_of(manager: Caller, line: Open, operation: str) -> None:
     line(manager).ask(subscribe="parcel#1")
     faults.add(Fault("dynamodb", operation, "refuse", times=None))
-    sockets.push("t1", "parcel#1", {"n": 1})
+    connections.push("t1", "parcel#1", {"n": 1})
 
 
 def test_a_message_too_large_is_not_sent(manager: Caller, line: Open) -> None:
     socket = line(manager)
     socket.ask(subscribe="parcel#1")
-    sockets.push("t1", "parcel#1", {"text": "x" * 40_000})
+    connections.push("t1", "parcel#1", {"text": "x" * 40_000})
     assert socket.is_quiet()
 
 

@@ -29,7 +29,7 @@ def conf_calls(answer: Answer) -> int:
 
 
 def forget_nothing_for(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    from chalicelib.kernel import tenancy
+    from chalicelib.kernel.auth import tenancy
 
     given = replace(tenancy.settings, config_cache_seconds=seconds)
     monkeypatch.setattr(tenancy, "settings", given)
@@ -37,7 +37,7 @@ def forget_nothing_for(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
 
 def pass_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ages what the cache remembers: it looks at the monotonic clock, which is always real."""
-    from chalicelib.kernel import tenancy
+    from chalicelib.kernel.auth import tenancy
 
     for tenant_id, (read_at, tenant) in list(tenancy._cache.items()):
         monkeypatch.setitem(tenancy._cache, tenant_id, (read_at - 61, tenant))
@@ -167,7 +167,7 @@ def test_a_suspended_tenant_is_refused_once_a_minute_is_over_and_admitted_again_
 def test_another_instance_refuses_a_suspended_tenant_within_the_minute(
     monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.kernel import tenancy
+    from chalicelib.kernel.auth import tenancy
 
     manager.get("/admin/v1/users")
     tenancy.record("t1", "Alder Books", status="suspended").save()  # by another instance

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel.routes import Route
+from chalicelib.kernel.http.routes import Route
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Caller, Client
 from tests.functional.http.grown_tenants import BOUNCING, CSV, GrownTenants, grow, ids_of
@@ -46,9 +46,9 @@ def ids(grown: GrownTenants) -> dict[str, str]:
 
 def routes() -> list[Route]:
     import app  # noqa: F401  mounts them
-    from chalicelib.kernel import http
+    from chalicelib.kernel.http import dispatch
 
-    return list(http.mounted)
+    return list(dispatch.mounted)
 
 
 def path_of(route: Route, ids: dict[str, str]) -> str:
@@ -63,7 +63,7 @@ def body_of(route: Route) -> dict[str, Any]:
         return {}
     if "text/csv" in route.media:
         return {"data": CSV, "headers": {"Content-Type": "text/csv"}}
-    from chalicelib.kernel.openapi.examples import example_of
+    from chalicelib.kernel.http.openapi.examples import example_of
 
     described = document()
     example = example_of(
@@ -74,9 +74,9 @@ def body_of(route: Route) -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    from chalicelib.kernel.openapi.document import document as described
+    from chalicelib.kernel.http.openapi.document import document as described
 
-    return described([each for each in routes() if each.described], "https://x", "0")
+    return described([each for each in routes() if each.in_openapi], "https://x", "0")
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -111,9 +111,9 @@ def send(caller: Caller, route: Route, ids: dict[str, str], query: Any = None) -
     return caller.send(route.method, path_of(route, ids), params=query, **body_of(route))
 
 
-OF_TENANTS = [each for each in routes() if each.allow and not each.tenant_free]
+OF_TENANTS = [each for each in routes() if each.allow and not each.platform]
 NAMING_A_RECORD = [each for each in OF_TENANTS if "{" in each.path]
-LISTS = [each for each in OF_TENANTS if each.listing]
+LISTS = [each for each in OF_TENANTS if each.paginated]
 
 
 def named(route: Route) -> str:
@@ -229,7 +229,7 @@ def test_no_filter_leads_to_another_tenant(
 
 
 @pytest.mark.parametrize("role", ["manager", "staff", "customer"])
-@pytest.mark.parametrize("route", [each for each in routes() if each.tenant_free], ids=named)
+@pytest.mark.parametrize("route", [each for each in routes() if each.platform], ids=named)
 def test_the_platforms_own_routes_are_for_admins_only(
     client: Client, ids: dict[str, str], route: Route, role: str
 ) -> None:

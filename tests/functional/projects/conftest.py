@@ -19,22 +19,23 @@ from tests.functional.projects.workflow import Workflow, created, people, status
 
 @pytest.fixture(autouse=True)
 def forgotten(cloud: LocalCloud) -> None:
-    from chalicelib.kernel import tenancy, vault
+    from chalicelib.kernel.auth import tenancy, vault
     from chalicelib.people import directory
-    from chalicelib.projects import figures, regions
+    from chalicelib.projects import durations
+    from chalicelib.projects.regions import service as regions
 
-    for each in (tenancy.forget, vault.forget, directory.forget_logins, figures.forget):
+    for each in (tenancy.forget, vault.forget, directory.forget_logins, durations.forget):
         each()
     regions._cache.clear()
 
 
 @pytest.fixture(autouse=True)
 def _busy_providers_are_waited_for_in_no_time() -> Iterator[None]:
-    from chalicelib.projects import syncing
+    from chalicelib.projects.workflow import user_sync
 
     local_time = SimpleNamespace(sleep=clock.advance, monotonic=time.monotonic)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncing, "time", local_time)
+        patch.setattr(user_sync, "time", local_time)
         yield
 
 

@@ -17,13 +17,13 @@ class Sizes:
     @contextmanager
     def held(self) -> Iterator["Sizes"]:
         """The workflow keeps to these sizes."""
-        from chalicelib.projects import attaching, batches, syncing
+        from chalicelib.projects.workflow import participants, user_batches, user_sync
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(attaching, "_PAGE", self.attached)
-            patch.setattr(batches, "BATCH", self.batch)
-            patch.setattr(syncing, "_SAVED_AT_ONCE", self.saved)
-            patch.setattr(batches, "MOST_BATCHES", self.batches)
+            patch.setattr(participants, "_PAGE", self.attached)
+            patch.setattr(user_batches, "BATCH", self.batch)
+            patch.setattr(user_sync, "_SAVED_AT_ONCE", self.saved)
+            patch.setattr(user_batches, "MOST_BATCHES", self.batches)
             yield self
 
 

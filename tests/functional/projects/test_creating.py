@@ -74,13 +74,13 @@ def test_the_answer_has_all_that_clients_know_of_a_project(manager: Caller) -> N
 def test_the_estimate_is_learned_from_past_runs_of_the_provider(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.projects import figures
+    from chalicelib.projects import durations
 
     created(manager)
     cloud.run_until_idle()
     for seconds in (10, 20, 30, 40):
-        figures.add("simulated", seconds)
-    figures.forget()
+        durations.add("simulated", seconds)
+    durations.forget()
     data = create(manager, "Birch").json()["data"]
 
     assert data["estimate"]["assumed"] is False
@@ -94,11 +94,11 @@ def test_the_estimate_is_learned_from_past_runs_of_the_provider(
 def test_everyone_takes_part_once_with_the_role_that_theirs_in_the_tenant_gives(
     cloud: LocalCloud, manager: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chalicelib.projects import attaching
+    from chalicelib.projects.workflow import participants
 
     named = "root@example.com,admin0@example.com"
-    told = msgspec.structs.replace(attaching.settings, platform_admins=named)
-    monkeypatch.setattr(attaching, "settings", told)
+    told = msgspec.structs.replace(participants.settings, platform_admins=named)
+    monkeypatch.setattr(participants, "settings", told)
     leaders, staff = people(1, "manager", prefix="m"), people(2, "staff", prefix="s")
     looking_on = people(3, "customer", prefix="c")
     admins = people(1, "admin", prefix="admin")

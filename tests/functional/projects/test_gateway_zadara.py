@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.kernel import web
+from chalicelib.kernel.outbound import web
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Credential, Down, Provider, Refused
 from tests.functional.projects import zadara

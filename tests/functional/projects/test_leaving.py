@@ -198,13 +198,13 @@ def test_jobs_out_of_order_and_repeated_come_to_the_same(
 def test_a_job_without_time_leaves_the_other_projects_to_another_one(
     cloud: LocalCloud, manager: Caller, project: str, who: str
 ) -> None:
-    from chalicelib.projects import following
+    from chalicelib.projects.workflow import profile_sync
 
     more = [created(manager, f"Project {number}", user_ids=[who]) for number in range(2)]
     cloud.run_until_idle()
     manager.delete(user(who))
     aws.take_messages("work")
-    following.follow("t1", who, "", lambda: False)
+    profile_sync.follow("t1", who, "", lambda: False)
     assert [part(each, who)["wanted"] for each in (project, *more)] == ["gone", "member", "member"]
     cloud.run_until_idle()
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.kernel import web
-from chalicelib.projects import gateway, regions
+from chalicelib.kernel.outbound import web
+from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Refused, Region
+from chalicelib.projects.regions import service as regions
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Answer, Caller, Client, at_once, aws_calls

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.kernel import web
+from chalicelib.kernel.outbound import web
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Credential
 from infra.local import clock, faults
@@ -102,7 +102,8 @@ def test_undoing_takes_away_what_an_earlier_run_left_when_the_project_itself_wen
 def test_a_step_begun_by_two_attempts_takes_no_progress_back(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.projects import models, progress
+    from chalicelib.projects import models
+    from chalicelib.projects.workflow import progress
 
     project_id = created(manager)
     one, other = (models.get_project("t1", project_id) for _ in range(2))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import web
+from chalicelib.kernel.outbound import web
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Busy, Down, Refused, Region
 from tests.peers.install import KEYSTONE

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import vault
+from chalicelib.kernel.auth import vault
 from chalicelib.projects.gateway.identity import mark_of
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller

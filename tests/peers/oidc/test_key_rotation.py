@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jwt
 
-from chalicelib.kernel.auth import REFETCH_SECONDS
+from chalicelib.kernel.auth.tokens import REFETCH_SECONDS
 from tests.peers import cloud as clouds
 from tests.peers.cloud import Cloud
 from tests.peers.oidc import provider as providers

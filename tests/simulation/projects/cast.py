@@ -8,11 +8,14 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from chalicelib.kernel import clock, vault
+from chalicelib.kernel import clock
+from chalicelib.kernel.auth import vault
 from chalicelib.kernel.settings import settings
 from chalicelib.people import directory, models, rules
-from chalicelib.projects import attaching, batches, figures, regions, runs, syncing
+from chalicelib.projects import durations
 from chalicelib.projects.gateway import simulated
+from chalicelib.projects.regions import service as regions
+from chalicelib.projects.workflow import participants, runs, user_batches, user_sync
 from infra.local import mailbox
 from tests.simulation import books, cast, injection
 from tests.simulation.injection import Treadmill
@@ -25,10 +28,10 @@ from tests.simulation.world import Memory, Process, World
 
 #: So that a few users make several batches, pages and transactions.
 _SMALL: tuple[tuple[Any, str, int], ...] = (
-    (batches, "BATCH", 3),
-    (batches, "MOST_BATCHES", 2),
-    (syncing, "_SAVED_AT_ONCE", 2),
-    (attaching, "_PAGE", 3),
+    (user_batches, "BATCH", 3),
+    (user_batches, "MOST_BATCHES", 2),
+    (user_sync, "_SAVED_AT_ONCE", 2),
+    (participants, "_PAGE", 3),
 )
 _SETTINGS = {
     "socket_endpoint": "",  # hints only
@@ -40,7 +43,7 @@ _MEMORY: tuple[Memory, ...] = (
     (vault, "_keys", dict),
     (vault, "_lock", threading.Lock),
     (directory, "_logins", dict),
-    (figures, "_cache", dict),
+    (durations, "_cache", dict),
     (regions, "_cache", dict),
     (runs, "_machine", list),
 )

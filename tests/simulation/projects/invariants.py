@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from chalicelib.kernel import vault
+from chalicelib.kernel.auth import vault
 from tests.simulation import worked
 from tests.simulation.books import Row, Tables, arguments
 from tests.simulation.evidence import Check, Evidence

@@ -10,34 +10,33 @@ from unittest.mock import patch
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.kernel import vault
-from chalicelib.projects import (
-    batches,
+from chalicelib.kernel.auth import vault
+from chalicelib.projects import gateway, steps
+from chalicelib.projects.models import Participant, Project
+from chalicelib.projects.workflow import (
+    completion,
     credentials,
-    ending,
-    gateway,
     progress,
     runs,
-    steps,
-    syncing,
+    user_batches,
+    user_sync,
 )
-from chalicelib.projects.batches import Result
-from chalicelib.projects.credentials import Credential
-from chalicelib.projects.models import Participant, Project
+from chalicelib.projects.workflow.credentials import Credential
+from chalicelib.projects.workflow.user_batches import Result
 from tests.simulation.mutants import Mutation
 from tests.simulation.projects import connections
 
 
 def _no_count_at_the_end() -> AbstractContextManager[Any]:
     """A run that has come to its end has ended well."""
-    return patch.object(ending.Count, "take", lambda *_: None)
+    return patch.object(completion.Count, "take", lambda *_: None)
 
 
 def _no_look_for_requests() -> AbstractContextManager[Any]:
     """What was asked for while a run was at work is left to the next one."""
-    usual = ending.Counted
+    usual = completion.Counted
     return patch.multiple(
-        ending,
+        completion,
         _came_meanwhile=lambda _: False,
         Counted=lambda actions, _: usual(actions, Project.sk.exists()),
     )
@@ -58,14 +57,14 @@ def _runs_of_anybody() -> AbstractContextManager[Any]:
 
 def _mark_before_the_provider() -> AbstractContextManager[Any]:
     """Users are told to be synced, and then they are."""
-    usual = syncing._Batch._attempt
+    usual = user_sync._Batch._attempt
 
     def attempt(batch: Any, part: Participant) -> Result:
-        if not batches.is_going(batch.project, part):
-            batches.save(batch.project, [Result(part, "synced")])
+        if not user_batches.is_going(batch.project, part):
+            user_batches.save(batch.project, [Result(part, "synced")])
         return usual(batch, part)
 
-    return patch.object(syncing._Batch, "_attempt", attempt)
+    return patch.object(user_sync._Batch, "_attempt", attempt)
 
 
 def _lost_answer_is_a_failure() -> AbstractContextManager[Any]:
@@ -77,7 +76,7 @@ def _lost_answer_is_a_failure() -> AbstractContextManager[Any]:
             return usual(tenant_id, project_id, run)
         except (BotoCoreError, ClientError):
             project = progress.read_run(tenant_id, project_id, run)
-            ending.fail(project, "ensure_project", "the workflow could not be started")
+            completion.fail(project, "ensure_project", "the workflow could not be started")
             return ""
 
     return patch.object(runs, "start", start)

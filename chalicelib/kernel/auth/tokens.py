@@ -1,0 +1,222 @@
+"""Bearer tokens: who calls, checked against the issuer's published keys.
+
+Runs in the authorizer, a Lambda of its own, so that JWT and cryptography stay out of the API
+function's cold start; API Gateway caches its answer. A token is accepted only with a signature by
+one of the issuer's keys under an allowed algorithm, the right issuer and audience, within its
+time (RFC 7519, RFC 8725).
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from http.client import HTTPException
+from typing import Any
+
+from chalice.app import AuthResponse
+
+from chalicelib.kernel import telemetry
+from chalicelib.kernel.auth.tenancy import ROLES, Caller
+from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import failures
+
+#: The issuer is asked for its keys at most this often, whatever key ids tokens name.
+REFETCH_SECONDS = 10
+RETRY_SECONDS = 1  #: the same while no keys are known at all
+KEEP_SECONDS = 3600
+FETCH_SECONDS = 5  #: the issuer has this long to answer
+
+
+class TokenRefused(Exception):
+    """The token is missing, malformed, forged, expired, or from elsewhere."""
+
+
+class IssuerUnavailable(Exception):
+    """The issuer's keys cannot be read and none are known: no token can be judged."""
+
+
+class Keys:
+    """The issuer's published keys (JWKS), kept for an hour, read again for an unknown key id.
+
+    When they cannot be read again, those known stay in use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._keys: dict[str | None, Any] = {}
+        self._asked_at = float("-inf")  #: monotonic, of the last try
+        self._read_at = float("-inf")  #: and of the last one that went well
+
+    def find(self, key_id: str | None) -> Any:
+        """The key, or TokenRefused; a flood of unknown ids costs one fetch in REFETCH_SECONDS.
+
+        Raises IssuerUnavailable when there is nothing to judge by.
+        """
+        if self._is_due(key_id):
+            with self._lock:
+                if self._is_due(key_id):
+                    self._read()
+        if not self._keys:
+            raise IssuerUnavailable(self._url)
+        found = self._keys.get(key_id)
+        if found is None and key_id is None and len(self._keys) == 1:
+            (found,) = self._keys.values()  # one key needs no name (OpenID Connect Core, 10.1)
+        if found is None:
+            raise TokenRefused("unknown key")
+        return found
+
+    def _is_due(self, key_id: str | None) -> bool:
+        now = time.monotonic()
+        if not self._keys:
+            return now - self._asked_at > RETRY_SECONDS
+        wanted = key_id not in self._keys or now - self._read_at > KEEP_SECONDS
+        return wanted and now - self._asked_at > REFETCH_SECONDS
+
+    def _read(self) -> None:
+        try:
+            self._keys = _fetch(self._url)
+            self._read_at = time.monotonic()
+        except (OSError, ValueError, HTTPException) as error:
+            telemetry.log.warning("keys not read", error=type(error).__name__, why=str(error))
+        finally:
+            self._asked_at = time.monotonic()
+
+
+def _fetch(url: str) -> dict[str | None, Any]:
+    from urllib.request import urlopen
+
+    with urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310  `_keys` checked the scheme  # nosec B310
+        return usable_keys(answer.read())
+
+
+def usable_keys(document: bytes) -> dict[str | None, Any]:
+    """The keys of a JWKS document (RFC 7517) that sign tokens, by id; None: the one without.
+
+    Others may stand beside them: for encryption, of types that are not known here, malformed.
+    Raises ValueError when none is left.
+    """
+    import jwt
+
+    try:
+        published = jwt.PyJWKSet.from_dict(json.loads(document)).keys
+    except (jwt.PyJWTError, AttributeError) as error:
+        raise ValueError(f"no usable key: {error}") from error
+    keys = {
+        key.key_id: key
+        for key in published
+        if key.public_key_use in (None, "sig")
+        and key.key_type != "oct"  # a secret that is published is none
+        and isinstance(key.key_id, str | None)
+    }
+    if not keys:
+        raise ValueError("no key for signatures")
+    return keys
+
+
+@cache
+def _keys(url: str) -> Keys:
+    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        raise TokenRefused("JWKS_URL is not set to an https address")
+    return Keys(url)
+
+
+def claims_of(authorization: str) -> dict[str, Any]:
+    """What this Authorization header says. Raises TokenRefused for anything but a valid token."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenRefused("not a bearer token")
+    return _claims(token.strip())
+
+
+def _claims(token: str) -> dict[str, Any]:
+    import jwt
+
+    allowed = settings.listed("token_algorithms")
+    try:
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") not in allowed:
+            raise TokenRefused("algorithm not allowed")
+        claims = jwt.decode(
+            token,
+            _keys(settings.jwks_url).find(header.get("kid")),
+            algorithms=list(allowed),
+            issuer=settings.issuer,
+            leeway=settings.token_leeway_seconds,
+            options={"require": ["exp", "sub"], "verify_aud": False},
+        )
+    except jwt.InvalidTokenError as error:
+        raise TokenRefused(type(error).__name__) from error
+    if not settings.audience or settings.audience not in _listed(claims, settings.audience_claim):
+        raise TokenRefused("wrong audience")
+    return dict(claims)
+
+
+def _listed(claims: dict[str, Any], name: str) -> list[Any]:
+    """A claim that issuers write as one value or as a list of several."""
+    value = claims.get(name)
+    return value if isinstance(value, list) else [value]
+
+
+def caller_of(claims: dict[str, Any]) -> Caller:
+    """The caller that the claims name; of several roles, as groups give them, the strongest.
+
+    Raises TokenRefused when they give none.
+    """
+    given = _listed(claims, settings.role_claim)
+    role = next((role for role in ROLES if role in given), None)
+    if role is None:
+        raise TokenRefused("no role")
+    # Some issuers write their booleans as words.
+    email = claims.get("email") if claims.get("email_verified") in (True, "true") else ""
+    return Caller(
+        subject=str(claims["sub"]),
+        role=role,
+        tenant_id=str(claims.get(settings.tenant_claim) or ""),
+        email=str(email or ""),
+    )
+
+
+def context_of(caller: Caller, expires_at: int) -> dict[str, str]:
+    """What the authorizer hands to the API function with each request.
+
+    With the token's end: the gateway repeats this answer for minutes, also beyond it.
+    """
+    return {
+        "exp": str(expires_at),
+        "sub": caller.subject,
+        "role": caller.role,
+        "tenant_id": caller.tenant_id,
+        "email": caller.email,
+    }
+
+
+def authorize(authorization: str, may_enter: Callable[[Caller], bool]) -> AuthResponse:
+    """The gateway's answer for this Authorization header: all routes, none (403), or a 401.
+
+    API Gateway answers 401 only to this very exception text of an authorizer. Which routes a role
+    may use is checked beside each route, so one cached answer serves them all. `may_enter` is
+    asked once the token is known to be good; when it cannot be asked, the token alone decides.
+    """
+    try:
+        claims = claims_of(authorization)
+        caller = caller_of(claims)
+    except TokenRefused as refused:
+        telemetry.log.info("token refused", why=str(refused))
+        raise Exception("Unauthorized") from refused  # noqa: TRY002  the text is the contract
+    return AuthResponse(
+        routes=["*"] if _entry(caller, may_enter) else [],
+        principal_id=caller.subject,
+        context=context_of(caller, int(claims["exp"])),
+    )
+
+
+def _entry(caller: Caller, may_enter: Callable[[Caller], bool]) -> bool:
+    try:
+        return may_enter(caller)
+    except Exception as error:
+        if not failures.is_transient(error):
+            raise
+        telemetry.log.warning("sign-in not looked up", error=type(error).__name__)
+        return True

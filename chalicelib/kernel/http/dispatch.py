@@ -1,0 +1,283 @@
+"""What is done around every view, so that no domain writes it again.
+
+In this order: who calls and for which tenant, query and body as structs with every fault named,
+the view, its answer as bytes, the commit with the answer stored under its Idempotency-Key, the
+ETag. Errors become problem+json. What the gateway does by itself is set at deployment.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+from chalice.app import Chalice, MultiDict, Response
+from chalice.app import Request as ChaliceRequest
+
+from chalicelib.kernel import clock, telemetry
+from chalicelib.kernel.auth import tenancy
+from chalicelib.kernel.auth.tenancy import Caller
+from chalicelib.kernel.errors import (
+    AppError,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from chalicelib.kernel.http import cors, etags, idempotency, validation
+from chalicelib.kernel.http.problems import problem
+from chalicelib.kernel.http.routes import Reply, Request, Route, Routes
+from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import failures
+from chalicelib.kernel.store.preconditions import IfMatch
+
+FORM = "application/x-www-form-urlencoded"
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+_POSSIBLE_ID = re.compile(r"[!-~]{1,100}\Z")  # DynamoDB refuses keys that are much longer
+_PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",  # the address holds a token
+    "X-Content-Type-Options": "nosniff",
+}
+Headers = dict[str, Any]
+mounted: list[Route] = []  #: all routes of the app, for its description
+
+
+def mount(app: Chalice, authorizer: Any, *domains: Routes) -> None:
+    """Adds the domains' routes to the Chalice app, and OPTIONS on each path."""
+    methods: dict[str, list[str]] = {}
+    mounted[:] = [route for routes in domains for route in routes.declared]
+    for route in mounted:
+        methods.setdefault(route.path, []).append(route.method)
+        app.route(
+            route.path,
+            methods=[route.method],
+            name=route.name,
+            authorizer=authorizer if route.allow else None,
+            content_types=["*/*"],  # checked here, so that a 415 is a problem like the others
+        )(_handler(app, route))
+    for path, answered in methods.items():
+        preflight = _preflight(app, (*answered, "OPTIONS"))
+        app.route(path, methods=["OPTIONS"], content_types=["*/*"])(preflight)
+
+
+def _preflight(app: Chalice, methods: tuple[str, ...]) -> Callable[..., Response]:
+    def options(**_: str) -> Response:
+        allowed = cors.preflight_headers(_current(app).headers, methods)
+        return Response("", {"Allow": ", ".join(methods), **allowed}, 204)
+
+    return options
+
+
+def _current(app: Chalice) -> ChaliceRequest:
+    if app.current_request is None:
+        raise RuntimeError("Chalice calls a view only with a request")
+    return app.current_request
+
+
+def _handler(app: Chalice, route: Route) -> Callable[..., Response]:
+    def handle(**captured: str) -> Response:
+        raw = _current(app)
+        request_id = request_id_of(raw)
+        try:
+            return _answer(route, request_of(raw, route), raw, captured)
+        except Exception as error:  # noqa: BLE001  the edge: whatever it was, the client gets a problem
+            return problem(told(error, request_id), request_id)
+
+    return handle
+
+
+def told(error: Exception, request_id: str) -> AppError:
+    """What a client is told of any error; the log is told more. To be called where it is caught."""
+    if isinstance(error, AppError):
+        return error
+    if failures.is_transient(error):
+        telemetry.log.warning("store unavailable", error=type(error).__name__)
+        return Unavailable("The store cannot answer now")
+    telemetry.log.exception("unexpected error", request_id=request_id)
+    return AppError()
+
+
+def request_of(raw: ChaliceRequest, route: Route) -> Request:
+    """Chalice's request in our form; raises TooLarge, Invalid for a query parameter given twice,
+    and PreconditionFailed for a change's If-Match that no version has.
+    """
+    body = raw.raw_body if isinstance(raw.raw_body, bytes) else raw.raw_body.encode()
+    if len(body) > route.max_body_bytes:
+        raise TooLarge(f"At most {route.max_body_bytes // 1024} KB")
+    return Request(
+        id=request_id_of(raw),
+        path=str(raw.context.get("path", raw.path)).removeprefix(_prefix(raw)),
+        query=_query_of(raw, route),
+        headers=raw.headers,
+        body=body,
+        base_url=_base_url(raw),
+        if_match=_if_match(raw) if route.takes_if_match else None,
+    )
+
+
+def _if_match(raw: ChaliceRequest) -> IfMatch:
+    return etags.if_match_versions(raw.headers.get("if-match"))
+
+
+def _query_of(raw: ChaliceRequest, route: Route) -> dict[str, str]:
+    sent = raw.query_params or MultiDict({})
+    if "query" in route.parameters:
+        repeated = [name for name in sent if len(sent.getlist(name)) > 1]
+        if repeated:
+            field_errors = tuple(FieldError(name, "was given more than once") for name in repeated)
+            raise Invalid("Each query parameter is given once", field_errors=field_errors)
+    return dict(sent)
+
+
+def request_id_of(raw: ChaliceRequest) -> str:
+    """The client's own when well-formed, else the gateway's; the same however often it is asked."""
+    sent = raw.headers.get("x-request-id", "")
+    if _WELL_FORMED_ID.match(sent):
+        return str(sent)
+    return str(raw.context.setdefault("requestId", clock.new_id()))
+
+
+def _prefix(raw: ChaliceRequest) -> str:
+    """What stands before the route in the address: a stage or base path such as `/api`."""
+    parts = str(raw.context.get("path", raw.path)).rstrip("/").split("/")
+    depth = str(raw.path).rstrip("/").count("/")
+    return "/".join(parts[: len(parts) - depth])
+
+
+def _base_url(raw: ChaliceRequest) -> str:
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    scheme = raw.headers.get("x-forwarded-proto", "http")
+    return f"{scheme}://{raw.headers.get('host', 'localhost')}{_prefix(raw)}"
+
+
+def _answer(
+    route: Route, request: Request, raw: ChaliceRequest, captured: Mapping[str, str]
+) -> Response:
+    caller = _admit(route, request, raw) if route.allow else None
+    key = idempotency.key_of(request, route.method, caller) if route.changes else None
+    given = _arguments(route, request, caller, captured)
+    try:
+        reply = route.view(**{name: given[name] for name in route.parameters})
+    except AppError as error:
+        return _earlier_answer(key, error)
+    response = _render(route, reply, request)
+    if reply.commit is None:
+        return _unless_known(response, request)
+    try:
+        if key is not None:
+            idempotency.store(reply.commit, key, response)
+        reply.commit.commit()
+    except idempotency.Repeated as repeated:
+        if key is None:
+            raise
+        return idempotency.replay(repeated, key)
+    return response
+
+
+def _earlier_answer(key: idempotency.Key | None, error: AppError) -> Response:
+    """The answer to a request that is refused now and was carried out before; else raises."""
+    is_ours = error.STATUS < HTTPStatus.INTERNAL_SERVER_ERROR
+    repeated = idempotency.earlier(key) if key is not None and is_ours else None
+    if key is None or repeated is None:
+        raise error
+    return idempotency.replay(repeated, key)
+
+
+def _arguments(
+    route: Route, request: Request, caller: Caller | None, captured: Mapping[str, str]
+) -> dict[str, Any]:
+    if not all(_POSSIBLE_ID.match(each) for each in captured.values()):
+        raise NotFound
+    given: dict[str, Any] = {**captured, "caller": caller, "request": request}
+    if "query" in route.parameters:
+        given["query"] = validation.convert_query(dict(request.query), route.parameters["query"])
+    if "body" in route.parameters:
+        given["body"] = _body(route, request)
+    return given
+
+
+def _admit(route: Route, request: Request, raw: ChaliceRequest) -> Caller:
+    """The caller, whose role the route allows, with the tenant that is meant."""
+    claims = raw.context.get("authorizer") or {}
+    if not claims.get("role") or _is_over(claims.get("exp")):
+        raise Unauthorized
+    caller = Caller(claims["sub"], claims["role"], claims["tenant_id"], claims.get("email", ""))
+    if caller.role not in route.allow:
+        raise Forbidden(f"This needs one of the roles: {', '.join(route.allow)}")
+    if route.platform:
+        return Caller(caller.subject, caller.role, "", caller.email)
+    return tenancy.admitted(caller, request.headers.get("x-tenant-id"))
+
+
+def _is_over(expires_at: str | None) -> bool:
+    """The authorizer judged the token, but the gateway repeats its answer for minutes."""
+    if expires_at is None:
+        return False
+    return int(expires_at) + settings.token_leeway_seconds <= clock.epoch_seconds()
+
+
+def _body(route: Route, request: Request) -> Any:
+    """The body as the struct that the view asks for, or as it came where it asks for bytes."""
+    sent = request.headers.get("content-type", route.media[0]).partition(";")[0].strip().lower()
+    if sent not in route.media:
+        raise UnsupportedMediaType(f"Send {' or '.join(route.media)}")
+    shape = route.parameters["body"]
+    if shape is bytes:
+        return request.body
+    if sent == FORM:
+        fields = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+        return validation.convert_query(fields, shape)
+    return validation.decode_body(request.body, shape)
+
+
+def _render(route: Route, reply: Reply, request: Request) -> Response:
+    status = reply.status or route.status
+    if reply.html is not None:
+        return Response(reply.html, {**_PAGE_HEADERS, **reply.headers}, status)
+    if reply.json is not None:
+        tag: Headers = {"ETag": etags.of_content(reply.json), "Content-Type": "application/json"}
+        return Response(reply.json.decode(), tag, status)
+    content: dict[str, Any] = {"success": True}
+    if reply.message:
+        content["message"] = reply.message
+    content |= {"data": reply.data, **reply.extra}
+    headers: Headers = {"Content-Type": "application/json", **reply.headers}
+    if reply.meta is not None:
+        content["meta"] = reply.meta
+        if reply.meta.get("next_cursor"):
+            headers["Link"] = f'<{_next_link(request, reply.meta["next_cursor"])}>; rel="next"'
+    body = msgspec.json.encode(content)
+    if reply.version is not None:
+        headers["ETag"] = etags.of_version(reply.version)
+    elif not route.changes and not route.paginated:
+        headers["ETag"] = etags.of_content(body)
+    return Response(body.decode(), headers, status)
+
+
+def _unless_known(response: Response, request: Request) -> Response:
+    """304 without a body when the client has this version already."""
+    etag = response.headers.get("ETag")
+    if isinstance(etag, str) and etags.matches(request.headers.get("if-none-match"), etag):
+        told = ("ETag", "Cache-Control", "Retry-After")
+        kept: Headers = {name: response.headers[name] for name in told if name in response.headers}
+        return Response("", kept | {"Content-Type": "application/json"}, 304)
+    return response
+
+
+def _next_link(request: Request, cursor: str) -> str:
+    query = {**request.query, "cursor": cursor}
+    return f"{request.base_url}{request.path}?" + "&".join(
+        f"{quote(name)}={quote(value, safe='')}" for name, value in query.items()
+    )

@@ -1,0 +1,111 @@
+"""What Lambda hands over and Chalice leaves as it is.
+
+Over HTTP the outermost layer: one log line per request, X-Request-Id, Server-Timing.
+
+Also turns what Chalice itself answers (an unknown method on a known path) into a problem.
+Query strings are never logged: they hold addresses and tokens.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+from chalice.app import Chalice, CloudWatchEvent, Response, SQSEvent
+from chalice.app import Request as ChaliceRequest
+
+from chalicelib.kernel import telemetry
+from chalicelib.kernel.errors import AppError, BadRequest, MethodNotAllowed, UnsupportedMediaType
+from chalicelib.kernel.http import cors, dispatch
+from chalicelib.kernel.http.problems import problem
+from chalicelib.kernel.telemetry import Meter
+
+SLOW_REQUEST_MS = 500
+SLOW_CALL_MS = 100
+MANY_CALLS = 20
+_PROBLEMS: dict[int, type[AppError]] = {
+    error.STATUS: error for error in (BadRequest, MethodNotAllowed, UnsupportedMediaType)
+}
+
+
+def install(app: Chalice) -> None:
+    """Wraps every HTTP request of the app."""
+
+    @app.middleware("http")
+    def observe(
+        raw: ChaliceRequest, get_response: Callable[[ChaliceRequest], Response]
+    ) -> Response:
+        with telemetry.measured() as meter:
+            request_id = dispatch.request_id_of(raw)
+            response = _in_our_form(get_response(raw), request_id)
+            response.headers |= cors.headers_for(raw.headers)
+            response.headers["X-Request-Id"] = request_id
+            response.headers["Server-Timing"] = server_timing(meter)
+            _record(raw, request_id, response.status_code, meter)
+            return response
+
+
+def remaining_seconds(event: SQSEvent | CloudWatchEvent) -> float:
+    """How long this invocation may still run."""
+    return float(cast("Any", event.context).get_remaining_time_in_millis()) / 1000
+
+
+def server_timing(meter: Meter) -> str:
+    """The request's times and calls, by https://www.w3.org/TR/server-timing/."""
+    return (
+        f"app;dur={meter.elapsed_ms():.1f}, "
+        f'aws;dur={meter.aws_ms:.1f};desc="{len(meter.calls)} calls", '
+        f'conf;desc="{meter.conf_calls} calls"'
+    )
+
+
+def _in_our_form(response: Response, request_id: str) -> Response:
+    if "Content-Type" in response.headers or response.status_code < HTTPStatus.BAD_REQUEST:
+        return response
+    error = _PROBLEMS.get(response.status_code, AppError)()
+    answer = problem(error, request_id)
+    answer.headers.update(response.headers)
+    return answer
+
+
+def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> None:
+    claims = raw.context.get("authorizer") or {}
+    warnings = _warnings(raw, meter)
+    write = telemetry.log.warning if warnings else telemetry.log.info
+    write(
+        "request",
+        warnings=warnings,
+        method=raw.method,
+        route=raw.path,
+        status=status,
+        ms=round(meter.elapsed_ms(), 1),
+        aws_calls=len(meter.calls),
+        aws_ms=round(meter.aws_ms, 1),
+        conf_calls=meter.conf_calls,
+        tenant=claims.get("tenant_id", ""),
+        request_id=request_id,
+    )
+    telemetry.emit(
+        {
+            "requests": 1,
+            "request_ms": meter.elapsed_ms(),
+            "aws_calls": len(meter.calls),
+            "server_errors": int(status >= HTTPStatus.INTERNAL_SERVER_ERROR),
+            **{f"request_{warning.replace('-', '_')}": 1 for warning in warnings},
+        },
+        route=f"{raw.method} {raw.path}",
+    )
+
+
+def _warnings(raw: ChaliceRequest, meter: Meter) -> list[str]:
+    """What is wrong with the request's times and calls, by fixed limits and its own declaration."""
+    route = next(
+        (r for r in dispatch.mounted if (r.method, r.path) == (raw.method, raw.path)), None
+    )
+    calls = len(meter.calls)
+    found = {
+        "slow": meter.elapsed_ms() > SLOW_REQUEST_MS,
+        "many-calls": calls > MANY_CALLS,
+        "slow-call": meter.slowest_ms > SLOW_CALL_MS,
+        "over-declared-calls": route is not None and route.in_openapi and calls > route.calls.total,
+    }
+    return [word for word, holds in found.items() if holds]

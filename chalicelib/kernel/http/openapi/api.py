@@ -1,0 +1,37 @@
+"""Serving the description: `/openapi.json` for programs, `/docs` for people."""
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from chalicelib.kernel import templates
+from chalicelib.kernel.http import dispatch
+from chalicelib.kernel.http.routes import Reply, Request, Routes
+from chalicelib.kernel.version import VERSION
+
+routes = Routes()
+
+
+@lru_cache(maxsize=8)  # the address may be whatever Host header a request brings
+def _described(server: str) -> dict[str, Any]:
+    from chalicelib.kernel.http.openapi.document import document  # which few requests need
+
+    return document((each for each in dispatch.mounted if each.in_openapi), server, VERSION)
+
+
+@routes.get("/openapi.json", in_openapi=False)
+def read_openapi(request: Request) -> Reply:
+    """Read the OpenAPI document."""
+    return Reply(json=msgspec.json.encode(_described(request.base_url)))
+
+
+@routes.get("/docs", in_openapi=False)
+def read_docs(request: Request) -> Reply:
+    """Read the API's description as a page."""
+    described = _described(request.base_url)
+    return Reply(
+        html=templates.render_page(
+            "chalicelib.kernel.http.openapi", "docs.html", {"api": described}
+        )
+    )

@@ -1,0 +1,60 @@
+"""How a job ends: marked, counted in its batch, its lock given back, its batch settled.
+
+The mark and the count are one transaction. What comes after it is safe to repeat, and is repeated
+by whoever meets the ended job again.
+"""
+
+from chalicelib.kernel.errors import AppError
+from chalicelib.kernel.jobs import batches, ledger, unique
+from chalicelib.kernel.jobs.ledger import Job
+from chalicelib.kernel.jobs.registry import Result
+from chalicelib.kernel.store.write_set import WriteSet
+
+
+class _NotWaiting(AppError):
+    """The job is running or has ended"""
+
+    STATUS = 409
+
+
+def end(job: Job, status: str, reason: str | None, result: Result | None = None) -> bool:
+    """Ends a claimed job; False when the claim was lost to another worker, then nothing changed."""
+    result = result or Result()
+
+    def count(tx: WriteSet) -> None:
+        batches.count(tx, job, status, reason, result)
+
+    also = count if job.batch_id else None
+    if not ledger.finish(job, status, reason, also=also, **result.marks):
+        return False
+    _follow(job)
+    return True
+
+
+def cancel(tenant_id: str, job_id: str) -> bool:
+    """Ends a job that waits; False when it is running, has ended, or does not exist."""
+    job = ledger.get(tenant_id, job_id, consistent=True)
+    if job is None:
+        return False
+    is_cancelled = _cancel(job)
+    if is_cancelled or job.ended:
+        _follow(job)
+    return is_cancelled
+
+
+def _cancel(job: Job) -> bool:
+    tx = WriteSet()
+    ledger.cancel(tx, job, _NotWaiting())
+    if job.batch_id:
+        batches.count(tx, job, "cancelled", None, Result())
+    try:
+        tx.commit()
+    except _NotWaiting:
+        return False
+    return True
+
+
+def _follow(job: Job) -> None:
+    unique.release(job)
+    if job.batch_id:
+        batches.settle(str(job.tenant), job.batch_id)

@@ -1,5 +1,0 @@
-"""The API's own description: OpenAPI 3.1 from the declared routes, and a page for people."""
-
-from chalicelib.kernel.openapi.api import routes
-
-__all__ = ["routes"]

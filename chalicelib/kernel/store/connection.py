@@ -1,0 +1,50 @@
+"""One connection to DynamoDB for all models, over the one botocore session (`aws/clients.py`).
+
+pynamodb would otherwise make a session and a client for each table, which doubles a cold start.
+"""
+
+from typing import Any
+
+from pynamodb.connection import Connection
+
+from chalicelib.kernel import aws
+from chalicelib.kernel.settings import settings
+
+
+class SharedConnection(Connection):
+    """pynamodb's connection on the shared session."""
+
+    def __init__(self) -> None:
+        tries, connect_seconds, read_seconds = aws.LIMITS["dynamodb"]
+        super().__init__(
+            region=aws.session().get_config_variable("region"),
+            connect_timeout_seconds=connect_seconds,
+            read_timeout_seconds=read_seconds,
+            max_retry_attempts=tries - 1,
+            retry_configuration={"total_max_attempts": tries, "mode": "standard"},
+            max_pool_connections=max(10, settings.worker_threads),
+        )
+
+    @property
+    def session(self) -> Any:
+        return aws.session()
+
+    @property
+    def client(self) -> Any:
+        """The client of `aws/clients.py`: pynamodb's own would lack the fixed user agent."""
+        return aws.client("dynamodb")
+
+    def dispatch(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Pynamodb's own would also ask what each call consumed, and tell nobody of it."""
+        return self._make_api_call(operation_name, operation_kwargs)
+
+
+_connection: SharedConnection | None = None
+
+
+def connection() -> SharedConnection:
+    """The one connection, made at its first use so that importing models costs no session."""
+    global _connection  # noqa: PLW0603  one per process, like botocore's default session
+    if _connection is None:
+        _connection = SharedConnection()
+    return _connection

@@ -1,0 +1,1 @@
+"""Importing users from a file: stored at once, worked in the background chunk by chunk."""

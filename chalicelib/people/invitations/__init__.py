@@ -1,0 +1,1 @@
+"""Invitations: queued with their user, sent again on request, and accepted once."""

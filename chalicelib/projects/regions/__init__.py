@@ -1,0 +1,1 @@
+"""Regions: where, and with which account, projects are made at their providers."""

@@ -1,0 +1,208 @@
+"""Regions: where and as whom we speak to providers. The platform's admins keep them.
+
+sk of tenant "#platform"        record         found by
+region#<provider>#<name>        RegionRecord   find, get, list_all
+
+Regions of the simulated provider come from settings and need no row. What is read here is kept for
+`config_cache_seconds`, as a tenant's configuration is.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
+
+from chalicelib.kernel import clock, telemetry
+from chalicelib.kernel.auth import vault
+from chalicelib.kernel.errors import (
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+)
+from chalicelib.kernel.outbound import addresses
+from chalicelib.kernel.outbound.addresses import Hostile
+from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store.paging import Listing, Page, PageQuery
+from chalicelib.kernel.store.preconditions import IfMatch
+from chalicelib.kernel.store.records import Number
+from chalicelib.kernel.store.write_set import WriteSet
+from chalicelib.projects.gateway import Region
+from chalicelib.projects.models import ProjectsRecord
+from chalicelib.projects.rules import SIMULATED
+
+PLATFORM = vault.PLATFORM  #: partition of what belongs to no tenant
+CHANGEABLE = ("address", "account", "username", "password")
+_PREFIX = "region#"
+_LONGEST_NAME = 63
+_cache: dict[tuple[str, str], tuple[float, "RegionRecord"]] = {}
+
+
+class RegionRecord(ProjectsRecord):
+    """Row of a region. The password is sealed for this very row."""
+
+    address = UnicodeAttribute()
+    account = UnicodeAttribute()
+    username = UnicodeAttribute()
+    sealed_password = BinaryAttribute(legacy_encoding=False)
+    version = Number(default=1)  #: rises with each change: the ETag
+    created_at = UnicodeAttribute()
+
+    @property
+    def provider(self) -> str:
+        return str(self.sk).split("#")[1]
+
+    @property
+    def name(self) -> str:
+        return str(self.sk).split("#")[2]
+
+
+def find(provider: str, name: str) -> Region | None:
+    """The region, at most `config_cache_seconds` old, with what it takes to log in."""
+    if provider == SIMULATED:
+        return _simulated(name) if is_known(provider, name) else None
+    row = _cached(provider, name) if is_known(provider, name) else None
+    if row is None:
+        return None
+    password = vault.unseal(PLATFORM, str(row.sk), row.sealed_password)
+    return Region(provider, name, row.address, row.account, row.username, password)
+
+
+def is_known(provider: str, name: str) -> bool:
+    """True when there is such a region; the password stays sealed."""
+    if provider == SIMULATED:
+        return name in settings.listed("simulated_regions")
+    return len(name) <= _LONGEST_NAME and _cached(provider, name) is not None
+
+
+def forget() -> None:
+    """Drops what this instance remembers of regions."""
+    _cache.clear()
+
+
+def _simulated(name: str) -> Region:
+    behaviour = {
+        "latency_ms": settings.simulated_latency_ms,
+        "calls_per_second": settings.simulated_calls_per_second,
+        "failures": settings.simulated_failures,
+    }
+    return Region(SIMULATED, name, urlencode(behaviour), "", "", "")
+
+
+def _cached(provider: str, name: str) -> RegionRecord | None:
+    """An unknown one is asked for again at once: it may have just been made."""
+    kept = _cache.get((provider, name))
+    if kept is None or time.monotonic() - kept[0] >= settings.config_cache_seconds:
+        _cache.pop((provider, name), None)
+        with telemetry.configuration():
+            row = _read(provider, name)
+        if row is None:
+            return None
+        kept = _cache[provider, name] = (time.monotonic(), row)
+    return kept[1]
+
+
+def _read(provider: str, name: str) -> RegionRecord | None:
+    try:
+        return RegionRecord.get(PLATFORM, _key(provider, name))
+    except RegionRecord.DoesNotExist:
+        return None
+
+
+def _key(provider: str, name: str) -> str:
+    return f"{_PREFIX}{provider}#{name}"
+
+
+def create(tx: WriteSet, provider: str, name: str, values: Mapping[str, str]) -> RegionRecord:
+    """Adds a region to `tx`. Raises Invalid for an address that must not be called; the commit
+    raises Conflict when there is one of this name.
+    """
+    _check(values)
+    row = RegionRecord(
+        PLATFORM,
+        _key(provider, name),
+        **_stored(_key(provider, name), values),
+        created_at=clock.iso(clock.now()),
+    )
+    tx.create(row, Conflict(f"There is a region {name} of {provider} already"))
+    return row
+
+
+def get(provider: str, name: str) -> RegionRecord:
+    """The region as it is now; raises NotFound."""
+    row = _read(provider, name)
+    if row is None:
+        raise NotFound("No region of this provider and name")
+    return row
+
+
+def list_all(query: PageQuery) -> Page[RegionRecord]:
+    """A page of regions by provider and name."""
+    listing = Listing(RegionRecord, PLATFORM, RegionRecord.sk.startswith(_PREFIX))
+    return paging.read([listing], query, PLATFORM, "regions")
+
+
+def change(
+    tx: WriteSet,
+    provider: str,
+    name: str,
+    values: Mapping[str, str],
+    if_match: IfMatch,
+) -> RegionRecord:
+    """Adds the change of a region to `tx` and returns it as it will be.
+
+    Raises NotFound, and Invalid for an address that must not be called. The commit raises
+    PreconditionFailed when the region is in none of the `wanted` versions, Conflict when another
+    change came between.
+    """
+    row = get(provider, name)
+    _check(values)
+    unchanged, error = preconditions.unchanged_since(row, if_match, "region")
+    row.version = int(row.version) + 1
+    given = {**_stored(str(row.sk), values), "version": row.version}
+    for field, value in given.items():
+        setattr(row, field, value)
+    actions = [getattr(RegionRecord, field).set(value) for field, value in given.items()]
+    tx.update(row, actions, unchanged, error)
+    _cache.pop((provider, name), None)
+    return row
+
+
+def delete(tx: WriteSet, provider: str, name: str, if_match: IfMatch) -> RegionRecord:
+    """Adds the end of a region to `tx`: projects in it can be changed no more. Raises as `change`
+    does.
+    """
+    row = get(provider, name)
+    tx.delete(row, *preconditions.unchanged_since(row, if_match, "region"))
+    _cache.pop((provider, name), None)
+    return row
+
+
+def _stored(key: str, values: Mapping[str, str]) -> dict[str, Any]:
+    """The values as a row holds them."""
+    stored: dict[str, Any] = {name: values[name] for name in CHANGEABLE if name in values}
+    if "password" in stored:
+        stored["sealed_password"] = vault.seal(PLATFORM, key, stored.pop("password"))
+    return stored
+
+
+def _check(values: Mapping[str, str]) -> None:
+    """Raises Invalid for an address that leads where nothing of ours shall be called.
+
+    A name that does not resolve from here may do so where it is used, and is judged there again.
+    """
+    if "address" not in values:
+        return
+    try:
+        address = addresses.parse(values["address"], private=settings.private_addresses)
+        addresses.resolved(address.host, address.port, private=settings.private_addresses)
+    except Hostile as hostile:
+        fault = FieldError("address", str(hostile))
+        raise Invalid(
+            "This address cannot be taken; see errors", field_errors=(fault,)
+        ) from hostile
+    except OSError:
+        telemetry.log.info("address of a region does not resolve here")
