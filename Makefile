@@ -30,7 +30,7 @@ demo: $(READY)  ## Invite the 200 sample people and show what it took
 	@$(PY) -m infra.demo
 
 test: $(READY)  ## Run the tests
-	@$(PY) -m pytest -n 2 --dist loadgroup tests/unit tests/functional
+	@$(PY) -m pytest -n 2 --dist loadgroup -p tests.rights tests/functional tests/unit
 
 thorough: $(READY)  ## Run what takes seconds each: long tables of faults, races, outages
 	@$(PY) -m pytest -n 2 --dist loadgroup -m thorough tests/emulator tests/local_cloud tests/functional

@@ -137,10 +137,13 @@ def local_api(console: Console) -> Iterator[Api]:
     """The API of a local cloud, which is stopped at the end."""
     with console.status("Starting a local cloud"):
         from infra.local import log
-        from infra.local.cloud import LocalCloud, Options
+        from infra.local.cloud import CANNOT_START, LocalCloud, Options
 
         cloud = LocalCloud(Options(aws_endpoint=False, log_lines=False))
-        cloud.start()
+        try:
+            cloud.start()
+        except CANNOT_START as error:
+            raise SystemExit(f"Cannot start. {error}") from error
         log.silence()
     try:
         manager = {"sub": "demo", "role": "manager", "tenant_id": "t1"}
@@ -182,10 +185,13 @@ def _progress(console: Console) -> Progress:
 def _send(api: Api, rows: list[Row], progress: Progress) -> list[Answer]:
     bar = progress.add_task("Creating users", total=len(rows))
     answers = []
-    with ThreadPoolExecutor(CLIENTS) as clients:
+    clients = ThreadPoolExecutor(CLIENTS)
+    try:
         for answer in as_completed([clients.submit(api.create_user, row) for row in rows]):
             answers.append(answer.result())
             progress.advance(bar)
+    finally:
+        clients.shutdown(cancel_futures=True)  # on Ctrl-C the others are not sent any more
     return sorted(answers, key=lambda answer: answer.row.line)
 
 

@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from infra.local import environment
 from infra.local.cloud import LocalCloud, Options, running
+
+environment.use_no_proxy_for_this_machine()  # the tests, too, call what they have started here
 
 #: Modules whose tests share what is dear to make: one process runs them all, by the group's name.
 TOGETHER = {
@@ -22,8 +26,16 @@ SHARE = pytest.StashKey[tuple[int, int]]()  #: functional tests against a deploy
 
 
 @pytest.fixture(scope="session")
-def started() -> Iterator[LocalCloud]:
-    with running(Options(work=False, aws_endpoint=False, log_lines=False)) as cloud:
+def started(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
+    """One that cannot start ends the whole run, which would only say so a thousand times."""
+    with ExitStack() as stack:
+        try:
+            cloud = stack.enter_context(
+                running(Options(work=False, aws_endpoint=False, log_lines=False))
+            )
+        except BaseException as error:
+            request.session.shouldfail = f"The local cloud cannot start: {error!r}"
+            raise
         _read_settings_again()
         yield cloud
 

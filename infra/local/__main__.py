@@ -24,9 +24,7 @@ _CANNOT_BIND = {
 def main() -> int:
     shutdown = Shutdown()
     arguments = parse(sys.argv[1:])
-    from infra.local.cloud import LocalCloud, UnknownSourceError
-    from infra.local.resources import TemplateError
-    from infra.local.schedules import ScheduleError
+    from infra.local.cloud import CANNOT_START, LocalCloud
 
     cloud = LocalCloud(options(arguments))
     try:
@@ -38,8 +36,9 @@ def main() -> int:
             f"Port {arguments.port} {_CANNOT_BIND[error.errno]}. Choose another, such as "
             f"make run PORT={max(8000, arguments.port) + 1}, or 0 for any free one."
         )
-    except (TemplateError, ScheduleError, UnknownSourceError) as error:
+    except CANNOT_START as error:
         return _failed(f"Cannot start. {error}")
+    shutdown.started()
     print(greeting(cloud, arguments), flush=True)
     shutdown.wait()
     print("\nstopping", flush=True)

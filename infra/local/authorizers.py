@@ -12,6 +12,8 @@ from typing import Any
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, ChaliceAuthorizer
 
+from infra.local import environment, invocation
+
 Answer = AuthResponse | dict[str, Any]
 _DEFAULT_TTL_SECONDS = 300
 UNAUTHORIZED = "Unauthorized"  #: the exception's text that API Gateway turns into a 401
@@ -32,7 +34,8 @@ def cache_answers(app: Chalice) -> None:
                 authorizer.func, "wrapped"
             ):
                 ttl = authorizer.config.ttl_seconds or _DEFAULT_TTL_SECONDS
-                authorizer.func = _caching(authorizer.func, ttl)
+                name = f"{app.app_name}-{environment.STAGE}-{authorizer.name}"
+                authorizer.func = _caching(authorizer.func, name, ttl)
 
 
 def forget() -> None:
@@ -42,7 +45,7 @@ def forget() -> None:
 
 
 def _caching(
-    authorizer: Callable[[AuthRequest], Answer], ttl_seconds: float
+    authorizer: Callable[[AuthRequest], Answer], function_name: str, ttl_seconds: float
 ) -> Callable[[AuthRequest], Answer]:
     def answer(request: AuthRequest) -> Answer:
         now = time.time()
@@ -50,7 +53,8 @@ def _caching(
             until, cached = _answers.get(request.token, (0.0, None))
         if cached is not None and now < until:
             return cached
-        fresh = _call(authorizer, request)
+        with invocation.of(function_name):
+            fresh = _call(authorizer, request)
         with _lock:
             _answers[request.token] = (now + ttl_seconds, fresh)
         return fresh

@@ -11,10 +11,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 
-from infra.local import authorizers, clock, emulator, environment, faults, log, template
+from infra import policies
+from infra.local import (
+    authorizers,
+    clock,
+    emulator,
+    environment,
+    faults,
+    invocation,
+    log,
+    roles,
+    template,
+)
 from infra.local.cloud_state import State, state_of
 from infra.local.control import Control
 from infra.local.corrections import sqs_queues
@@ -23,8 +35,10 @@ from infra.local.gateway import Server
 from infra.local.issuer import Issuer
 from infra.local.mail_events import MailEvents
 from infra.local.mapping import Mapping, mappings_of
+from infra.local.policy import PolicyError
 from infra.local.poller import Poller, drain
-from infra.local.schedules import Schedules
+from infra.local.resources import TemplateError
+from infra.local.schedules import ScheduleError, Schedules
 from infra.local.sockets import Sockets
 from infra.local.template import Stack
 
@@ -36,6 +50,10 @@ LAST_REQUESTS_SECONDS = 5  # that requests have to end when the cloud is stopped
 
 class UnknownSourceError(Exception):
     """The app has an event source that the local cloud does not support."""
+
+
+#: What is wrong with the project's own files, and says so in a sentence.
+CANNOT_START = (TemplateError, ScheduleError, UnknownSourceError, PolicyError)
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,8 @@ class LocalCloud:
         if self.options.log_lines:
             log.install()
         self._make_tenants()
+        roles.enforce()
+        self._to_stop.callback(roles.lift)
         self._read_event_sources()
         faults.clear()  # also the counts of the calls up to here
         self._work()
@@ -176,8 +196,8 @@ class LocalCloud:
 
     def _serve(self, server: Server) -> None:
         control = Control(self.issuer, self.state, self.advance, self.sockets.answer)
-        serve = threading.Thread(target=server.serve, args=[self.app, control], daemon=True)
-        serve.start()
+        server.prepare(self.app, control)  # here, so that what fails ends the start
+        threading.Thread(target=server.serve, name="api", daemon=True).start()
         self._to_stop.callback(server.requests.wait_until_none, LAST_REQUESTS_SECONDS)
         self._to_stop.callback(server.shutdown)
 
@@ -190,6 +210,12 @@ class LocalCloud:
             has_external_workers=self.options.has_external_workers,
             pending_events=len(self.mail_events),
         )
+
+    def invoke(self, name: str, event: Any, context: Any) -> Any:
+        """Calls a function of app.py in its role, as Lambda does."""
+        function = self.app if name == "api_handler" else self.app.handler_map[name]
+        with invocation.of(policies.lambda_name(name, environment.STAGE)):
+            return function(event, context)
 
     def run_until_idle(self) -> int:
         """Works the queues in this thread until no message is visible; returns the deliveries.

@@ -12,7 +12,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped, unused-ignore]
 )
 from moto.core.models import botocore_stubber
 
-from infra.local import clock, faults, patches
+from infra.local import clock, faults, interception, patches
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-central-1"
@@ -32,7 +32,7 @@ def start() -> None:
         os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
         patches.install()
         _keep_inside()
-        faults.install()
+        interception.install()
         _mock = moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
         _mock.start()
     clock.on_jump(patches.wake_all)

@@ -6,11 +6,13 @@ are taken from the shell.
 
 import os
 
+from infra.local import origins
 from infra.local.issuer import AUDIENCE, ISSUER
 
 REGION = "eu-central-1"
 STAGE = "local"
 RATES = ("TENANT_EMAIL_PER_SECOND", "TENANT_SMS_PER_SECOND")
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 DEFAULT_SENDER = "no-reply@example.com"
 
 
@@ -21,6 +23,7 @@ def shut_out_aws() -> None:
     """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
+    use_no_proxy_for_this_machine()
     os.environ.update(
         AWS_ACCESS_KEY_ID="local",
         AWS_SECRET_ACCESS_KEY="local",  # noqa: S106  # not a secret: nobody checks it
@@ -29,6 +32,14 @@ def shut_out_aws() -> None:
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         AWS_EC2_METADATA_DISABLED="true",
     )
+
+
+def use_no_proxy_for_this_machine() -> None:
+    """Keeps calls to this machine off the proxy that the shell may name, as in an office."""
+    spellings = ("NO_PROXY", "no_proxy")  # some programs read the one, some the other
+    named = ",".join(filter(None, (os.environ.get(each) for each in spellings)))
+    hosts = dict.fromkeys([*filter(None, named.split(",")), *THIS_MACHINE])
+    os.environ.update(dict.fromkeys(spellings, ",".join(hosts)))
 
 
 def describe(url: str, **settings: str) -> None:
@@ -44,6 +55,7 @@ def describe(url: str, **settings: str) -> None:
         "CONFIGURATION_SET": f"backburner-{STAGE}-mail",
     }
     os.environ.update({**own, **settings})
+    os.environ["CORS_ORIGINS"] = origins.with_this_machine(os.environ.get("CORS_ORIGINS", ""))
     os.environ.setdefault("SIGNING_KEYS", "local-signing-key")
     os.environ.setdefault("SMS_ENABLED", "true")
     os.environ.setdefault("SIMULATED_REGIONS", "local-1,local-2")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalice.app import Chalice
 
-from infra.local import clock, execution_registry, log
+from infra.local import clock, execution_registry, invocation, log
 from infra.local.activity import Activity
 from infra.local.mapping import FUNCTION_TIMEOUT_SECONDS, Function, LambdaContext, OnError
 
@@ -131,7 +131,8 @@ class Executions:
         context = LambdaContext(name, self._region, self._account, self._timeout_seconds)
         with self.tasks:
             try:
-                answer = function(json.loads(json.dumps(payload)), context)
+                with invocation.of(name):
+                    answer = function(json.loads(json.dumps(payload)), context)
                 return json.loads(json.dumps(answer)), None
             except BaseException as error:  # noqa: BLE001  # a crash ends the function only
                 self._on_error(name, error)

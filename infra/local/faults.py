@@ -1,24 +1,23 @@
 """Faults on demand: AWS calls that are refused, throttled or slow, or whose answer is lost.
 
-They are injected where botocore turns a request into a response, below the SDK's retries, so the
-SDK and the code above it behave as they would with the real service. Without faults a call takes
-two dictionary look-ups more.
+They are injected by interception.py. Without faults a call takes two dictionary look-ups more.
 """
 
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, get_args
 
 import botocore.session  # type: ignore[import-untyped, unused-ignore]
-from botocore.endpoint import Endpoint  # type: ignore[import-untyped, unused-ignore]
 from botocore.exceptions import ReadTimeoutError  # type: ignore[import-untyped, unused-ignore]
 
 from infra.local import fault_answers
 
 Service = Literal["dynamodb", "sqs", "ses", "sns", "states", "kms"]
+Send = Callable[[Any, Any, Any, Any], Any]  #: as `Endpoint._do_get_response`
 Kind = Literal["refuse", "throttle", "lose_answer", "delay"]
 
 _BOTO_NAMES: dict[Service, tuple[str, ...]] = {
@@ -83,29 +82,21 @@ def counts() -> dict[str, dict[str, int]]:
         return {n: {"through": _through[n], "faulted": _faulted[n]} for n in names}
 
 
-def install() -> None:
-    """Patches botocore; a second call does nothing."""
-    moto = Endpoint._do_get_response
-    if getattr(moto, "with_faults", False):
-        return
-
-    def do_get_response(endpoint: Any, request: Any, operation_model: Any, context: Any) -> Any:
-        service = _OUR_NAMES.get(operation_model.service_model.service_name)
-        if service is None or getattr(endpoint, "without_faults", False):
-            return moto(endpoint, request, operation_model, context)
-        fault = _next_fault(service, operation_model.name)
-        if fault is None:
-            return moto(endpoint, request, operation_model, context)
-        if fault.kind in ("refuse", "throttle"):
-            return _answer(fault, endpoint, operation_model)
-        if fault.kind == "delay":
-            time.sleep(fault.seconds)
-            return moto(endpoint, request, operation_model, context)
-        moto(endpoint, request, operation_model, context)
-        return None, ReadTimeoutError(endpoint_url=request.url)
-
-    do_get_response.with_faults = True  # type: ignore[attr-defined]  # marks the replacement
-    Endpoint._do_get_response = do_get_response
+def affect(send: Send, endpoint: Any, request: Any, operation_model: Any, context: Any) -> Any:
+    """Sends the request, or answers as the next fault for it says."""
+    service = _OUR_NAMES.get(operation_model.service_model.service_name)
+    if service is None or getattr(endpoint, "without_faults", False):
+        return send(endpoint, request, operation_model, context)
+    fault = _next_fault(service, operation_model.name)
+    if fault is None:
+        return send(endpoint, request, operation_model, context)
+    if fault.kind in ("refuse", "throttle"):
+        return _answer(fault, endpoint, operation_model)
+    if fault.kind == "delay":
+        time.sleep(fault.seconds)
+        return send(endpoint, request, operation_model, context)
+    send(endpoint, request, operation_model, context)
+    return None, ReadTimeoutError(endpoint_url=request.url)
 
 
 def _next_fault(service: str, operation: str) -> Fault | None:

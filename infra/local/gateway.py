@@ -28,7 +28,7 @@ from chalice.local import (
 )
 
 from infra.deploy.gateway import wanted
-from infra.local import authorizers
+from infra.local import authorizers, environment, invocation, origins
 from infra.local.activity import Activity
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  #: API Gateway's own limit
@@ -56,6 +56,7 @@ class Server(ThreadedHTTPServer):
     allow_reuse_address = True
     app: Chalice
     control: Control
+    function_name = ""  #: the app's, on Lambda
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__((host, port), Handler)
@@ -65,8 +66,12 @@ class Server(ThreadedHTTPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
-    def serve(self, app: Chalice, control: Control) -> None:
-        """Serves until `shutdown`.
+    def serve(self) -> None:
+        """Serves what `prepare` named, until `shutdown`."""
+        self.serve_forever(poll_interval=0.05)
+
+    def prepare(self, app: Chalice, control: Control) -> None:
+        """Names what is served.
 
         Replaces the app's class, as Chalice's `create_local_server` does: only that class keeps the
         current request per thread.
@@ -75,7 +80,7 @@ class Server(ThreadedHTTPServer):
         app.__class__ = CustomLocalChalice
         self.control = control
         self.app = app
-        self.serve_forever(poll_interval=0.05)
+        self.function_name = f"{app.app_name}-{environment.STAGE}"
 
     def handle_error(self, *_: Any) -> None:
         """Logs errors, except of clients that have disconnected."""
@@ -127,7 +132,7 @@ class Handler(ChaliceRequestHandler):
 
     def _answer(self, body: bytes | None) -> Answer:
         if self._is_for_control():
-            return self.server.control.answer(self.command, self.path, body or b"")
+            return self._control(body or b"")
         try:
             return self._ask_app(body)
         except LocalGatewayException as error:
@@ -141,16 +146,24 @@ class Handler(ChaliceRequestHandler):
             log.exception("the gateway failed on %s %s", self.command, self._route())
             raise Refused("DEFAULT_5XX", 500, "Internal server error") from error
 
+    def _control(self, body: bytes) -> Answer:
+        allowed = origins.for_control(self.headers.get("Origin"))
+        if self.command == "OPTIONS":
+            return 204, allowed, b""
+        status, headers, content = self.server.control.answer(self.command, self.path, body)
+        return status, {**headers, **allowed}, content
+
     def _ask_app(self, body: bytes | None) -> Answer:
         # Chalice fails on a token that is not ASCII; the app accepts any header.
         headers = {
             name: value
-            for name, value in self.headers.items()
+            for name, value in origins.to_app(self.headers).items()
             if value.isascii() or name.lower() != "authorization"
         }
-        answer = self.local_gateway.handle_request(
-            method=self.command, path=self.path, headers=headers, body=body
-        )
+        with invocation.of(self.server.function_name):
+            answer = self.local_gateway.handle_request(
+                method=self.command, path=self.path, headers=headers, body=body
+            )
         content = self._handle_binary(answer)["body"] or b""
         return (
             answer["statusCode"],
@@ -197,7 +210,7 @@ class Handler(ChaliceRequestHandler):
 
     def _send(self, status: int, headers: Headers, body: bytes) -> None:
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in origins.from_app(headers, self.headers.get("Origin")).items():
             for single in value if isinstance(value, list) else [value]:
                 self.send_header(name, single)
         self.send_header("Content-Length", str(len(body)))

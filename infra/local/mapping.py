@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Chalice, SQSEventConfig
 
-from infra.local import log
+from infra.local import invocation, log
 from infra.local.activity import Activity
 
 Client: TypeAlias = Any  # a botocore client, whose methods exist only at run time
@@ -128,13 +128,14 @@ class Mapping:
         return messages
 
     def _take(self, sqs: Client, limit: int, wait_seconds: int) -> list[Message]:
-        answer = sqs.receive_message(
-            QueueUrl=self.queue_url,
-            MaxNumberOfMessages=min(limit, RECEIVE_LIMIT),
-            WaitTimeSeconds=wait_seconds,
-            MessageSystemAttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        )
+        with invocation.of(self.function_name):  # Lambda's pollers act in the function's role
+            answer = sqs.receive_message(
+                QueueUrl=self.queue_url,
+                MaxNumberOfMessages=min(limit, RECEIVE_LIMIT),
+                WaitTimeSeconds=wait_seconds,
+                MessageSystemAttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
         return list(answer.get("Messages", []))
 
     def _process(self, messages: list[Message]) -> list[Message]:
@@ -154,7 +155,8 @@ class Mapping:
         """Passes event and answer as JSON, so that another answer fails as it does on Lambda."""
         region, account = self.queue_arn.split(":")[3:5]
         context = LambdaContext(self.function_name, region, account, self.function_timeout_seconds)
-        answer = self.function(json.loads(json.dumps(event)), context)
+        with invocation.of(self.function_name):
+            answer = self.function(json.loads(json.dumps(event)), context)
         return json.loads(json.dumps(answer))
 
     def _record(self, message: Message) -> Event:
@@ -184,7 +186,8 @@ class Mapping:
                 for number, message in enumerate(messages[start : start + RECEIVE_LIMIT])
             ]
             try:
-                answer = sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)
+                with invocation.of(self.function_name):
+                    answer = sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)
                 if failed := answer.get("Failed"):
                     self.on_error(self.function_name, RuntimeError(f"not deleted: {failed}"))
             except (BotoCoreError, ClientError) as error:
@@ -232,8 +235,8 @@ def mappings_of(
     """
     return [
         Mapping(
-            **_queue(sqs, _queue_name(source), function_timeout_seconds),
-            function_name=f"{app.app_name}-{stage}-{source.name}",
+            **_queue(sqs, _queue_name(source), name, function_timeout_seconds),
+            function_name=name,
             function=app.handler_map[source.name],
             batch_size=source.batch_size,
             batching_window_seconds=source.maximum_batching_window_in_seconds,
@@ -243,6 +246,7 @@ def mappings_of(
         )
         for source in app.event_sources
         if isinstance(source, SQSEventConfig)
+        for name in [f"{app.app_name}-{stage}-{source.name}"]
     ]
 
 
@@ -250,11 +254,14 @@ def _queue_name(source: SQSEventConfig) -> str:
     return source.queue or str(source.queue_arn).rpartition(":")[2]
 
 
-def _queue(sqs: Client, name: str, function_timeout_seconds: int | None) -> dict[str, Any]:
+def _queue(
+    sqs: Client, name: str, function_name: str, function_timeout_seconds: int | None
+) -> dict[str, Any]:
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    attributes = sqs.get_queue_attributes(
-        QueueUrl=url, AttributeNames=["QueueArn", "VisibilityTimeout"]
-    )["Attributes"]
+    with invocation.of(function_name):  # Lambda reads them in the function's role
+        attributes = sqs.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["QueueArn", "VisibilityTimeout"]
+        )["Attributes"]
     visibility_seconds = int(attributes["VisibilityTimeout"])
     return {
         "queue_name": name,

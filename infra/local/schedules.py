@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
 
-from infra.local import log
+from infra.local import invocation, log
 from infra.local.activity import Activity
 from infra.local.mapping import Function, LambdaContext, OnError
 
@@ -123,7 +123,8 @@ class Schedules:
             schedule.function_name, self._region, self._account, self._timeout_seconds
         )
         try:
-            schedule.function(self._event(schedule, planned), context)
+            with invocation.of(schedule.function_name):
+                schedule.function(self._event(schedule, planned), context)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a crash ends the function only

@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
-from infra.local import log
+from infra.local import invocation, log
 from infra.local.activity import Activity
 from infra.local.gateway import Answer, json_answer
 from infra.local.mapping import Function, LambdaContext, OnError
@@ -56,6 +56,7 @@ class Sockets:
         self._prefix = ""
         self._host, self._stage, self._region, self._account = host, stage, region, account
         self._on_error = on_error
+        self._accepts = False
         self._stopped = False
         self._lock = threading.Lock()
         self._open: dict[str, ServerConnection] = {}
@@ -71,14 +72,21 @@ class Sockets:
         self._names = {key: handler.name for key, handler in app.websocket_handlers.items()}
         self._functions = app.handler_map
         self._prefix = f"{app.app_name}-{self._stage}-"
+        self._accept()
+
+    def _accept(self) -> None:
+        self._accepts = True
         threading.Thread(target=self._server.serve_forever, name="sockets", daemon=True).start()
 
     def stop(self) -> None:
         """Ends all connections; returns when their $disconnect has run. May be called again."""
-        if not self._stopped:
-            self._stopped = True
-            self._server.shutdown()
-            self.close_all()
+        if self._stopped:
+            return
+        self._stopped = True
+        if not self._accepts:
+            self._accept()  # since `shutdown` waits for its end, and would wait for ever
+        self._server.shutdown()
+        self.close_all()
 
     def close_all(self) -> None:
         """Ends all connections; returns when their $disconnect has run."""
@@ -155,7 +163,8 @@ class Sockets:
         event = {"isBase64Encoded": False, **more}
         event["requestContext"] = self._context_of(key, kind, connection_id)
         try:
-            answer: Any = self._functions[name](json.loads(json.dumps(event)), context)
+            with invocation.of(context.function_name):
+                answer: Any = self._functions[name](json.loads(json.dumps(event)), context)
         except BaseException as error:  # noqa: BLE001  # a crash ends the function only
             self._on_error(context.function_name, error)
             return None

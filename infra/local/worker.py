@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from chalice.app import Chalice
 
-from infra.local import environment, log
+from infra.local import environment, interception, log, roles
 from infra.local.mapping import mappings_of
 from infra.local.poller import Poller
 from infra.local.shutdown import Shutdown
@@ -35,6 +35,8 @@ def main() -> int:
     environment.shut_out_aws()
     os.environ["AWS_ENDPOINT_URL"] = arguments.endpoint
     environment.describe(arguments.api, **settings)
+    interception.install()
+    roles.enforce()
     app = importlib.import_module("app").app
     log.install()
     # On Lambda every invocation has its own connections; here several share a pool.
@@ -80,6 +82,7 @@ def work(app: Chalice, shutdown: Shutdown) -> int:
     except EndpointConnectionError as error:
         print(f"There is no local cloud: {error}", file=sys.stderr)
         return 1
+    shutdown.started()
     poller = Poller(mappings, sqs)
     poller.start()
     print("Working. Ctrl-C ends.", flush=True)

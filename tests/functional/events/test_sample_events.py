@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,7 @@ def test_a_sample_event_replayed_twice_has_the_same_outcome_and_is_done_once(
     event = json.loads(file.read_text())
     named = _put_real_jobs_into(event, manager)
     _put_real_project_into(event, manager)
-    name = file.parent.name
-    function = cloud.app if name == "api_handler" else cloud.app.handler_map[name]
+    function = partial(cloud.invoke, file.parent.name)
 
     first = _outcome(function, event)
     sent, jobs = mailbox.sent(), manager.jobs()

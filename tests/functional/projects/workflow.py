@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
+from infra.local import invocation
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Answer, Caller, Client
@@ -68,10 +69,11 @@ class Workflow:
             do = self._before.pop(event["step"], None)
             met = {f"{kind} at {event['step']}"} | ({f"before {event['step']}"} if do else set())
             self.unmet -= met
-        self._watch()
-        if do:
-            do()
+        with invocation.of(""):  # the test's own doing, not the function's
             self._watch()
+            if do:
+                do()
+                self._watch()
         if kind == "crash before":
             raise Crash
         if kind == "twice at once":

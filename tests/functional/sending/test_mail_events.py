@@ -157,8 +157,8 @@ def test_an_event_of_a_mail_that_is_not_the_tenants_is_harmless(
 
 def test_an_event_that_overtakes_the_mark_is_kept(cloud: LocalCloud, manager: Caller) -> None:
     def deliver_at_once(mail: mailbox.Sent) -> None:
-        function = cloud.app.handler_map["feedback"]
-        function(events.batch_of(events.about("delivery", str(mail.job_id))), events.Context())
+        batch = events.batch_of(events.about("delivery", str(mail.job_id)))
+        cloud.invoke("feedback", batch, events.Context())
 
     mailbox.on_record(deliver_at_once)
     try:
@@ -284,12 +284,11 @@ def test_none_of_many_messages_whatever_they_hold_fails_the_batch_it_came_in(
 
 
 def assert_harmless(cloud: LocalCloud, manager: Caller, body: str) -> None:
-    function = cloud.app.handler_map["feedback"]
     (job_id,) = sample_jobs.enqueue(("count", {"label": "x"}))
     bounced = f"{job_id}@example.com"
     batch = events.batch_of(body, body, events.about("hard-bounce", job_id, bounced))
 
-    assert function(batch, events.Context()) is None
+    assert cloud.invoke("feedback", batch, events.Context()) is None
     path = "/admin/v1/suppressions"
     assert [each["address"] for each in manager.listed(path)] == [bounced]
     assert manager.delete(path, params={"address": bounced}).status_code == 200

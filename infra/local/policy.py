@@ -1,0 +1,115 @@
+"""A policy as IAM understands it, as far as the policies of this project go.
+
+Whatever is not understood here is refused when the policy is read: a condition that is ignored
+would allow what AWS forbids.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from infra.local.rights import Right
+
+Values = tuple[str, ...]
+_ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Condition"}
+_KEYS = ("kms:ResourceAliases", "kms:RequestAlias", "kms:EncryptionContext:")
+
+
+class PolicyError(ValueError):
+    """A policy with something in it that the local cloud does not understand."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    quantifier: str  #: ForAnyValue, ForAllValues, or empty for a key with one value
+    operator: str
+    key: str
+    wanted: Values
+
+    def holds(self, right: Right) -> bool:
+        """A key that the call does not have fulfils ForAllValues only, as on AWS."""
+        found = dict(right.context).get(self.key, ())
+        matching = [
+            any(_OPERATORS[self.operator](value, w) for w in self.wanted) for value in found
+        ]
+        return all(matching) if self.quantifier == "ForAllValues" else any(matching)
+
+
+@dataclass(frozen=True)
+class Statement:
+    sid: str
+    actions: Values
+    resources: Values
+    conditions: tuple[Condition, ...]
+
+    def allows(self, right: Right) -> bool:
+        return (
+            any(_like(right.action.lower(), action.lower()) for action in self.actions)
+            and any(_like(right.resource, resource) for resource in self.resources)
+            and all(condition.holds(right) for condition in self.conditions)
+        )
+
+    def parts(self) -> Iterator[tuple[str, "Statement"]]:
+        """Each action, and the statement with this action alone."""
+        for action in self.actions:
+            yield action, Statement(self.sid, (action,), self.resources, self.conditions)
+
+
+def read(document: dict[str, Any], name: str) -> tuple[Statement, ...]:
+    """The statements of a policy. Raises PolicyError, which names the policy and the statement."""
+    statements = []
+    for content in _listed(document["Statement"]):
+        try:
+            statements.append(_statement(content))
+        except PolicyError as error:
+            sid = content.get("Sid", "without a Sid")
+            raise PolicyError(f"infra/policies/{name}.json, statement {sid}: {error}") from None
+    return tuple(statements)
+
+
+def _statement(content: dict[str, Any]) -> Statement:
+    if unknown := content.keys() - _ELEMENTS:
+        raise PolicyError(f"the local cloud does not understand {', '.join(sorted(unknown))}")
+    if content.get("Effect") != "Allow":
+        raise PolicyError("the local cloud understands the effect Allow only")
+    return Statement(
+        content["Sid"],
+        tuple(_listed(content["Action"])),
+        tuple(_listed(content["Resource"])),
+        tuple(_conditions(content.get("Condition", {}))),
+    )
+
+
+def _conditions(content: dict[str, dict[str, Any]]) -> Iterator[Condition]:
+    for name, keys in content.items():
+        quantifier, _, operator = name.rpartition(":")
+        if operator not in _OPERATORS or quantifier not in ("", "ForAnyValue", "ForAllValues"):
+            raise PolicyError(f"the local cloud does not understand the operator {name}")
+        for key, wanted in keys.items():
+            if not key.startswith(_KEYS):
+                raise PolicyError(f"the local cloud does not understand the condition key {key}")
+            yield Condition(quantifier, operator, key, tuple(_listed(wanted)))
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _like(value: str, pattern: str) -> bool:
+    """IAM's wildcards: `*` for any text, `?` for one character."""
+    return value == pattern or _compiled(pattern).fullmatch(value) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(escaped, re.DOTALL)
+
+
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "StringEquals": lambda value, wanted: value == wanted,
+    "StringLike": _like,
+}
