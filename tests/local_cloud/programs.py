@@ -32,12 +32,12 @@ def until(condition: Callable[[], object], what: str = "") -> None:
 class Program:
     """A running program and what it has printed so far."""
 
-    def __init__(self, command: list[str], **environment: str) -> None:
+    def __init__(self, command: list[str], cwd: Path = ROOT, **environment: str) -> None:
         self._printed: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=cwd,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
