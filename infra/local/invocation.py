@@ -51,7 +51,7 @@ def _patch_threads() -> None:
         start(thread)
 
     start_inheriting.inherits = True  # type: ignore[attr-defined]  # marks the replacement
-    threading.Thread.start = start_inheriting  # type: ignore[method-assign]
+    threading.Thread.start = start_inheriting  # type: ignore[method-assign, assignment]
 
 
 def _patch_pools() -> None:

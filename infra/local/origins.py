@@ -7,6 +7,7 @@ Pages from elsewhere stay shut out, unless the shell's CORS_ORIGINS names them.
 
 import re
 from collections.abc import Mapping
+from email.message import Message
 from typing import TypeAlias
 
 Headers: TypeAlias = dict[str, str | list[str]]
@@ -26,7 +27,7 @@ def is_of_this_machine(origin: str | None) -> bool:
     return _OF_THIS_MACHINE.fullmatch(origin or "") is not None
 
 
-def to_app(headers: Mapping[str, str]) -> dict[str, str]:
+def to_app(headers: Mapping[str, str] | Message) -> dict[str, str]:
     """A request's headers as the app gets them."""
     return {
         name: ALL if name.lower() == "origin" and is_of_this_machine(value) else value

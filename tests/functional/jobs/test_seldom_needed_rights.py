@@ -35,6 +35,10 @@ from tests.functional.projects.workflow import Workflow, created, joined, path, 
 from tests.functional.sending import events
 
 QUEUES = ["notify", "work", "bulk"]
+MINUTE = {
+    **dict.fromkeys(("version", "account", "region", "detail-type", "source", "time", "id"), ""),
+    **{"resources": [], "detail": {}},
+}
 REGION = {
     "provider": "openstack",
     "name": "frankfurt",
@@ -186,7 +190,7 @@ def test_a_run_past_its_limit_is_stopped_its_maker_told_and_who_has_gone_forgott
         row = Project.get("t1", f"project#{project_id}")
         row.update([Project.limit_at.set(1), Project.watch_at.set(1)])
         gone("t1", f"project#{project_id}")
-        cloud.advance(61)
+        cloud.invoke("reconcile", MINUTE, events.Context())
         is_over.set()
 
     workflow.before("ensure_project", let_it_take_too_long)
