@@ -3,6 +3,7 @@
 import argparse
 import errno
 import gc
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,7 @@ def options(arguments: argparse.Namespace) -> "Options":
 
 
 def greeting(cloud: "LocalCloud", arguments: argparse.Namespace) -> str:
+    past_proxy = "--noproxy 127.0.0.1 " if os.environ.get("http_proxy") else ""
     token = cloud.issuer.token({"sub": "local-manager", "role": "manager", "tenant_id": "t1"})
     return f"""
 Backburner is running. It starts empty; Ctrl-C stops it and deletes all data.
@@ -113,7 +115,7 @@ Backburner is running. It starts empty; Ctrl-C stops it and deletes all data.
 {_worker_hint(cloud, arguments)}
 Create a user; the invitation's e-mail and SMS arrive a moment later under "Sent mails":
 
-curl -i -w '\\n' {cloud.url}/admin/v1/users \\
+curl {past_proxy}-i -w '\\n' {cloud.url}/admin/v1/users \\
   -H 'Authorization: Bearer {token}' \\
   -H 'Content-Type: application/json' \\
   -d '{{"name": "Ann Example", "email": "ann@example.com", "phone": "+447700900123", "role": "staff"}}'

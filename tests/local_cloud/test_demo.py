@@ -51,6 +51,20 @@ def test_it_starts_its_own_cloud_ends_by_itself_and_prints_the_results(
     assert all(cell.isdecimal() for cell in [*accepting[1:], *sending[1:]])
 
 
+def test_a_proxy_that_the_shell_names_is_not_asked_for_this_machine(
+    start: Run, people: Path
+) -> None:
+    nowhere = "http://127.0.0.1:9"
+    demo = start(
+        *("infra.demo", "--file", str(people)),
+        **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), nowhere),
+        NO_PROXY="",
+        no_proxy="intranet.example",
+    )
+    assert demo.wait() == 0, demo.output
+    assert "3 accepted, 2 refused" in demo.output
+
+
 def test_it_sends_to_an_api_that_runs_already(
     start: Run, people: Path, shared_cloud: Cloud
 ) -> None:

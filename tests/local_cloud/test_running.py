@@ -1,6 +1,7 @@
 """`make run`, as a newcomer uses it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,7 +13,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.local_cloud.conftest import Run
-from tests.local_cloud.programs import PATIENCE, Cloud, cloud_of
+from tests.local_cloud.programs import PATIENCE, Cloud, cloud_of, until
 
 pytestmark = pytest.mark.local
 
@@ -36,6 +37,23 @@ def test_the_first_command_works_when_pasted_and_mail_and_sms_arrive(shared_clou
         cloud.program.until_printed(
             rf"\d\d:\d\d:\d\d  job people\.invitation \({channel}\)  done  attempt 1  [\d.]+ ms\n"
         )
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the greeting pastes a curl command")
+def test_behind_a_proxy_the_pasted_command_and_a_worker_apart_work_too(start: Run) -> None:
+    proxy = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    cloud = cloud_of(start("infra.local", "--port", "0", "--no-worker", **proxy))
+    start(*cloud.worker_command.partition(" -m ")[2].split(), **proxy)
+    pasted = subprocess.run(
+        ["bash", "-c", cloud.curl],
+        env={**os.environ, **proxy, "no_proxy": "", "NO_PROXY": ""},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert "201 Created" in pasted.stdout
+    until(lambda: len(cloud.outbox()) == 2, "mail and SMS")
 
 
 def test_two_run_side_by_side_without_sharing_anything(

@@ -37,7 +37,8 @@ from tests.functional.sending import events
 QUEUES = ["notify", "work", "bulk"]
 MINUTE = {
     **dict.fromkeys(("version", "account", "region", "detail-type", "source", "time", "id"), ""),
-    **{"resources": [], "detail": {}},
+    "resources": [],
+    "detail": {},
 }
 REGION = {
     "provider": "openstack",
