@@ -3,8 +3,8 @@
     pytest -p tests.rights tests/unit tests/functional
 
 The plugin notes every right that a function used, and in which test. At the end it takes each
-action of each statement out of the policy, in thought, and judges all calls again: one must now be
-denied. The test that made this call would fail, since no test of tests/functional may leave a
+action on each resource out of each statement, in thought, and judges all calls again: one must now
+be denied. The test that made this call would fail, since no test of tests/functional may leave a
 denied call behind that it did not ask for. build/rights.json names the tests.
 
 The Makefile's target `test` loads the plugin. A run of some tests alone proves nothing, so it is
@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,26 +101,27 @@ def needs(calls: Calls) -> Needs:
 
 
 def _needs_of(statements: tuple[policy.Statement, ...], calls: Calls) -> dict[str, dict[str, Any]]:
-    found = {}
-    for statement in statements:
-        for action, _ in statement.parts():
-            if action not in NOT_OURS:
-                left = tuple(roles.lacking(statements, statement.sid, action))
-                found[f"{statement.sid} {action}"] = _denied(left, action, calls)
-    return found
+    parts = [part for statement in statements for part in statement.parts()]
+    return {
+        str(part): _denied(tuple(each for each in parts if each is not part), part, calls)
+        for part in parts
+        if part.actions[0] not in NOT_OURS
+    }
 
 
-def _denied(left: Iterable[policy.Statement], action: str, calls: Calls) -> dict[str, Any]:
+def _denied(
+    left: tuple[policy.Statement, ...], without: policy.Statement, calls: Calls
+) -> dict[str, Any]:
     """The first call that is denied with the statements that are left; empty if none is."""
     for (_, right), test in calls.items():
-        if right.action == action and not roles.allowed(tuple(left), right):
+        if without.allows(right) and not roles.allowed(left, right):
             return {"resource": right.resource, "test": test}
     return {}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if _unneeded:
-        terminalreporter.write_line("No test needs these rights (statement and action):", red=True)
+        terminalreporter.write_line("No test needs these rights, by function:", red=True)
         for line in _unneeded:
             terminalreporter.write_line(f"  {line}")
         terminalreporter.write_line(

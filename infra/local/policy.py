@@ -52,10 +52,16 @@ class Statement:
             and all(condition.holds(right) for condition in self.conditions)
         )
 
-    def parts(self) -> Iterator[tuple[str, "Statement"]]:
-        """Each action, and the statement with this action alone."""
-        for action in self.actions:
-            yield action, Statement(self.sid, (action,), self.resources, self.conditions)
+    def parts(self) -> list["Statement"]:
+        """Statements of one action on one resource, which together allow the same."""
+        return [
+            Statement(self.sid, (action,), (resource,), self.conditions)
+            for action in self.actions
+            for resource in self.resources
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sid}: {', '.join(self.actions)} on {', '.join(self.resources)}"
 
 
 def read(document: dict[str, Any], name: str) -> tuple[Statement, ...]:

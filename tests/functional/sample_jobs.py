@@ -9,7 +9,7 @@ from collections import Counter
 
 from chalicelib.kernel.errors import AppError, Retry, Skip
 from chalicelib.kernel.jobs import registry
-from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.kernel.jobs.outbox import Delivery, Transaction
 from chalicelib.kernel.jobs.registry import Context, Declared, job
 from chalicelib.kernel.jobs.retry import Backoff
 
@@ -56,6 +56,14 @@ def crash(context: Context, *, label: str, times: int) -> None:
     if _begin(label) <= times:
         raise Dead
     _succeed(label)
+
+
+@job(queue="work")
+def everywhere(context: Context, *, queues: list[str]) -> None:
+    """Enqueues a job for each of these queues."""
+    with Transaction(context.tenant_id) as tx:
+        for queue in queues:
+            tx.enqueue("functional.count", Delivery(queue=queue), label=queue)
 
 
 @job(queue="work", tries=3)

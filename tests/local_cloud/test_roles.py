@@ -13,6 +13,7 @@ from botocore.session import Session
 from infra.local import faults, invocation, policy, rights, roles
 from infra.local.policy import PolicyError
 from infra.local.rights import Call, Place, Right, UnknownCallError
+from tests import rights as report
 
 FEEDBACK = "backburner-local-feedback"
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
@@ -221,3 +222,24 @@ def test_what_is_not_understood_is_refused_with_its_place(more: dict[str, Any], 
     with pytest.raises(PolicyError, match=text) as refused:
         policy.read(statement(**more), "work")
     assert str(refused.value).startswith("infra/policies/work.json, statement S: ")
+
+
+# What `make test` concludes
+
+PEOPLE = ARN.format("dynamodb", "table/backburner-local-people")
+
+
+def test_a_right_without_which_no_call_would_be_denied_is_named() -> None:
+    calls = {("authorize", Right("dynamodb:GetItem", PEOPLE)): "a test"}
+    found = report.needs(calls)["authorize"]
+    assert found[f"SignIn: dynamodb:GetItem on {PEOPLE}"] == {"resource": PEOPLE, "test": "a test"}
+    assert found[f"SignIn: dynamodb:PutItem on {PEOPLE}"] == {}
+
+
+def test_a_right_that_two_statements_give_is_needed_in_neither(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    twice = statement()["Statement"] * 2
+    monkeypatch.setattr(report.policies, "policy", lambda *_: {"Statement": twice})
+    found = report.needs({("work", Right("kms:Decrypt", "arn:key/1")): "a test"})["work"]
+    assert set(map(str, found.values())) == {"{}"}

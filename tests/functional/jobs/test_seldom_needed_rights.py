@@ -93,13 +93,15 @@ def test_what_ses_said_is_kept_while_the_store_is_down(cloud: LocalCloud) -> Non
         cloud.invoke("feedback", batch, events.Context())
 
 
-def test_the_sweep_pushes_what_a_route_could_not(cloud: LocalCloud, manager: Caller) -> None:
+def test_the_sweep_pushes_to_each_queue_what_could_not_be_pushed(cloud: LocalCloud) -> None:
     faults.add(Fault("sqs", times=None))
-    manager.create_user()
+    with Transaction("t1") as tx:
+        for queue in QUEUES:
+            tx.enqueue("functional.count", Delivery(queue=queue), label=queue)
     faults.clear()
-    assert aws.take_messages("notify") == []
+    assert [aws.take_messages(queue) for queue in QUEUES] == [[], [], []]
     cloud.advance(600)
-    assert len(aws.take_messages("notify")) == 1
+    assert [len(aws.take_messages(queue)) for queue in QUEUES] == [1, 1, 1]
 
 
 # Jobs --------------------------------------------------------------------------------------------
@@ -116,6 +118,15 @@ def test_a_unique_job_of_a_batch_gives_its_lock_back_and_ends_the_batch(
     cloud.run_until_idle()
     assert members.ran == {"a": 1, "finally": 1}
     assert [sk for sk in aws.rows("kernel") if sk.startswith("unique#")] == []
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_job_pushes_others_to_any_queue(cloud: LocalCloud, queue: str) -> None:
+    sample_jobs.forget()
+    with Transaction("t1") as tx:
+        tx.enqueue("functional.everywhere", Delivery(queue=queue), queues=QUEUES)
+    cloud.run_until_idle()
+    assert sample_jobs.successes == dict.fromkeys(QUEUES, 1)
 
 
 @pytest.mark.parametrize("queue", ["work", "bulk"])
