@@ -9,16 +9,25 @@ earlier tag and deploy that. Credentials and region are those of the aws command
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from infra.deploy import functions, gateway, kept, mappings, project, record, sockets, stack
-from infra.deploy.account import Account, DeployError, reason
+from infra.deploy import (
+    functions,
+    gateway,
+    mappings,
+    project,
+    record,
+    retained_data,
+    sockets,
+    stack,
+    template_bucket,
+)
+from infra.deploy.account import Account, DeployError
+from infra.deploy.command import guarded
 from infra.deploy.project import stage_settings
+from infra.deploy.required_settings import REQUIRED_SETTINGS
+from infra.doctor.examination import examine, show
 from infra.package.build import MEGABYTE
-from infra.package.content import PackingError
 
 #: Settings of the stack that are given with the command and then remembered by the stack.
 STACK_OPTIONS = {
@@ -30,13 +39,6 @@ FIRST = '--id alder --name "Alder Books"'
 REGION_STEP = (
     "for projects: add a region by POST /admin/v1/regions; DEFAULT_REGION names the usual one"
 )
-#: A stage answers nobody without these.
-NEEDED = {
-    "ISSUER": "the OpenID Connect issuer whose tokens are accepted",
-    "AUDIENCE": "the audience that its tokens name",
-    "JWKS_URL": "where it publishes its keys",
-    "SENDER_EMAIL": "the address that mails come from",
-}
 
 
 class Report:
@@ -46,27 +48,18 @@ class Report:
         self.changed = False
 
     def step(self, name: str, changed: str | list[str], unchanged: str = "as it was") -> None:
-        told = ", ".join(changed) if isinstance(changed, list) else changed
-        self.changed = self.changed or bool(told)
-        print(f"  {name:<10} {told or unchanged}", flush=True)
+        changes = ", ".join(changed) if isinstance(changed, list) else changed
+        self.changed = self.changed or bool(changes)
+        self.show(name, changes or unchanged)
+
+    def show(self, name: str, progress: str) -> None:
+        """Says what goes on within a step."""
+        print(f"  {name:<10} {progress}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
     given = _parse(arguments)
     return guarded(lambda: deploy(given))
-
-
-def guarded(work: Callable[[], int]) -> int:
-    """Runs a command; what goes wrong is told in a sentence and not in a trace."""
-    try:
-        return work()
-    except (DeployError, PackingError) as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-    except ClientError as error:
-        print(f"Stopped: AWS refuses {error.operation_name}: {reason(error)}", file=sys.stderr)
-    except BotoCoreError as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-    return 2
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -98,9 +91,10 @@ def deploy(given: argparse.Namespace) -> int:
     print(f"Stage {place.stage}, account {place.account}, region {place.region}")
     report = Report()
     parameters = _stack_parameters(given, settings)
-    if kept_before := kept.take_over(account, parameters):
-        report.step("data", f"taken over: {', '.join(kept_before)}")
-    made = stack.deploy(account, parameters)
+    report.step("bucket", template_bucket.prepare(account))
+    if retained := retained_data.take_over(account, parameters):
+        report.step("data", f"taken over: {', '.join(retained)}")
+    made = stack.deploy(account, parameters, lambda progress: report.show("indexes", progress))
     report.step("template", made.changed)
     settings = {**_known_of_the_stack(made), **settings}
     record_ = _deploy_functions(account, settings, report)
@@ -173,8 +167,6 @@ def _complete_gateway(
 
 
 def _examine(account: Account) -> bool:
-    from infra.doctor.__main__ import examine, show
-
     findings = examine(account)
     print()
     show(findings)
@@ -184,7 +176,7 @@ def _examine(account: Account) -> bool:
 def _say_next_steps(stage: str, settings: dict[str, str]) -> None:
     missing = [
         f"set {name} in .chalice/config.json: {why}"
-        for name, why in NEEDED.items()
+        for name, why in REQUIRED_SETTINGS.items()
         if not settings.get(name)
     ]
     steps = [

@@ -136,7 +136,7 @@ def test_chalice_finds_the_package_also_after_it_has_loaded_the_app(
     package: Package, out: Path, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
-    content._renew(PROJECT, project)
+    content.renew(PROJECT, project)
     place = offer(package, project)
 
     load = "import sys; sys.path.insert(0, sys.argv[1]); import app, chalicelib.kernel.jobs.worker"

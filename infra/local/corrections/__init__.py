@@ -4,6 +4,7 @@ import threading
 from importlib import import_module
 
 from infra.local.corrections import (
+    alarms,
     dynamodb,
     imports,
     mail,
@@ -21,7 +22,7 @@ from infra.local.corrections import (
 _lock = threading.Lock()
 _installed = False
 
-_ALL = (dynamodb, orders, queries, statements, updates, values, sqs_install, mail, speed, imports)
+_ALL = (alarms, dynamodb, orders, queries, statements, updates, values, sqs_install, mail, speed, imports)
 #: Only now: they import what `imports` makes light.
 _LATE = ("interpreter", "executions")
 

@@ -5,15 +5,17 @@ names too, so that CloudFormation could make none again: the new stack begins as
 is there, and the deployment then adds the rest.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.deploy import stack
+from infra.deploy import stack, template_bucket
 from infra.deploy.account import Account, DeployError, code
+from infra.deploy.indexes import as_live
+from infra.deploy.live_tables import describe
+from infra.deploy.template import KEEPS_DATA, Template, table_name, tables, template, text_of
 
 _OFTEN: Any = {"Delay": 2, "MaxAttempts": 300}
 Identifiers = dict[str, dict[str, str]]  #: logical id -> what CloudFormation finds the resource by
@@ -25,7 +27,7 @@ def take_over(account: Account, parameters: Mapping[str, str]) -> list[str]:
 
     Raises DeployError with CloudFormation's reason, for example that another stack has it.
     """
-    if account.stage != stack.KEEPS_DATA or stack.describe(account) is not None:
+    if account.stage != KEEPS_DATA or stack.describe(account) is not None:
         return []
     there = found(account)
     if there:
@@ -39,13 +41,9 @@ def found(account: Account) -> Identifiers:
 
 
 def _tables(account: Account) -> Identifiers:
-    resources = json.loads(stack.template_body(account.stage))["Resources"]
-    names = {
-        name: each["Properties"]["TableName"]["Fn::Sub"].replace("${Stage}", account.stage)
-        for name, each in resources.items()
-        if each["Type"] == "AWS::DynamoDB::Table"
-    }
-    return {name: {"TableName": each} for name, each in names.items() if _is_table(account, each)}
+    described = tables(template(account.stage))
+    names = {name: table_name(table, account.stage) for name, table in described.items()}
+    return {name: {"TableName": each} for name, each in names.items() if describe(account, each)}
 
 
 def _key_and_alias(account: Account) -> Identifiers:
@@ -59,29 +57,22 @@ def _key_and_alias(account: Account) -> Identifiers:
     return {"DataKey": {"KeyId": str(key)}, "DataKeyName": {"AliasName": alias}}
 
 
-def _is_table(account: Account, name: str) -> bool:
-    try:
-        account.client("dynamodb").describe_table(TableName=name)
-    except ClientError as error:
-        if code(error) == "ResourceNotFoundException":
-            return False
-        raise
-    return True
-
-
 def _import(account: Account, there: Identifiers, parameters: Mapping[str, str]) -> None:
     client, name = account.client("cloudformation"), stack.stack_name(account.stage)
     change = {"StackName": name, "ChangeSetName": f"kept-{int(time.time())}"}
-    body = stack.template_body(account.stage, only=there)
-    kinds = {each: told["Type"] for each, told in json.loads(body)["Resources"].items()}
+    described = _as_live(account, template(account.stage, only=there))
     client.create_change_set(
         **change,
         ChangeSetType="IMPORT",
-        TemplateBody=body,
+        TemplateURL=template_bucket.upload(account, text_of(described)),
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         ResourcesToImport=[
-            {"LogicalResourceId": each, "ResourceType": kinds[each], "ResourceIdentifier": told}
-            for each, told in there.items()
+            {
+                "LogicalResourceId": each,
+                "ResourceType": described["Resources"][each]["Type"],
+                "ResourceIdentifier": identifier,
+            }
+            for each, identifier in there.items()
         ],
     )
     try:
@@ -91,3 +82,16 @@ def _import(account: Account, there: Identifiers, parameters: Mapping[str, str])
     except WaiterError as error:
         told = error.last_response.get("StatusReason") or "\n  ".join(stack.failures(account))
         raise DeployError(f"What is kept cannot be taken into {name}: {told}") from error
+
+
+def _as_live(account: Account, described: Template) -> Template:
+    """The template with the indexes that its tables have by now.
+
+    CloudFormation believes an imported template: it would never make an index that stands there
+    and is missing on DynamoDB. The deployment adds what is missing afterwards.
+    """
+    for name, table in tables(described).items():
+        live = describe(account, table_name(table, account.stage))
+        if live is not None:
+            described["Resources"][name] = as_live(table, live)
+    return described
