@@ -25,7 +25,6 @@ from infra.package.build import build, offer
 from infra.policies import Place, write_policies
 
 from .ministack import REGION, Ministack
-from .missing import understood
 from .stacks import create_stack
 
 PROJECT = Path(__file__).parents[2]
@@ -70,8 +69,8 @@ def deploy(
 
     With `partial_batch` the mappings report batch item failures; functions are `told` so or not.
     """
-    infrastructure = understood(template_body(stage))
-    create_stack(ministack, f"backburner-{stage}-infra", infrastructure, {"Stage": stage})
+    stack = f"backburner-{stage}-infra"
+    create_stack(ministack, stack, template_body(stage), {"Stage": stage})
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:
         _report_batch_item_failures(template, told=told)

@@ -13,7 +13,7 @@ from infra.deploy.stack import template_body
 
 from .conftest import STAGE, Issuer, command_environment, run_deploy
 from .ministack import ACCOUNT, Ministack, install
-from .missing import Missing, understood
+from .missing import Missing
 from .package import PROJECT
 from .stacks import create_stack
 
@@ -59,14 +59,15 @@ def destroy(
 def test_a_stage_goes_from_a_failed_try_to_nothing_at_all(
     empty: Ministack, way_in: Missing, issuer: Issuer
 ) -> None:
-    dynamodb = empty.client("dynamodb")
-    way_in.takes_all_alarms = True
+    dynamodb, sqs = empty.client("dynamodb"), empty.client("sqs")
+    taken = sqs.create_queue(QueueName=f"backburner-{STAGE}-bulk")["QueueUrl"]
 
     failed = run_deploy(way_in, issuer, "--no-doctor")
     assert failed.returncode == 2
-    assert "HttpErrorsAlarm: " in failed.stderr  # CloudFormation's own reason, by resource
+    assert "BulkQueue: " in failed.stderr  # CloudFormation's own reason, by resource
+    assert "The name is taken" in failed.stderr
     assert "Traceback" not in failed.stderr
-    way_in.takes_all_alarms = False
+    sqs.delete_queue(QueueUrl=taken)
 
     half_made = run_deploy(way_in, issuer, "--no-doctor")
     assert half_made.returncode == 2
@@ -92,7 +93,7 @@ def test_prod_is_deployed_around_the_data_of_an_earlier_one_and_destroyed_withou
     empty: Ministack, way_in: Missing, issuer: Issuer
 ) -> None:
     kms = empty.client("kms")
-    of_an_earlier_release = understood(template_body(STAGE))
+    of_an_earlier_release = template_body(STAGE)
     create_stack(empty, f"backburner-{PROD}-infra", of_an_earlier_release, {"Stage": PROD})
     with_data = destroy(way_in, "--yes", PROD, stage=PROD)
     assert with_data.returncode == 2
@@ -179,6 +180,7 @@ def everything_else_of(empty: Ministack) -> dict[str, list[str]]:
         "workflows": ("stepfunctions", "list_state_machines", "stateMachines", "name"),
         "roles": ("iam", "list_roles", "Roles", "RoleName"),
         "alarms": ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+        "buckets": ("s3", "list_buckets", "Buckets", "Name"),
         "logs": ("logs", "describe_log_groups", "logGroups", "logGroupName"),
         "senders": ("sesv2", "list_email_identities", "EmailIdentities", "IdentityName"),
     }
