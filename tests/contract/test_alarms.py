@@ -9,7 +9,9 @@ from infra import policies
 from infra.deploy import template
 
 STAGE = "dev"
-MOST_METRICS = 10  #: of one alarm: docs.aws.amazon.com/AmazonCloudWatch, "CloudWatch service quotas"
+MOST_METRICS = (
+    10  #: of one alarm: docs.aws.amazon.com/AmazonCloudWatch, "CloudWatch service quotas"
+)
 RESOURCES: dict[str, dict[str, Any]] = template.template(STAGE)["Resources"]
 ADD = "add a line to the last alarm of that kind in infra/template.yaml"
 

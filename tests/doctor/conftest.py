@@ -79,20 +79,32 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An account that nothing was deployed to."""
+    with _new_account() as account:
+        yield account
+
+
 @contextmanager
 def made() -> Iterator[Stage]:
     """A stage as it should be."""
+    with _new_account() as account:
+        yield _stage(account)
+
+
+@contextmanager
+def _new_account() -> Iterator[Account]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_REGION", emulator.REGION)
         emulator.start()
         try:
-            yield _stage(patch)
+            yield Account(STAGE, _session(str(next(_numbers))))
         finally:
             emulator.stop()
 
 
-def _stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    monkeypatch.setenv("AWS_REGION", emulator.REGION)
-    account = Account(STAGE, _session(str(next(_numbers))))
+def _stage(account: Account) -> Stage:
     for call, answer in UNKNOWN_TO_MOTO.items():
         account.session.register(f"before-call.{call}", _answering(answer))
     account.session.register("after-call.cloudformation.GetTemplate", _whole_template)

@@ -19,6 +19,7 @@ import urllib3
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from .growth import grown
 from .ministack import ACCOUNT, REGION, Ministack, install
 from .missing import Missing
 from .package import PROJECT, Package, package
@@ -132,6 +133,12 @@ class Deployment:
 @pytest.fixture(scope="session")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Package:
     return package(PROJECT, STAGE, tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="session")
+def grown_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with more of everything; packed once for all who need it."""
+    return grown(tmp_path_factory.mktemp("grown"), STAGE)
 
 
 @pytest.fixture(scope="session")

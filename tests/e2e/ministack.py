@@ -64,7 +64,7 @@ HOME = Path(__file__).parents[2] / ".peers" / "ministack"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 LAUNCHER = Path(__file__).with_name("launch.py")
 START_SECONDS = 20
-STOP_SECONDS = 10
+STOP_SECONDS = 3  #: for its workers, which have nothing to save; then they are killed
 
 T = TypeVar("T")
 
@@ -207,7 +207,7 @@ class Ministack:
         url = self.endpoint_url + path
         return self._connections.request(method, url, headers=headers, body=body)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **how: Any) -> Any:
         """A botocore client of this ministack, as the account's root."""
         return botocore.session.get_session().create_client(
             service,
@@ -216,6 +216,7 @@ class Ministack:
             verify=self.certificate,
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key="test",
+            **how,
         )
 
     def read(self, path: str) -> Any:

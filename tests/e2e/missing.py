@@ -36,7 +36,7 @@ _PUT = re.compile(r"^/restapis/(?P<id>\w+)(\?.*)?$")
 _ALIASES = "kms:ResourceAliases"
 BATCHED = frozenset({"sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"})
 _REFUSED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>
-<Message>No roles today</Message></Error><RequestId>1</RequestId></ErrorResponse>"""
+<Message>Not today</Message></Error><RequestId>1</RequestId></ErrorResponse>"""
 _HOP = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
 
 
@@ -67,6 +67,7 @@ class Missing:
                 """Silent: the tests' output is theirs."""
 
         self.makes_roles = True  #: False: whoever deploys may not make one, so no function either
+        self.stack_updates_left: int | None = None  #: then CloudFormation denies them; None: never
         self._ministack = ministack
         self._stacks: dict[str, str] = {}  #: of each API that was imported
         self._sockets = f"{ministack.endpoint_url}/_aws/execute-api/"
@@ -85,7 +86,7 @@ class Missing:
         if method == "PUT" and (found := _PUT.match(path)):
             update_stack(self._ministack, self._stacks[found["id"]], _api(body))
             return _told({"id": found["id"], "name": "backburner"}, 200)
-        if b"Action=CreateRole" in body and not self.makes_roles:
+        if self._refuses(body):
             return 403, {"Content-Type": "text/xml"}, _REFUSED
         if path.startswith(_FUNCTIONS):
             body = _NAMED.sub(rf"\1{self._sockets}\2".encode(), body)
@@ -98,6 +99,12 @@ class Missing:
             passed = self._ministack.pass_on(method, path, kept, body)
         back = {name: value for name, value in passed.headers.items() if name.lower() not in _HOP}
         return passed.status, back, self._named(passed.data)
+
+    def _refuses(self, body: bytes) -> bool:
+        if b"Action=UpdateStack" in body and self.stack_updates_left is not None:
+            self.stack_updates_left -= 1
+            return self.stack_updates_left < 0
+        return b"Action=CreateRole" in body and not self.makes_roles
 
     def _named(self, answer: bytes) -> bytes:
         place = re.escape(self._sockets).encode()

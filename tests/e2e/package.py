@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from infra.deploy.stack import template_body
-from infra.package.build import build, offer
-from infra.policies import Place, write_policies
 
 from .ministack import REGION, Ministack
 from .stacks import create_stack
@@ -40,20 +38,25 @@ class Package:
 
 
 def package(project: Path, stage: str, out: Path) -> Package:
-    """Packs the project for a stage into the folder `out`."""
-    offer(build(project, out / "build"), project)
-    write_policies(Place(stage), project / ".chalice" / "policies" / stage)
-    chalice = [str(Path(sys.executable).with_name("chalice")), "--project-dir", str(project)]
+    """Packs the project for a stage by its own command; the folder `out` gets the template."""
+    _run(project, sys.executable, "-m", "infra.package", "--stage", stage)
+    chalice = str(Path(sys.executable).with_name("chalice"))
+    how = ("package", "--stage", stage, "--template-format", "json", str(out))
+    _run(project, chalice, "--project-dir", str(project), *how)
+    return Package(json.loads((out / "sam.json").read_text()), out / "deployment.zip")
+
+
+def _run(project: Path, *command: str) -> None:
     done = subprocess.run(
-        [*chalice, "package", "--stage", stage, "--template-format", "json", str(out)],
+        command,
         check=False,
+        cwd=project,
         env={**os.environ, "AWS_DEFAULT_REGION": REGION},
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        raise RuntimeError(f"chalice package failed:\n{done.stdout}{done.stderr}")
-    return Package(json.loads((out / "sam.json").read_text()), out / "deployment.zip")
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
 
 def deploy(

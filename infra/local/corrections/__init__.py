@@ -22,7 +22,7 @@ from infra.local.corrections import (
 _lock = threading.Lock()
 _installed = False
 
-_ALL = (alarms, dynamodb, orders, queries, statements, updates, values, sqs_install, mail, speed, imports)
+_ALL = (dynamodb, orders, queries, statements, updates, values, sqs_install, mail, speed, imports)
 #: Only now: they import what `imports` makes light.
 _LATE = ("interpreter", "executions")
 
@@ -32,7 +32,7 @@ def install() -> None:
     global _installed  # noqa: PLW0603  # a process is patched once
     with _lock:
         if not _installed:
-            for correction in _ALL:
+            for correction in (alarms, *_ALL):
                 correction.install()
             for name in _LATE:
                 import_module(f"{__name__}.{name}").install()

@@ -29,7 +29,9 @@ def install() -> None:
     provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::CompositeAlarm"] = {
         "create": lambda _logical_id, properties, _stack: _put(properties),
         "update": lambda _name, _old, properties, _stack: _put(properties),
-        "delete": lambda name, _properties: _call(cloudwatch._delete_alarms, {"AlarmNames": [name]}),
+        "delete": lambda name, _properties: _call(
+            cloudwatch._delete_alarms, {"AlarmNames": [name]}
+        ),
     }
 
 
@@ -39,6 +41,6 @@ def _put(properties: dict[str, Any]) -> tuple[str, dict[str, str]]:
 
 
 def _call(operation: Any, asked: dict[str, Any]) -> None:
-    status, _, body = operation({}, asked, False, is_json=True)
+    status, _, body = operation({}, asked, is_cbor=False, is_json=True)
     if status >= 400:
         raise ValueError(body)
