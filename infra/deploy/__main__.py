@@ -9,6 +9,8 @@ earlier tag and deploy that. Credentials and region are those of the aws command
 import argparse
 import os
 import sys
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from infra.deploy import (
@@ -26,6 +28,7 @@ from infra.deploy.account import Account, DeployError
 from infra.deploy.command import guarded
 from infra.deploy.project import stage_settings
 from infra.deploy.required_settings import REQUIRED_SETTINGS
+from infra.deploy.template import template
 from infra.doctor.examination import examine, show
 from infra.package.build import MEGABYTE
 
@@ -79,6 +82,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="of the functions, on top of .chalice/config.json; this time only",
     )
+    parser.add_argument(
+        "--template-of",
+        type=Path,
+        metavar="FOLDER",
+        help="apply the template of the release in this folder and nothing else, before that "
+        "release is deployed from there: the way back to one that knows fewer indexes",
+    )
     parser.add_argument("--no-doctor", action="store_true", help="leave out the look afterwards")
     return parser.parse_args(arguments)
 
@@ -90,12 +100,9 @@ def deploy(given: argparse.Namespace) -> int:
     place = account.place
     print(f"Stage {place.stage}, account {place.account}, region {place.region}")
     report = Report()
-    parameters = _stack_parameters(given, settings)
-    report.step("bucket", template_bucket.prepare(account))
-    if retained := retained_data.take_over(account, parameters):
-        report.step("data", f"taken over: {', '.join(retained)}")
-    made = stack.deploy(account, parameters, lambda progress: report.show("indexes", progress))
-    report.step("template", made.changed)
+    made = _deploy_stack(account, given, settings, report)
+    if given.template_of:
+        return 0
     settings = {**_known_of_the_stack(made), **settings}
     record_ = _deploy_functions(account, settings, report)
     report.step("queues", mappings.complete(account))
@@ -106,6 +113,22 @@ def deploy(given: argparse.Namespace) -> int:
     healthy = given.no_doctor or _examine(account)
     _say_next_steps(given.stage, settings)
     return 0 if healthy else 1
+
+
+def _deploy_stack(
+    account: Account, given: argparse.Namespace, settings: dict[str, str], report: Report
+) -> stack.Stack:
+    parameters = _stack_parameters(given, settings)
+    report.step("bucket", template_bucket.prepare(account))
+    if given.template_of:
+        wanted = template(account.stage, source=given.template_of / "infra" / "template.yaml")
+    else:
+        wanted = template(account.stage)
+        if retained := retained_data.take_over(account, parameters):
+            report.step("data", f"taken over: {', '.join(retained)}")
+    made = stack.deploy(account, wanted, parameters, partial(report.show, "indexes"))
+    report.step("template", made.changed)
+    return made
 
 
 def _settings_given(pairs: list[str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""The order in which tables that hold data gain and lose their indexes: one in each update.
+"""The order in which tables that hold data gain and lose their indexes: one in every update.
 
 DynamoDB creates or deletes one index of a table at a time, and CloudFormation fails an update of
-the stack that changes two indexes of one table. So a template that does is applied in several
-updates, each of which goes one index further for every table.
+the stack that changes two indexes of one table. A template that does so is applied in several
+updates, and each of them changes one index of a table.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
 
 Indexes are added before any is deleted, since the functions of the release before still run.
@@ -100,14 +100,13 @@ def _apply(change: Change, there: Indexes, wanted: Indexes) -> None:
 def _with_indexes(
     wanted: Template, there: Mapping[str, Indexes], before: Mapping[str, Resource]
 ) -> Template:
-    """`wanted`, but its tables have the indexes `there`."""
-    resources = {
+    """`wanted`, with the indexes `there` in the tables that are not as far yet."""
+    behind = {
         name: _with(table, there[name], before[name]["Properties"]["AttributeDefinitions"])
-        if name in there
-        else table
         for name, table in tables(wanted).items()
+        if name in there and there[name].keys() != indexes(table).keys()
     }
-    return {**wanted, "Resources": {**wanted["Resources"], **resources}}
+    return {**wanted, "Resources": {**wanted["Resources"], **behind}}
 
 
 def _with(table: Resource, present: Indexes, more: list[dict[str, str]]) -> Resource:

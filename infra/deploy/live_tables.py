@@ -26,7 +26,7 @@ def describe(account: Account, name: str) -> dict[str, Any] | None:
 
 
 def await_ready(account: Account, template: Template) -> None:
-    """Waits until DynamoDB works at no index of these tables: it takes one change at a time.
+    """Waits until every index of these tables is ACTIVE: DynamoDB takes one change at a time.
 
     Raises DeployError after half an hour; DynamoDB goes on, and so does the next deployment.
     """
@@ -43,13 +43,13 @@ def await_ready(account: Account, template: Template) -> None:
 
 
 def refuse_missing(account: Account, template: Template, changes: tuple[Change, ...]) -> None:
-    """Raises DeployError when a change of an index was reported as done and DynamoDB shows none."""
+    """Raises DeployError when CloudFormation reports changes that DynamoDB does not show."""
     for change in changes:
         name = table_name(tables(template)[change.table], account.stage)
         found = {each["IndexName"] for each in _indexes(describe(account, name))}
         if (change.index in found) != (change.kind == "adds"):
             raise DeployError(
-                f"CloudFormation {change.kind} the index {change.index} of {name}, it says, but "
+                f"The update of the stack {change.kind} the index {change.index} of {name}, but "
                 "DynamoDB does not show that. Was the table changed by hand?"
             )
 

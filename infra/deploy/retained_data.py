@@ -1,10 +1,11 @@
-"""What a destroyed stage leaves behind where data are kept, and how its next stack takes it over.
+"""The data that prod keeps when they leave its stack, and how the stack takes them over again.
 
-Tables, and the key that the secrets in them are under, outlive their stack in prod. They keep their
-names too, so that CloudFormation could make none again: the new stack begins as an import of what
-is there, and the deployment then adds the rest.
+Tables, and the key that the secrets in them are under, outlive their stack in prod, and outlive a
+template of an earlier release that does not know them. They keep their names too, so CloudFormation
+could make none again: it imports what is there, and the deployment then adds the rest.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,16 +23,21 @@ Identifiers = dict[str, dict[str, str]]  #: logical id -> what CloudFormation fi
 
 
 def take_over(account: Account, parameters: Mapping[str, str]) -> list[str]:
-    """Begins the stage's stack with what an earlier one left: the names of it in the template, none
-    when there is a stack already.
+    """Imports into the stage's stack what exists and is not in it; the names in the template.
 
     Raises DeployError with CloudFormation's reason, for example that another stack has it.
     """
-    if account.stage != KEEPS_DATA or stack.describe(account) is not None:
+    if account.stage != KEEPS_DATA:
         return []
+    existing = stack.describe(account)
+    deployed = json.loads(stack.deployed_body(account)) if existing else None
     there = found(account)
+    if deployed is not None:
+        there = {name: each for name, each in there.items() if name not in deployed["Resources"]}
     if there:
-        _import(account, there, parameters)
+        if existing:
+            stack.refuse_half_made(existing)
+        _import(account, there, deployed, parameters)
     return sorted(there)
 
 
@@ -57,19 +63,23 @@ def _key_and_alias(account: Account) -> Identifiers:
     return {"DataKey": {"KeyId": str(key)}, "DataKeyName": {"AliasName": alias}}
 
 
-def _import(account: Account, there: Identifiers, parameters: Mapping[str, str]) -> None:
+def _import(
+    account: Account, there: Identifiers, deployed: Template | None, parameters: Mapping[str, str]
+) -> None:
     client, name = account.client("cloudformation"), stack.stack_name(account.stage)
     change = {"StackName": name, "ChangeSetName": f"kept-{int(time.time())}"}
-    described = _as_live(account, template(account.stage, only=there))
+    data = _as_live(account, template(account.stage, only=there))
+    whole = data if deployed is None else _joined(deployed, data)
     client.create_change_set(
         **change,
         ChangeSetType="IMPORT",
-        TemplateURL=template_bucket.upload(account, text_of(described)),
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        TemplateURL=template_bucket.upload(account, text_of(whole)),
+        Parameters=_first(parameters) if deployed is None else _unchanged(deployed),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
         ResourcesToImport=[
             {
                 "LogicalResourceId": each,
-                "ResourceType": described["Resources"][each]["Type"],
+                "ResourceType": data["Resources"][each]["Type"],
                 "ResourceIdentifier": identifier,
             }
             for each, identifier in there.items()
@@ -82,6 +92,19 @@ def _import(account: Account, there: Identifiers, parameters: Mapping[str, str])
     except WaiterError as error:
         told = error.last_response.get("StatusReason") or "\n  ".join(stack.failures(account))
         raise DeployError(f"What is kept cannot be taken into {name}: {told}") from error
+
+
+def _joined(deployed: Template, data: Template) -> Template:
+    """An import may change nothing else of the stack."""
+    return {**deployed, "Resources": {**deployed["Resources"], **data["Resources"]}}
+
+
+def _first(parameters: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"ParameterKey": name, "ParameterValue": each} for name, each in parameters.items()]
+
+
+def _unchanged(deployed: Template) -> list[dict[str, Any]]:
+    return [{"ParameterKey": name, "UsePreviousValue": True} for name in deployed["Parameters"]]
 
 
 def _as_live(account: Account, described: Template) -> Template:

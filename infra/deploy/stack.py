@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.deploy import indexes, live_tables, template_bucket
 from infra.deploy.account import Account, DeployError, code, reason
-from infra.deploy.template import DATA, RETAIN, Template, parameter_names, template, text_of
+from infra.deploy.template import DATA, RETAIN, Template, template, text_of
 
 _LOOK_SECONDS = 2
 _PATIENCE_SECONDS = 1800
@@ -38,19 +38,18 @@ def template_body(stage: str) -> str:
     return text_of(template(stage))
 
 
-def deploy(account: Account, given: Mapping[str, str], show: Show) -> Stack:
-    """Makes the stack or brings it up to the template; a parameter not given keeps its value.
+def deploy(account: Account, wanted: Template, given: Mapping[str, str], show: Show) -> Stack:
+    """Makes the stack or brings it up to `wanted`; a parameter not given keeps its value.
 
     Tables that are there gain and lose one index in each update. A deployment that broke off
     between two of these goes on from there: what is deployed decides what is left to do.
     Raises DeployError with what CloudFormation says of the resource that failed.
     """
-    wanted = template(account.stage)
     found = describe(account)
     if found is None:
-        _call(account, "create_stack", wanted, _parameters(given, {}))
+        _call(account, "create_stack", wanted, _parameters(wanted, given, {}))
         return Stack("made", _outputs(_settled(account, "CREATE_COMPLETE")))
-    _refuse_half_made(found)
+    refuse_half_made(found)
     old = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
     deployed = json.loads(deployed_body(account))
     live_tables.await_ready(account, deployed)
@@ -58,7 +57,7 @@ def deploy(account: Account, given: Mapping[str, str], show: Show) -> Stack:
     if deployed == wanted and all(old.get(key) == value for key, value in given.items()):
         return Stack("", _outputs(found))
     for step in indexes.steps(deployed, wanted):
-        changed = _update(account, step, _parameters(given, old), show)
+        changed = _update(account, step, _parameters(wanted, given, old), show)
     return Stack("changed" if changed else "", _outputs(describe(account) or {}))
 
 
@@ -66,8 +65,9 @@ def _update(
     account: Account, step: indexes.Step, parameters: list[dict[str, Any]], show: Show
 ) -> bool:
     """Applies one step and waits for its indexes; False when there was nothing to update."""
+    began = time.monotonic()
     for change in step.changes:
-        show(f"{change.table} {change.kind} {change.index}")
+        show(f"{change.table} {change.kind} {change.index} ...")
     try:
         _call(account, "update_stack", step.template, parameters)
     except ClientError as error:
@@ -75,8 +75,10 @@ def _update(
             return False
         raise
     _settled(account, "UPDATE_COMPLETE")
-    live_tables.refuse_missing(account, step.template, step.changes)
     live_tables.await_ready(account, step.template)
+    live_tables.refuse_missing(account, step.template, step.changes)
+    for change in step.changes:
+        show(f"... {change.index} done after {time.monotonic() - began:.0f} s")
     return True
 
 
@@ -124,15 +126,16 @@ def describe(account: Account) -> dict[str, Any] | None:
     return None if stack["StackStatus"] in _NOTHING_YET_OR_ANY_MORE else stack
 
 
-def _parameters(given: Mapping[str, str], old: Mapping[str, str]) -> list[dict[str, Any]]:
+def _parameters(
+    wanted: Template, given: Mapping[str, str], old: Mapping[str, str]
+) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = [
         {"ParameterKey": name, "UsePreviousValue": True} for name in old if name not in given
     ]
     new: list[dict[str, Any]] = [
         {"ParameterKey": name, "ParameterValue": value} for name, value in given.items()
     ]
-    known = set(parameter_names())
-    return [each for each in [*new, *kept] if each["ParameterKey"] in known]
+    return [each for each in [*new, *kept] if each["ParameterKey"] in wanted["Parameters"]]
 
 
 def deployed_body(account: Account) -> str:
@@ -150,7 +153,8 @@ def retains_data(account: Account) -> bool:
     return all(each.get("DeletionPolicy") == RETAIN for each in resources if each["Type"] in DATA)
 
 
-def _refuse_half_made(stack: Mapping[str, Any]) -> None:
+def refuse_half_made(stack: Mapping[str, Any]) -> None:
+    """Raises DeployError, with what to do, for a stack that cannot be updated now."""
     name, status = stack["StackName"], stack["StackStatus"]
     if status in MADE:
         return

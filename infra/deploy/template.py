@@ -17,11 +17,11 @@ Template: TypeAlias = dict[str, Any]  #: a whole template, with the long forms o
 Resource: TypeAlias = dict[str, Any]
 
 
-def template(stage: str, only: Collection[str] | None = None) -> Template:
+def template(stage: str, only: Collection[str] | None = None, source: Path = TEMPLATE) -> Template:
     """The template with the state machines' definitions inside, and with the data retained where
     the stage keeps them. With `only`, nothing but the resources of these names.
     """
-    made = parse(TEMPLATE.read_text(encoding="utf-8"))
+    made = parse(source.read_text(encoding="utf-8"))
     if only is not None:
         del made["Outputs"]
         made["Resources"] = {name: made["Resources"][name] for name in only}
@@ -29,24 +29,19 @@ def template(stage: str, only: Collection[str] | None = None) -> Template:
         if stage == KEEPS_DATA and resource["Type"] in DATA:
             # CloudFormation sees no change in a policy alone, but in its metadata.
             resource |= {"DeletionPolicy": RETAIN, "Metadata": {"Outlives": "its stack"}}
-        _put_definition_inside(resource.get("Properties", {}))
+        _put_definition_inside(resource.get("Properties", {}), source.parent)
     return made
 
 
-def _put_definition_inside(properties: dict[str, Any]) -> None:
+def _put_definition_inside(properties: dict[str, Any], folder: Path) -> None:
     if isinstance(properties.get("DefinitionS3Location"), str):
-        file = TEMPLATE.parent / properties.pop("DefinitionS3Location")
+        file = folder / properties.pop("DefinitionS3Location")
         properties["DefinitionString"] = text_of(json.loads(file.read_text(encoding="utf-8")))
 
 
 def text_of(document: Mapping[str, Any]) -> str:
     """JSON without spaces, since CloudFormation counts bytes and reads no comments."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-
-
-def parameter_names() -> list[str]:
-    """The names of the template's parameters."""
-    return sorted(parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"])
 
 
 def tables(of: Template) -> dict[str, Resource]:

@@ -1,6 +1,6 @@
 """Run by ministack's own interpreter: ministack, for as long as the tests live, and corrected.
 
-Corrected are alarms and indexes, each in a file of corrections/, and whom PartiQL is allowed to:
+Corrected are alarms and tables, each in a file of corrections/, and whom PartiQL is allowed to:
 AWS knows no action for ExecuteStatement or
 BatchExecuteStatement: each statement needs dynamodb:PartiQLUpdate (Select, Insert, Delete) on its
 table. ministack asks for dynamodb:BatchExecuteStatement on "*".
@@ -61,7 +61,7 @@ if __name__ == "__main__":
     # Of a transaction, too, each part is asked for by itself: it does the same.
     iam.dynamodb_transaction_checks = functools.partial(_checks, iam.dynamodb_transaction_checks)
     sys.path.append(str(Path(__file__).with_name("corrections")))
-    for name in ("alarms", "indexes"):
+    for name in ("alarms", "tables"):
         importlib.import_module(name).install()
     sys.argv = ["ministack"]
     runpy.run_module("ministack", run_name="__main__")

@@ -42,6 +42,12 @@ class Upgrading:
         done = run_deploy(self._proxy, self._issuer, "--no-doctor", **how)
         self.running = as_deployed(done, self.ministack, self._issuer)
 
+    def go_back_to(self, release: Path) -> None:
+        """As docs/operate.md says: its template by this release's command, then itself."""
+        done = run_deploy(self._proxy, self._issuer, "--template-of", str(release))
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.deploy(project=release)
+
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         token = self._issuer.token()
         return self.running.call(method, path, body, token=token, headers=headers)
@@ -206,7 +212,7 @@ def returned(stage: Upgrading, upgraded: Left, before: Path) -> Left:
     stage.rest(at_rest=True)
     work = stage.leave_work("cleo")
     left = Left(work, stage.lists(), stage.table_ids(), stage.invite(ANN, **KEY).json())
-    stage.deploy(project=before)
+    stage.go_back_to(before)
     return left
 
 

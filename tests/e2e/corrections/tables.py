@@ -1,8 +1,9 @@
-"""DynamoDB's rules for the indexes of a table in use, which ministack does not keep.
+"""AWS's rules for tables that exist already, which ministack does not keep.
 
-An UpdateTable creates or deletes one index, and none while another is created; CloudFormation
-refuses an update of a stack that changes two of one table, or the definition of one. A new index
-takes a while. On AWS the stack waits for it and here it does not, so whoever deploys has to.
+CloudFormation makes no table whose name is taken. An UpdateTable creates or deletes one index, and
+none while another is created; CloudFormation refuses an update of a stack that changes two of one
+table, or the definition of one. A new index takes a while. On AWS the stack waits for it and here
+it does not, so whoever deploys has to.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
 """
@@ -15,6 +16,7 @@ from ministack.services import dynamodb
 from ministack.services.cloudformation import provisioners
 
 BUILD_SECONDS = 2.0
+_TABLE = "AWS::DynamoDB::Table"
 _GSI = "GlobalSecondaryIndexes"
 _TWO_AT_ONCE = (
     "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per "
@@ -29,7 +31,7 @@ _CHANGED = (
 
 def install() -> None:
     update_table = dynamodb._update_table
-    update_in_stack = provisioners._ddb_update
+    update_in_stack, create = provisioners._ddb_update, provisioners._ddb_create
 
     def one_at_a_time(asked: dict[str, Any]) -> Any:
         changes = asked.get("GlobalSecondaryIndexUpdates", [])
@@ -44,6 +46,14 @@ def install() -> None:
                 _build(asked["TableName"], name)
         return answer
 
+    def under_a_free_name(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        name = properties["TableName"]
+        if name in dynamodb._tables:
+            raise ValueError(
+                f"Resource of type '{_TABLE}' with identifier '{name}' already exists."
+            )
+        return create(logical_id, properties, stack)
+
     def one_in_a_stack(name: str, old: Any, new: Any, stack: str, logical_id: Any = None) -> Any:
         before, after = ({i["IndexName"]: i for i in each.get(_GSI, [])} for each in (old, new))
         if len(before.keys() ^ after.keys()) > 1:
@@ -54,7 +64,8 @@ def install() -> None:
 
     dynamodb._update_table = one_at_a_time
     provisioners._ddb_update = one_in_a_stack
-    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]["update"] = one_in_a_stack
+    handlers = {"create": under_a_free_name, "update": one_in_a_stack}
+    provisioners._RESOURCE_HANDLERS[_TABLE] |= handlers
 
 
 def _indexes(table: str) -> list[dict[str, Any]]:
