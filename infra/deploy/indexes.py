@@ -1,8 +1,9 @@
 """The order in which tables that hold data gain and lose their indexes: one in every update.
 
 DynamoDB creates or deletes one index of a table at a time, and CloudFormation fails an update of
-the stack that changes two indexes of one table. A template that does so is applied in several
-updates, and each of them changes one index of a table.
+the stack that changes two indexes of one table. AWS also advises to change nothing else in such an
+update, since an index that is under way may outlive its failure. So everything else of a template
+is applied first, and then its indexes in updates that each change one index of a table.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
 
 Indexes are added before any is deleted, since the functions of the release before still run.
@@ -44,15 +45,14 @@ def steps(deployed: Template, wanted: Template) -> list[Step]:
     """
     before = tables(deployed)
     kept = {name: table for name, table in tables(wanted).items() if name in before}
-    changes = [_changes(name, before[name], table) for name, table in kept.items()]
-    rounds = [tuple(filter(None, one)) for one in zip_longest(*changes)] or [()]
-    there = {name: indexes(table) for name, table in before.items()}
-    done = []
-    for changes_now in rounds[:-1]:
-        for change in changes_now:
+    rounds = zip_longest(*(_changes(name, before[name], table) for name, table in kept.items()))
+    there = {name: indexes(before[name]) for name in kept}
+    done = [Step(_with_indexes(wanted, there, before), ())]
+    for changes in (tuple(filter(None, each)) for each in rounds):
+        for change in changes:
             _apply(change, there[change.table], indexes(kept[change.table]))
-        done.append(Step(_with_indexes(wanted, there, before), changes_now))
-    return [*done, Step(wanted, rounds[-1])]
+        done.append(Step(_with_indexes(wanted, there, before), changes))
+    return done[1:] if done[0].template == deployed else done
 
 
 def indexes(table: Resource) -> Indexes:

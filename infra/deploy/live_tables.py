@@ -1,5 +1,10 @@
-"""What DynamoDB says of a stage's tables, and the wait until their indexes are ready."""
+"""What DynamoDB says of a stage's tables, and the wait until their indexes are ready.
 
+CloudFormation does not wait for an index, and deletes none that a failed update has left:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+"""
+
+import json
 import time
 from typing import Any
 
@@ -40,6 +45,21 @@ def await_ready(account: Account, template: Template) -> None:
                     "on by itself; run the same command again later, which goes on from there"
                 )
             time.sleep(_LOOK_SECONDS)  # DynamoDB reports to nobody; it can only be asked
+
+
+def refuse_left_over(account: Account, template: Template, changes: tuple[Change, ...]) -> None:
+    """Raises DeployError, with the cure, when an index to be added exists already."""
+    for change in changes:
+        name = table_name(tables(template)[change.table], account.stage)
+        found = {each["IndexName"] for each in _indexes(describe(account, name))}
+        if change.kind == "adds" and change.index in found:
+            update = json.dumps([{"Delete": {"IndexName": change.index}}])
+            raise DeployError(
+                f"Table {name} has the index {change.index} already, and its stack does not know "
+                "that: an update that failed may have left it. Delete it, then deploy again:\n"
+                f"  aws dynamodb update-table --table-name {name} "
+                f"--global-secondary-index-updates '{update}'"
+            )
 
 
 def refuse_missing(account: Account, template: Template, changes: tuple[Change, ...]) -> None:

@@ -41,8 +41,8 @@ def template_body(stage: str) -> str:
 def deploy(account: Account, wanted: Template, given: Mapping[str, str], show: Show) -> Stack:
     """Makes the stack or brings it up to `wanted`; a parameter not given keeps its value.
 
-    Tables that are there gain and lose one index in each update. A deployment that broke off
-    between two of these goes on from there: what is deployed decides what is left to do.
+    Existing tables gain and lose one index in each update. A deployment that broke off between
+    two of these goes on from there: the deployed template decides what is left to do.
     Raises DeployError with what CloudFormation says of the resource that failed.
     """
     found = describe(account)
@@ -56,15 +56,16 @@ def deploy(account: Account, wanted: Template, given: Mapping[str, str], show: S
     # Asked here and not of CloudFormation alone, so that a second run makes no change set.
     if deployed == wanted and all(old.get(key) == value for key, value in given.items()):
         return Stack("", _outputs(found))
-    for step in indexes.steps(deployed, wanted):
-        changed = _update(account, step, _parameters(wanted, given, old), show)
-    return Stack("changed" if changed else "", _outputs(describe(account) or {}))
+    steps = indexes.steps(deployed, wanted) or [indexes.Step(wanted, ())]  # parameters alone
+    changed = [_update(account, step, _parameters(wanted, given, old), show) for step in steps]
+    return Stack("changed" if any(changed) else "", _outputs(describe(account) or {}))
 
 
 def _update(
     account: Account, step: indexes.Step, parameters: list[dict[str, Any]], show: Show
 ) -> bool:
     """Applies one step and waits for its indexes; False when there was nothing to update."""
+    live_tables.refuse_left_over(account, step.template, step.changes)
     began = time.monotonic()
     for change in step.changes:
         show(f"{change.table} {change.kind} {change.index} ...")

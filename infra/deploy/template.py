@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,7 +31,16 @@ def template(stage: str, only: Collection[str] | None = None, source: Path = TEM
             # CloudFormation sees no change in a policy alone, but in its metadata.
             resource |= {"DeletionPolicy": RETAIN, "Metadata": {"Outlives": "its stack"}}
         _put_definition_inside(resource.get("Properties", {}), source.parent)
+    _make_one_after_another(tables(made))
     return made
+
+
+def _make_one_after_another(indexed: dict[str, Resource]) -> None:
+    """AWS fails a stack that makes several tables with indexes at the same time:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+    """
+    for earlier, later in pairwise(indexed):
+        indexed[later]["DependsOn"] = earlier
 
 
 def _put_definition_inside(properties: dict[str, Any], folder: Path) -> None:

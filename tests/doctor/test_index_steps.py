@@ -83,13 +83,15 @@ def test_several_tables_go_on_side_by_side() -> None:
     assert "GlobalSecondaryIndexes" not in first.template["Resources"]["U"]["Properties"]
 
 
-def test_everything_else_of_the_template_goes_with_the_first_update() -> None:
+def test_everything_else_of_the_template_goes_before_the_indexes() -> None:
+    before = template(T=table(A))
     wanted = template(T=table(A, B), New=table(C, D))
 
-    first, _ = indexes.steps(template(T=table()), wanted)
+    first, second = indexes.steps(before, wanted)
 
-    assert names(first, "New") == ["c", "d"]
-    assert "Topic" in first.template["Resources"]
+    assert first.changes == ()
+    assert (names(first, "T"), names(first, "New")) == (["a"], ["c", "d"])
+    assert second == indexes.Step(wanted, (indexes.Change("adds", "T", "b"),))
 
 
 def test_where_a_deployment_broke_off_the_next_goes_on() -> None:
@@ -97,6 +99,7 @@ def test_where_a_deployment_broke_off_the_next_goes_on() -> None:
     first, *rest = indexes.steps(template(T=table()), wanted)
 
     assert indexes.steps(first.template, wanted) == rest
+    assert indexes.steps(wanted, wanted) == []
 
 
 def test_an_index_that_changes_under_its_name_is_refused() -> None:

@@ -41,7 +41,6 @@ stopping      SIGTERM ends ministack alone: its workers end later, by their clos
 
 import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -158,7 +157,8 @@ class Ministack:
         self._process.wait(STOP_SECONDS)
         if self._process.stdin:
             self._process.stdin.close()
-        shutil.rmtree(self._home, ignore_errors=True)
+        # Every worker unpacks its package: for tens of thousands of files rm is the quicker one.
+        subprocess.run(["rm", "-rf", str(self._home)], check=True)
 
     def processes(self) -> list[int]:
         """Ids of what still runs in its process group: itself and its workers."""

@@ -67,6 +67,7 @@ class Missing:
                 """Silent: the tests' output is theirs."""
 
         self.makes_roles = True  #: False: whoever deploys may not make one, so no function either
+        self.reads_functions = True  #: False: nor look at functions, and ends before packing them
         self.stack_updates_left: int | None = None  #: then CloudFormation denies them; None: never
         self._ministack = ministack
         self._stacks: dict[str, str] = {}  #: of each API that was imported
@@ -88,6 +89,8 @@ class Missing:
             return _told({"id": found["id"], "name": "backburner"}, 200)
         if self._refuses(body):
             return 403, {"Content-Type": "text/xml"}, _REFUSED
+        if path.startswith(_FUNCTIONS) and not self.reads_functions:
+            return _told({"Type": "User", "Message": "Not today"}, 403)
         if path.startswith(_FUNCTIONS):
             body = _NAMED.sub(rf"\1{self._sockets}\2".encode(), body)
         if body.startswith(b"Action=PutRolePolicy") or b"&Action=PutRolePolicy&" in body:

@@ -179,14 +179,26 @@ def resources_of_the_stack(empty: Ministack) -> set[str]:
 
 
 def deploy_without_functions(way_in: Missing, issuer: Issuer, stage: str) -> str:
-    """As far as the account lets one who may not make roles: template and signing keys."""
-    way_in.makes_roles = False
+    """As far as the account lets one who may not look at functions: template and signing keys."""
+    way_in.reads_functions = False
     broken_off = run_deploy(way_in, issuer, "--no-doctor", stage=stage)
+    way_in.reads_functions = True
+    assert broken_off.returncode == 2
+    assert "AWS refuses GetFunctionConfiguration: Not today" in broken_off.stderr
+    return broken_off.stdout
+
+
+def test_what_chalice_says_of_a_missing_right_is_shown(
+    empty: Ministack, way_in: Missing, issuer: Issuer
+) -> None:
+    way_in.makes_roles = False
+    broken_off = run_deploy(way_in, issuer, "--no-doctor")
     way_in.makes_roles = True
+
     assert broken_off.returncode == 2
     assert "chalice deploy failed" in broken_off.stderr
     assert "(AccessDenied) when calling the CreateRole operation" in broken_off.stderr
-    return broken_off.stdout
+    assert destroy(way_in, "--yes", STAGE).returncode == 0
 
 
 def test_functions_that_nothing_is_recorded_of_are_named_and_not_forgotten(

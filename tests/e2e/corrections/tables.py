@@ -2,8 +2,7 @@
 
 CloudFormation makes no table whose name is taken. An UpdateTable creates or deletes one index, and
 none while another is created; CloudFormation refuses an update of a stack that changes two of one
-table, or the definition of one. A new index takes a while. On AWS the stack waits for it and here
-it does not, so whoever deploys has to.
+table, or the definition of one. A new index takes a while, and no stack waits for it.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
 """
