@@ -2,10 +2,9 @@
 
 from typing import cast
 
-import msgspec
-
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
+from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import paging
@@ -95,9 +94,7 @@ def get_user(caller: Caller, user_id: str) -> Reply:
 )
 def change_user(caller: Caller, user_id: str, body: UserChange, request: Request) -> Reply:
     """Change a user's name, phone number or role. Nobody changes their own role."""
-    given = {name: getattr(body, name) for name in ("name", "phone", "role")}
-    new = {name: value for name, value in given.items() if value is not msgspec.UNSET}
-    return _changed(caller, user_id, cast("Change", new), request)
+    return _changed(caller, user_id, cast("Change", validation.provided(body)), request)
 
 
 @routes.delete(

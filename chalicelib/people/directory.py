@@ -1,6 +1,5 @@
 """What other domains ask about a tenant's people. Part of the domain's service."""
 
-import time
 from collections.abc import Callable, Collection, Iterable
 from typing import cast
 
@@ -8,6 +7,7 @@ import msgspec
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.auth.tenancy import Caller, Role
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs import outbox
 from chalicelib.kernel.settings import settings
@@ -22,7 +22,6 @@ _PRESENT = ("invited", "active")
 Follow = Callable[[outbox.Transaction, str], None]
 
 _follows: list[Follow] = []
-_logins: dict[tuple[str, str], tuple[float, str]] = {}
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -93,28 +92,19 @@ def ids_by_email(tenant_id: str, emails: Iterable[str]) -> dict[str, str]:
     return {email: guard.person_id for email, guard in guards.items() if guard}
 
 
-def id_of(caller: Caller) -> str | None:
-    """The user that the caller's login is bound to.
-
-    A binding never changes, so it is remembered for a minute like a tenant's configuration.
-    """
-    key = (caller.tenant_id, caller.subject)
-    cached = _logins.get(key)
-    if cached and time.monotonic() - cached[0] < settings.config_cache_seconds:
-        return cached[1]
+def _read_id(tenant_and_subject: tuple[str, str]) -> str | None:
     with telemetry.configuration():
-        login = models.get_login(*key)
-    if login is None:
-        return None
-    if len(_logins) > MOST_AT_ONCE * 100:
-        _logins.clear()
-    _logins[key] = (time.monotonic(), login.person_id)
-    return login.person_id
+        login = models.get_login(*tenant_and_subject)
+    return login.person_id if login else None
 
 
-def forget_logins() -> None:
-    """Drops what this instance remembers."""
-    _logins.clear()
+# A login is never bound to another user, so its age does not matter.
+_ids = Cache(_read_id, keep_seconds=lambda: settings.config_cache_seconds)
+
+
+def id_of(caller: Caller) -> str | None:
+    """The user that the caller's login is bound to, remembered like a tenant's configuration."""
+    return _ids.get((caller.tenant_id, caller.subject))
 
 
 def address_of(tenant_id: str, subject: str, email: str) -> str:

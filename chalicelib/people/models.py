@@ -109,10 +109,7 @@ def _get(model: type[R], tenant_id: str, key: str) -> R | None:
     """Read consistently: a job runs moments after the write that caused it, and a record that an
     older read does not show yet would be taken for one that was deleted.
     """
-    try:
-        return model.get(tenant_id, key, consistent_read=True)
-    except model.DoesNotExist:
-        return None
+    return records.read(model, tenant_id, key, consistent=True)
 
 
 def person(tenant_id: str, person_id: str, **values: Any) -> Person:

@@ -6,7 +6,6 @@ from typing import Any, TypedDict, cast
 
 import msgspec
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import Caller, Role
@@ -105,9 +104,11 @@ def change(tx: Transaction, by: Caller, person_id: str, new: Change, if_match: I
     """
     person = get(tx.tenant_id, person_id)
     _check_roles(by, person, new)
-    unchanged, error = preconditions.unchanged_since(person, if_match, "user")
     before = directory.profile(person)
-    tx.update(person, _apply(person, new), unchanged, error)
+    values: dict[str, Any] = {**new}
+    if "name" in new:
+        values["name_key"] = rules.name_key(new["name"])
+    preconditions.apply(tx, person, values, if_match, "user")
     directory.say_changed(tx, before, directory.profile(person))
     return person
 
@@ -119,19 +120,6 @@ def _check_roles(by: Caller, person: Person, new: Change) -> None:
     roles = (cast("Role", person.role), new.get("role", "staff"))
     if not all(rules.may_give(by.role, role) for role in roles):
         raise Forbidden("Only an admin changes or makes an admin")
-
-
-def _apply(person: Person, new: Change) -> list[Action]:
-    """Sets the new values on the record at hand; the same as actions of an update."""
-    values: dict[str, Any] = {**new, "version": int(person.version) + 1}
-    if "name" in new:
-        values["name_key"] = rules.name_key(new["name"])
-    for name, value in values.items():
-        setattr(person, name, value)
-    return [
-        getattr(Person, name).remove() if value is None else getattr(Person, name).set(value)
-        for name, value in values.items()
-    ]
 
 
 def find(

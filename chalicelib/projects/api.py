@@ -7,8 +7,6 @@ that are never asked for a project.
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
 from chalicelib.kernel.errors import FieldError
 from chalicelib.kernel.http import validation
@@ -136,9 +134,7 @@ def change_project(caller: Caller, project_id: str, body: ProjectChange, request
     from chalicelib.projects import service
 
     tx = Transaction(caller.tenant_id)
-    given = {name: getattr(body, name) for name in ("name", "description")}
-    new = {name: value for name, value in given.items() if value is not msgspec.UNSET}
-    project = service.change(tx, project_id, new, request.if_match)
+    project = service.change(tx, project_id, validation.provided(body), request.if_match)
     return Reply(project_view(project), version=int(project.version), commit=tx)
 
 

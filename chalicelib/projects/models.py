@@ -13,7 +13,7 @@ index watch                      Project      to_look_at        (shard, time)
 
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from pynamodb.attributes import ListAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
@@ -164,17 +164,6 @@ class Participant(ProjectsRecord):
         return str(self.sk).split("#", 2)[2]
 
 
-R = TypeVar("R", bound=ProjectsRecord)
-
-
-def read(model: type[R], tenant_id: str, key: str, *, consistent: bool = True) -> R | None:
-    """The record under a key, or None."""
-    try:
-        return model.get(tenant_id, key, consistent_read=consistent)
-    except model.DoesNotExist:
-        return None
-
-
 def project(tenant_id: str, project_id: str, **values: Any) -> Project:
     return Project(tenant_id, _PROJECT + project_id, **values)
 
@@ -182,7 +171,7 @@ def project(tenant_id: str, project_id: str, **values: Any) -> Project:
 def get_project(tenant_id: str, project_id: str, *, consistent: bool = True) -> Project | None:
     if not clock.is_id(project_id):
         return None
-    return read(Project, tenant_id, _PROJECT + project_id, consistent=consistent)
+    return records.read(Project, tenant_id, _PROJECT + project_id, consistent=consistent)
 
 
 def get_projects(tenant_id: str, project_ids: Iterable[str]) -> dict[str, Project]:

@@ -179,15 +179,11 @@ def change(tx: Transaction, project_id: str, values: dict[str, str], if_match: I
     `wanted` versions, Conflict when the name is taken or another change came between.
     """
     project = get(tx.tenant_id, project_id)
-    unchanged, error = preconditions.unchanged_since(project, if_match, "project")
-    new: dict[str, Any] = {**values, "version": int(project.version) + 1}
+    new = dict(values)
     if "name" in values:
         new["name_key"] = rules.name_key(values["name"])
         _move_name(tx, project, new["name_key"], values["name"])
-    actions = [getattr(Project, name).set(value) for name, value in new.items()]
-    tx.update(project, actions, unchanged, error)
-    for name, value in new.items():
-        setattr(project, name, value)
+    preconditions.apply(tx, project, new, if_match, "project")
     return project
 
 

@@ -4,14 +4,13 @@ The tenant of every key comes from here and nowhere else: from the token's claim
 `admin` of the platform from the `X-Tenant-Id` header. A path or body never names one.
 """
 
-import threading
-import time
 from typing import Any, Literal
 
 import msgspec
 from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.kernel import telemetry
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import BadRequest, Forbidden
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.records import KernelRecord, Number
@@ -61,48 +60,24 @@ class TenantRecord(KernelRecord):
 DEFAULTS = ("provider", "region", "time_zone", "sender")  #: of a tenant's records
 
 
-_cache: dict[str, tuple[float, Tenant | None]] = {}
-_locks: dict[str, threading.Lock] = {}
-
-
-def find(tenant_id: str) -> Tenant | None:
-    """The tenant's configuration, at most `config_cache_seconds` old; None when unknown.
-
-    One reader per tenant at a time: the others wait for its answer instead of asking too.
-    """
-    cached = _fresh(tenant_id)
-    if cached is not None:
-        return cached[1]
-    with _locks.setdefault(tenant_id, threading.Lock()):
-        cached = _fresh(tenant_id)
-        if cached is None:
-            cached = (time.monotonic(), _read(tenant_id))
-            _cache[tenant_id] = cached
-        return cached[1]
-
-
-def forget(tenant_id: str | None = None) -> None:
-    """Drops what this instance remembers of one tenant, or of all."""
-    if tenant_id is None:
-        _cache.clear()
-    else:
-        _cache.pop(tenant_id, None)
-
-
-def _fresh(tenant_id: str) -> tuple[float, Tenant | None] | None:
-    cached = _cache.get(tenant_id)
-    if cached is None:
-        return None
-    # An unknown tenant is asked for again at once: it may have just been created.
-    known, keep_seconds = cached[1] is not None, settings.config_cache_seconds
-    return cached if known and time.monotonic() - cached[0] < keep_seconds else None
-
-
 def _read(tenant_id: str) -> Tenant | None:
     with telemetry.configuration():
         for row in TenantRecord.query(DIRECTORY, TenantRecord.sk == tenant_id):
             return Tenant(row.sk, row.name, row.status, row.sender, row.provider, row.region)
     return None
+
+
+_tenants = Cache(_read, keep_seconds=lambda: settings.config_cache_seconds)
+
+
+def find(tenant_id: str) -> Tenant | None:
+    """The tenant's configuration, at most `config_cache_seconds` old; None when unknown."""
+    return _tenants.get(tenant_id)
+
+
+def forget(tenant_id: str) -> None:
+    """Drops what this instance remembers of one tenant."""
+    _tenants.forget(tenant_id)
 
 
 def record(tenant_id: str, name: str, **values: Any) -> TenantRecord:

@@ -9,16 +9,15 @@ that a sealed secret opens nowhere but in its own place.
 """
 
 import os
-import threading
-import time
 from typing import Any
 
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.exceptions import PutError
 
 from chalicelib.kernel import aws, clock, telemetry
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import failures
+from chalicelib.kernel.store import failures, records
 from chalicelib.kernel.store.records import KernelRecord
 
 PLATFORM = "#platform"  #: the tenant of secrets that belong to no tenant
@@ -39,14 +38,10 @@ class DataKey(KernelRecord):
     created_at = UnicodeAttribute()
 
 
-_keys: dict[str, tuple[float, Any]] = {}
-_lock = threading.Lock()
-
-
 def seal(tenant_id: str, purpose: str, secret: str) -> bytes:
     """The secret encrypted; `purpose` names the place it is for, such as `credential#<id>`."""
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed: bytes = _key(tenant_id).encrypt(nonce, secret.encode(), _bound(tenant_id, purpose))
+    nonce, bound = os.urandom(_NONCE_BYTES), _bound(tenant_id, purpose)
+    sealed: bytes = _ciphers.get(tenant_id).encrypt(nonce, secret.encode(), bound)
     return _FORM + nonce + sealed
 
 
@@ -58,7 +53,7 @@ def unseal(tenant_id: str, purpose: str, sealed: bytes) -> str:
     if sealed[: len(_FORM)] != _FORM:
         raise Unsealable("not in a form known here")
     try:
-        plain: bytes = _key(tenant_id).decrypt(
+        plain: bytes = _ciphers.get(tenant_id).decrypt(
             sealed[len(_FORM) : start], sealed[start:], _bound(tenant_id, purpose)
         )
     except (InvalidTag, ValueError) as error:
@@ -66,32 +61,23 @@ def unseal(tenant_id: str, purpose: str, sealed: bytes) -> str:
     return plain.decode()
 
 
-def forget() -> None:
-    """Drops the data keys that this process remembers."""
-    _keys.clear()
-
-
 def _bound(tenant_id: str, purpose: str) -> bytes:
     return f"{tenant_id}\0{purpose}".encode()
 
 
-def _key(tenant_id: str) -> Any:
-    """The tenant's cipher; a data key is asked for once in `_KEEP_SECONDS` and process."""
-    with _lock:
-        kept = _keys.get(tenant_id)
-        if kept is None or time.monotonic() - kept[0] > _KEEP_SECONDS:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+def _load_cipher(tenant_id: str) -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-            with telemetry.configuration():
-                kept = (time.monotonic(), AESGCM(_read(tenant_id) or _make(tenant_id)))
-            _keys[tenant_id] = kept
-        return kept[1]
+    with telemetry.configuration():
+        return AESGCM(_read(tenant_id) or _make(tenant_id))
+
+
+_ciphers = Cache(_load_cipher, keep_seconds=lambda: _KEEP_SECONDS)
 
 
 def _read(tenant_id: str) -> bytes | None:
-    try:
-        row = DataKey.get(tenant_id, _ROW, consistent_read=True)
-    except DataKey.DoesNotExist:
+    row = records.read(DataKey, tenant_id, _ROW, consistent=True)
+    if row is None:
         return None
     answer = aws.client("kms").decrypt(
         CiphertextBlob=row.encrypted, KeyId=_alias(), EncryptionContext=_context(tenant_id)

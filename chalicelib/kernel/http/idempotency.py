@@ -21,6 +21,7 @@ from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import Caller
 from chalicelib.kernel.errors import AppError, Conflict, FieldError, Invalid
 from chalicelib.kernel.http.routes import Request
+from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 
 KEEP_SECONDS = 86_400
@@ -97,9 +98,8 @@ def store(transaction: Any, key: Key, answer: Response) -> None:
 
 def earlier(key: Key) -> Repeated | None:
     """What was answered under this key within its time; None when nothing was."""
-    try:
-        stored = StoredAnswer.get(key.tenant_id, key.row_key, consistent_read=True)
-    except StoredAnswer.DoesNotExist:
+    stored = records.read(StoredAnswer, key.tenant_id, key.row_key, consistent=True)
+    if stored is None:
         return None
     repeated = Repeated()
     repeated.stored = stored

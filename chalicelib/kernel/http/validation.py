@@ -137,6 +137,14 @@ def _never_null(shape: type[T]) -> type[T]:
     return cast("type[T]", narrowed)
 
 
+def provided(struct: msgspec.Struct | None) -> dict[str, Any]:
+    """The members that the client sent, by name: those that are not UNSET. None has none."""
+    if struct is None:
+        return {}
+    members = msgspec.structs.asdict(struct)
+    return {name: value for name, value in members.items() if value is not msgspec.UNSET}
+
+
 def _invalid(value: Any, shape: type[msgspec.Struct], *, strict: bool) -> Invalid:
     field_errors = faults_of(value, shape, strict=strict)
     return Invalid("Some values cannot be taken; see errors", field_errors=tuple(field_errors))

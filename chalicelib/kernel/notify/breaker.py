@@ -11,17 +11,15 @@ them, and what it calls in `_READ_EVERY_SECONDS`; after that one call a pause in
 
 import threading
 import time
-from collections.abc import Sequence
 
 import msgspec
-from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 
 _PLATFORM = "#platform"  #: partition of what belongs to no tenant
@@ -114,38 +112,35 @@ def _open_until(provider: str) -> int:
         if time.monotonic() - seen.read_at < _READ_EVERY_SECONDS and not seen.open_until:
             return 0
         with telemetry.configuration():
-            try:
-                row = BreakerRecord.get(_PLATFORM, f"breaker#{provider}")
-                seen.open_until = int(row.open_until)
-                seen.pause_seconds = int(row.pause_seconds)
-            except DoesNotExist:
-                seen.open_until = seen.pause_seconds = 0
+            row = records.read(BreakerRecord, _PLATFORM, _key(provider)) or _row(provider)
+        seen.open_until, seen.pause_seconds = int(row.open_until), int(row.pause_seconds)
         seen.read_at = time.monotonic()
         return seen.open_until
 
 
 def _take_probe(provider: str, open_until: int, now: int) -> bool:
     """Of all workers one wins: it moves the end of the pause on, from the end that was seen."""
-    moved = [BreakerRecord.open_until.set(now + _PROBE_SECONDS)]
-    return _changed(provider, moved, BreakerRecord.open_until == open_until)
+    unchanged = BreakerRecord.open_until == open_until
+    return _row(provider).change_if(unchanged, [BreakerRecord.open_until.set(now + _PROBE_SECONDS)])
 
 
 def _save(provider: str, condition: Condition | None = None, /, **values: int) -> bool:
     """False when it did not happen. Never raises: a message that was sent stays a message sent."""
     actions = [getattr(BreakerRecord, name).set(value) for name, value in values.items()]
     try:
-        return _changed(provider, actions, condition)
+        if condition is not None:
+            return _row(provider).change_if(condition, actions)
+        _row(provider).update(actions)
     except UpdateError as error:
         telemetry.log.warning("breaker not saved", provider=provider, error=str(error))
         return False
-
-
-def _changed(provider: str, actions: Sequence[Action], condition: Condition | None) -> bool:
-    try:
-        row = BreakerRecord(_PLATFORM, f"breaker#{provider}")
-        row.update(list(actions), condition=condition)
-    except UpdateError as error:
-        if condition_failed(error):
-            return False
-        raise
     return True
+
+
+def _row(provider: str) -> BreakerRecord:
+    """A closed breaker's row, to be changed."""
+    return BreakerRecord(_PLATFORM, _key(provider))
+
+
+def _key(provider: str) -> str:
+    return f"breaker#{provider}"

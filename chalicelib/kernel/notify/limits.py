@@ -12,15 +12,14 @@ from datetime import timedelta
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import UpdateError
-from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.condition import size
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError, Retry, Skip, Suppressed
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store import records
 from chalicelib.kernel.store.paging import Listing
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
@@ -62,10 +61,10 @@ def take_turn(tenant_id: str, channel: str, *, holds: int = 0) -> None:
     step_us, now_us = -(-_US // per_second), int(clock.now().timestamp() * _US)
     row = Rate(tenant_id, f"rate#{channel}")
     idle = Rate.free_at_us.does_not_exist() | (Rate.free_at_us < now_us)
-    if _changed(row, [Rate.free_at_us.set(now_us + step_us)], idle):
+    if row.change_if(idle, [Rate.free_at_us.set(now_us + step_us)]):
         return
     room = Rate.free_at_us.between(now_us, now_us + max(0, burst - 1) * step_us)
-    if not _changed(row, [Rate.free_at_us.set(Rate.free_at_us + step_us)], room):
+    if not row.change_if(room, [Rate.free_at_us.set(Rate.free_at_us + step_us)]):
         reason = f"the tenant's rate of {per_second} {channel} a second is used up"
         raise Retry(reason, after_seconds=_spread(holds))
 
@@ -90,7 +89,7 @@ def admit_recipient(tenant_id: str, channel: str, address: str, *, unasked: str 
     actions = [day.add({"SS": [unasked]}), Recipient.expires_at.set(_expiry()), *_forget_days()]
     few = size(day) < most  # type: ignore[no-untyped-call]
     counted = day.contains(unasked) | day.does_not_exist() | few
-    if not _changed(row, actions, Recipient.suppressed.does_not_exist() & counted):
+    if not row.change_if(Recipient.suppressed.does_not_exist() & counted, actions):
         _refuse_suppressed(row)
         raise Skip(f"recipient-daily-limit: {most} a day")
 
@@ -114,7 +113,7 @@ def count_sms(tenant_id: str) -> None:
     one_more = count.set((count | 0) + 1)
     actions = [one_more, Spending.expires_at.set(_expiry()), *_forget_days()]
     free = count.does_not_exist() | (count < most)
-    if not _changed(Spending(tenant_id, "sms-count"), actions, free):
+    if not Spending(tenant_id, "sms-count").change_if(free, actions):
         raise Skip(f"sms-daily-limit: {most} a day for this tenant")
 
 
@@ -153,12 +152,9 @@ def address_of(row: Recipient) -> str:
 
 
 def _refuse_suppressed(row: Recipient) -> None:
-    try:
-        found = Recipient.get(row.tenant, row.sk, consistent_read=True)
-    except Recipient.DoesNotExist:
-        return
-    if found.suppressed:
-        raise Suppressed(found.suppressed)
+    stored = records.read(Recipient, row.tenant, row.sk, consistent=True)
+    if stored is not None and stored.suppressed:
+        raise Suppressed(stored.suppressed)
 
 
 def _recipient(tenant_id: str, channel: str, address: str) -> Recipient:
@@ -177,13 +173,3 @@ def _forget_days() -> list[Any]:
 
 def _expiry() -> int:
     return clock.epoch_seconds() + _KEEP_DAYS * 86_400 // 2
-
-
-def _changed(row: KernelRecord, actions: list[Any], condition: Condition) -> bool:
-    try:
-        row.update(actions, condition=condition)
-    except UpdateError as error:
-        if condition_failed(error):
-            return False
-        raise
-    return True

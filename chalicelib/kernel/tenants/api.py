@@ -1,6 +1,6 @@
 """Tenants over HTTP, for the platform's admins."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import msgspec
 
@@ -145,18 +145,10 @@ def get_tenant(tenant_id: str) -> Reply:
 def change_tenant(tenant_id: str, body: TenantChange, request: Request) -> Reply:
     """Change a tenant. A suspended one is refused everywhere within a minute."""
     tx = WriteSet()
-    values = _given(body)
-    values |= _given(values.pop("defaults", None))
+    values = validation.provided(body)
+    values |= validation.provided(values.pop("defaults", None))
     row = service.change(tx, tenant_id, values, request.if_match)
     return Reply(view(row), version=int(row.version), commit=tx)
-
-
-def _given(values: Any) -> dict[str, Any]:
-    """The members of a struct that the client sent."""
-    if values is None:
-        return {}
-    members = msgspec.structs.asdict(values)
-    return {name: value for name, value in members.items() if value is not msgspec.UNSET}
 
 
 def view(row: TenantRecord) -> TenantView:

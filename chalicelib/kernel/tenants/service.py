@@ -8,7 +8,7 @@ from chalicelib.kernel import clock
 from chalicelib.kernel.auth import tenancy
 from chalicelib.kernel.auth.tenancy import DEFAULTS, DIRECTORY, TenantRecord
 from chalicelib.kernel.errors import Conflict, FieldError, Invalid, NotFound
-from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store import paging, preconditions, records
 from chalicelib.kernel.store.paging import Listing, Page, PageQuery
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.kernel.store.write_set import WriteSet
@@ -37,10 +37,10 @@ def get(tenant_id: str) -> TenantRecord:
     """The tenant; raises NotFound."""
     if not tenancy.is_tenant_id(tenant_id):
         raise NotFound("No tenant of this id")
-    try:
-        return TenantRecord.get(DIRECTORY, tenant_id)
-    except TenantRecord.DoesNotExist:
-        raise NotFound("No tenant of this id") from None
+    row = records.read(TenantRecord, DIRECTORY, tenant_id)
+    if row is None:
+        raise NotFound("No tenant of this id")
+    return row
 
 
 def list_all(query: PageQuery) -> Page[TenantRecord]:
@@ -59,14 +59,8 @@ def change(
     """
     _require_known(values)
     row = get(tenant_id)
-    unchanged, error = preconditions.unchanged_since(row, if_match, "tenant")
-    given = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
-    row.version = int(row.version) + 1
-    actions = [TenantRecord.version.set(row.version)]
-    for name, value in given.items():
-        setattr(row, name, value)
-        actions.append(getattr(TenantRecord, name).set(value))
-    tx.update(row, actions, unchanged, error)
+    new = {name: value for name, value in values.items() if name in ("name", "status", *DEFAULTS)}
+    preconditions.apply(tx, row, new, if_match, "tenant")
     tenancy.forget(tenant_id)
     return row
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import ADMIN
+from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.outbound import addresses
 from chalicelib.kernel.store.paging import PageQuery
@@ -155,8 +156,8 @@ def change_region(provider: str, name: str, body: RegionChange, request: Request
     from chalicelib.projects.regions import service as regions
 
     tx = WriteSet()
-    given = {key: v for key, v in msgspec.structs.asdict(body).items() if v is not msgspec.UNSET}
-    return _shown(regions.change(tx, provider, name, given, request.if_match), tx)
+    new = validation.provided(body)
+    return _shown(regions.change(tx, provider, name, new, request.if_match), tx)
 
 
 @routes.delete(

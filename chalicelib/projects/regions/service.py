@@ -7,7 +7,6 @@ Regions of the simulated provider come from settings and need no row. What is re
 `config_cache_seconds`, as a tenant's configuration is.
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.auth import vault
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import (
     Conflict,
     FieldError,
@@ -25,7 +25,7 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.outbound import addresses
 from chalicelib.kernel.outbound.addresses import Hostile
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store import paging, preconditions, records
 from chalicelib.kernel.store.paging import Listing, Page, PageQuery
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.kernel.store.records import Number
@@ -38,7 +38,6 @@ PLATFORM = vault.PLATFORM  #: partition of what belongs to no tenant
 CHANGEABLE = ("address", "account", "username", "password")
 _PREFIX = "region#"
 _LONGEST_NAME = 63
-_cache: dict[tuple[str, str], tuple[float, "RegionRecord"]] = {}
 
 
 class RegionRecord(ProjectsRecord):
@@ -64,7 +63,7 @@ def find(provider: str, name: str) -> Region | None:
     """The region, at most `config_cache_seconds` old, with what it takes to log in."""
     if provider == SIMULATED:
         return _simulated(name) if is_known(provider, name) else None
-    row = _cached(provider, name) if is_known(provider, name) else None
+    row = _regions.get((provider, name)) if is_known(provider, name) else None
     if row is None:
         return None
     password = vault.unseal(PLATFORM, str(row.sk), row.sealed_password)
@@ -75,12 +74,7 @@ def is_known(provider: str, name: str) -> bool:
     """True when there is such a region; the password stays sealed."""
     if provider == SIMULATED:
         return name in settings.listed("simulated_regions")
-    return len(name) <= _LONGEST_NAME and _cached(provider, name) is not None
-
-
-def forget() -> None:
-    """Drops what this instance remembers of regions."""
-    _cache.clear()
+    return len(name) <= _LONGEST_NAME and _regions.get((provider, name)) is not None
 
 
 def _simulated(name: str) -> Region:
@@ -92,24 +86,12 @@ def _simulated(name: str) -> Region:
     return Region(SIMULATED, name, urlencode(behaviour), "", "", "")
 
 
-def _cached(provider: str, name: str) -> RegionRecord | None:
-    """An unknown one is asked for again at once: it may have just been made."""
-    kept = _cache.get((provider, name))
-    if kept is None or time.monotonic() - kept[0] >= settings.config_cache_seconds:
-        _cache.pop((provider, name), None)
-        with telemetry.configuration():
-            row = _read(provider, name)
-        if row is None:
-            return None
-        kept = _cache[provider, name] = (time.monotonic(), row)
-    return kept[1]
+def _read(provider_and_name: tuple[str, str]) -> RegionRecord | None:
+    with telemetry.configuration():
+        return records.read(RegionRecord, PLATFORM, _key(*provider_and_name))
 
 
-def _read(provider: str, name: str) -> RegionRecord | None:
-    try:
-        return RegionRecord.get(PLATFORM, _key(provider, name))
-    except RegionRecord.DoesNotExist:
-        return None
+_regions = Cache(_read, keep_seconds=lambda: settings.config_cache_seconds)
 
 
 def _key(provider: str, name: str) -> str:
@@ -133,7 +115,7 @@ def create(tx: WriteSet, provider: str, name: str, values: Mapping[str, str]) ->
 
 def get(provider: str, name: str) -> RegionRecord:
     """The region as it is now; raises NotFound."""
-    row = _read(provider, name)
+    row = records.read(RegionRecord, PLATFORM, _key(provider, name))
     if row is None:
         raise NotFound("No region of this provider and name")
     return row
@@ -160,14 +142,8 @@ def change(
     """
     row = get(provider, name)
     _check(values)
-    unchanged, error = preconditions.unchanged_since(row, if_match, "region")
-    row.version = int(row.version) + 1
-    given = {**_stored(str(row.sk), values), "version": row.version}
-    for field, value in given.items():
-        setattr(row, field, value)
-    actions = [getattr(RegionRecord, field).set(value) for field, value in given.items()]
-    tx.update(row, actions, unchanged, error)
-    _cache.pop((provider, name), None)
+    preconditions.apply(tx, row, _stored(str(row.sk), values), if_match, "region")
+    _regions.forget((provider, name))
     return row
 
 
@@ -177,7 +153,7 @@ def delete(tx: WriteSet, provider: str, name: str, if_match: IfMatch) -> RegionR
     """
     row = get(provider, name)
     tx.delete(row, *preconditions.unchanged_since(row, if_match, "region"))
-    _cache.pop((provider, name), None)
+    _regions.forget((provider, name))
     return row
 
 

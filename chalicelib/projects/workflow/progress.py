@@ -8,14 +8,13 @@ turns out to be more.
 
 from typing import Any, cast
 
-from pynamodb.exceptions import PynamoDBException, UpdateError
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.sockets import connections
-from chalicelib.kernel.store import failures
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import Kind, StepStatus
@@ -134,12 +133,8 @@ def _set(step: str, row: Row) -> list[Action]:
 
 def _write(project: Project, actions: list[Action], also: Condition | None = None) -> None:
     holds = mine(project) & also if also is not None else mine(project)
-    try:
-        project.update(actions=actions, condition=holds)
-    except UpdateError as error:
-        if failures.condition_failed(error):
-            raise Overtaken from error
-        raise
+    if not project.change_if(holds, actions, read=True):
+        raise Overtaken
 
 
 def read_run(tenant_id: str, project_id: str, run: int) -> Project:

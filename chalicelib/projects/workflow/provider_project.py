@@ -1,11 +1,9 @@
 """The project itself at its provider, and connections to it."""
 
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import Conflict, Retry, Skip
-from chalicelib.kernel.store import failures
 from chalicelib.projects import gateway, models, rules
 from chalicelib.projects.gateway import Busy, Provider, Refused
 from chalicelib.projects.models import Project
@@ -99,11 +97,8 @@ def _enter(project: Project, before: Status, after: Status) -> None:
     version = int(project.version)
     actions: list[Action] = [Project.status.set(after), Project.version.set(version + 1)]
     unchanged = (Project.status == before) & (Project.version == version)
-    try:
-        project.update(actions, unchanged & (Project.requests == int(project.requests)))
-    except UpdateError as error:
-        if not failures.condition_failed(error):
-            raise
-        raise Retry("the project was changed meanwhile", charged=True) from error
+    unchanged &= Project.requests == int(project.requests)
+    if not project.change_if(unchanged, actions, read=True):
+        raise Retry("the project was changed meanwhile", charged=True)
     telemetry.log.info("project switched", project=project.id, status=after)
     progress.tell(project)

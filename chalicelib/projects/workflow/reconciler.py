@@ -5,11 +5,10 @@ timed out (then nothing of it runs any more), or that was never started.
 """
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pynamodb.exceptions import PynamoDBException, UpdateError
+from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.store import failures
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.workflow import completion, progress, runs
@@ -81,8 +80,4 @@ def _end(project: Project, status: str) -> bool:
 
 def _look_again(project: Project) -> None:
     at = min(clock.epoch_seconds() + runs.LOOK_SECONDS, int(project.limit_at))
-    try:
-        project.update([Project.watch_at.set(at)], progress.mine(project))
-    except UpdateError as error:
-        if not failures.condition_failed(error):
-            raise
+    project.change_if(progress.mine(project), [Project.watch_at.set(at)])
