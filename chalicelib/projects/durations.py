@@ -1,8 +1,8 @@
-"""How long a run at a provider takes, learned from past runs. Read as configuration: cached.
+"""How long a run at a provider takes, learned from past runs. Read like configuration, and cached.
 
-One row per provider for the whole platform, since it is the provider that is fast or slow. A run
-is added after the project's own transaction, not in it: projects that end at the same moment
-would stand in each other's way for the sake of an estimate. A crash between the two loses a figure.
+The whole platform has one row for each provider, since the provider is what is fast or slow. A run
+is added after the transaction that ends it and not in it: otherwise projects that end at the same
+moment would conflict for the sake of an estimate. A crash in between loses one figure.
 """
 
 from typing import Any
@@ -19,12 +19,12 @@ from chalicelib.projects import rules
 from chalicelib.projects.models import ProjectsRecord
 from chalicelib.projects.rules import Estimate
 
-_PLATFORM = "#platform"  #: partition of what belongs to no tenant
+_PLATFORM = "#platform"  #: partition of records that belong to no tenant
 _TRIES = 5
 
 
 class Figures(ProjectsRecord):
-    """Row of a provider: its last runs, and what follows from them."""
+    """Row of a provider: the durations of its last runs, and the estimate made from them."""
 
     past_seconds: ListAttribute[Any] = ListAttribute(default=list)
     p50_seconds = Number(default=0)
@@ -45,12 +45,12 @@ _estimates = Cache(_read, keep_seconds=lambda: settings.config_cache_seconds)
 
 
 def find(provider: str) -> Estimate:
-    """What past runs teach, at most `config_cache_seconds` old."""
+    """The estimate for a provider, at most `config_cache_seconds` old."""
     return _estimates.get(provider)
 
 
 def add(provider: str, seconds: int) -> None:
-    """Adds a run that ended well. Left out when the row is too busy: it is only an estimate."""
+    """Adds a run that succeeded. It is left out when the row cannot be changed: never raises."""
     try:
         for _ in range(_TRIES):
             if _add(provider, seconds):

@@ -47,7 +47,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "name": "Alder <b>Website</b> {{7*7}}",
         "tenant_name": "Alder Books & Sons",
         "link": f"https://backburner.example/api/projects/{'x' * 26}",
-        "reason": "sync_users: 3 of 50 users not synced; one: <b>it</b>",
+        "reason": "sync_users: 3 of 50 users could not be synced; for one of them: <b>it</b>",
     },
 }
 

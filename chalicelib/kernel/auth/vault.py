@@ -1,11 +1,11 @@
 """Secrets at rest: envelope encryption with one data key for each tenant.
 
-KMS makes a data key and encrypts it under the stage's key; the encrypted one lies in a row of the
-tenant, the plain one only in this process. So a secret costs no call of KMS, no instance can read
-any without KMS's leave, and what KMS's log says of a data key says whose it is.
+KMS makes the data key and encrypts it under the stage's key. A row of the tenant holds the
+encrypted key; the plain one is only in memory. So a secret costs no KMS call of its own, no
+instance can read a secret unless KMS allows it, and KMS's log names the tenant of each data key.
 
-AES-256-GCM (NIST SP 800-38D) with a random nonce; tenant and purpose are its associated data, so
-that a sealed secret opens nowhere but in its own place.
+The cipher is AES-256-GCM (NIST SP 800-38D) with a random nonce. Tenant and purpose are its
+associated data, so that a secret copied to another place cannot be opened there.
 """
 
 import os
@@ -21,14 +21,14 @@ from chalicelib.kernel.store import failures, records
 from chalicelib.kernel.store.records import KernelRecord
 
 PLATFORM = "#platform"  #: the tenant of secrets that belong to no tenant
-_FORM = b"\x01"  #: first byte of what is sealed under the first data key of a tenant
+_FORM = b"\x01"  #: the first byte of secrets sealed under a tenant's first data key
 _NONCE_BYTES = 12
 _ROW = "datakey#1"
-_KEEP_SECONDS = 300  #: a key taken from us in KMS opens nothing after this
+_KEEP_SECONDS = 300  #: after this a key that was disabled in KMS opens nothing more
 
 
 class Unsealable(Exception):
-    """What was stored is not a secret of this tenant and purpose, or was changed."""
+    """The stored bytes are no secret of this tenant and purpose, or were changed."""
 
 
 class DataKey(KernelRecord):
@@ -39,9 +39,9 @@ class DataKey(KernelRecord):
 
 
 def seal(tenant_id: str, purpose: str, secret: str) -> bytes:
-    """The secret encrypted; `purpose` names the place it is for, such as `credential#<id>`."""
-    nonce, bound = os.urandom(_NONCE_BYTES), _bound(tenant_id, purpose)
-    sealed: bytes = _ciphers.get(tenant_id).encrypt(nonce, secret.encode(), bound)
+    """The secret, encrypted; `purpose` names where it is stored, such as `credential#<id>`."""
+    nonce, associated = os.urandom(_NONCE_BYTES), _associated_data(tenant_id, purpose)
+    sealed: bytes = _ciphers.get(tenant_id).encrypt(nonce, secret.encode(), associated)
     return _FORM + nonce + sealed
 
 
@@ -51,17 +51,17 @@ def unseal(tenant_id: str, purpose: str, sealed: bytes) -> str:
 
     start = len(_FORM) + _NONCE_BYTES
     if sealed[: len(_FORM)] != _FORM:
-        raise Unsealable("not in a form known here")
+        raise Unsealable("the form of the sealed secret is unknown")
     try:
         plain: bytes = _ciphers.get(tenant_id).decrypt(
-            sealed[len(_FORM) : start], sealed[start:], _bound(tenant_id, purpose)
+            sealed[len(_FORM) : start], sealed[start:], _associated_data(tenant_id, purpose)
         )
     except (InvalidTag, ValueError) as error:
         raise Unsealable(f"not sealed for this {purpose.partition('#')[0]}") from error
     return plain.decode()
 
 
-def _bound(tenant_id: str, purpose: str) -> bytes:
+def _associated_data(tenant_id: str, purpose: str) -> bytes:
     return f"{tenant_id}\0{purpose}".encode()
 
 
@@ -86,7 +86,7 @@ def _read(tenant_id: str) -> bytes | None:
 
 
 def _make(tenant_id: str) -> bytes:
-    """A new data key, or the one that another instance stored meanwhile."""
+    """A new data key that is stored first, or the one that another instance stored meanwhile."""
     answer = aws.client("kms").generate_data_key(
         KeyId=_alias(), KeySpec="AES_256", EncryptionContext=_context(tenant_id)
     )
