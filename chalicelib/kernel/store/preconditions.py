@@ -44,7 +44,7 @@ def and_unchanged_since(
 def apply(
     tx: WriteSet, record: Any, values: Mapping[str, Any], if_match: IfMatch, name: str
 ) -> None:
-    """Adds new values of a versioned record to `tx`, and sets them on `record`.
+    """Adds new values of a versioned record to `tx`, and sets them on `record`; None removes one.
 
     The version rises by one. The commit raises PreconditionFailed when the record is in none of the
     versions of `if_match`, Conflict when another change came between.
@@ -53,5 +53,6 @@ def apply(
     new = {**values, "version": int(record.version) + 1}
     for attribute, value in new.items():
         setattr(record, attribute, value)
-    actions = [getattr(type(record), attribute).set(value) for attribute, value in new.items()]
+    paths = ((getattr(type(record), attribute), value) for attribute, value in new.items())
+    actions = [path.remove() if value is None else path.set(value) for path, value in paths]
     tx.update(record, actions, unchanged, error)
