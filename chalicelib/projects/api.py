@@ -83,7 +83,7 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     allow=EVERYONE,
     answers=ProjectView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
     """List projects, newest first: a tenant's for its managers, else those one takes part in."""
@@ -205,7 +205,7 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     answers=ParticipantView,
     paginated=True,
     errors=(404,),
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_project_users(caller: Caller, project_id: str, query: ParticipantsQuery) -> Reply:
     """List who takes part in a project, and how far each of them is."""

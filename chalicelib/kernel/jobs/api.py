@@ -53,7 +53,7 @@ class OneJobView(JobView, frozen=True, kw_only=True):
     allow=MANAGERS,
     answers=JobView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     """The tenant's jobs, newest first."""

@@ -23,18 +23,18 @@ TRANSIENT_CODES = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """True when the store was down, slow or throttled, so that the same call may succeed later."""
+    """True when the store was down, slow or throttled: the same call may succeed later."""
     cause = error.cause if isinstance(error, PynamoDBException) else error
     if isinstance(cause, ClientError):
         code = str(cause.response.get("Error", {}).get("Code", ""))
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code in TRANSIENT_CODES or int(status) >= HTTPStatus.INTERNAL_SERVER_ERROR
-    # What botocore itself finds wrong with a call will be wrong again.
+    # A call that botocore itself rejects would be rejected again.
     return isinstance(cause, BotoCoreError) and not isinstance(cause, ParamValidationError)
 
 
 def condition_failed(error: PynamoDBException) -> bool:
-    """True when the condition was not met, and not when the answer was an error of another kind.
+    """True when the condition was not met, False for an error of another kind or no answer.
 
     pynamodb's `cause_response_code` itself fails when there was no answer at all.
     """
