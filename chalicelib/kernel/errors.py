@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class FieldError(NamedTuple):
-    """One thing wrong with what the client sent."""
+    """An error in one field of the request."""
 
     field: str
     detail: str

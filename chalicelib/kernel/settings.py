@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     queue_url_base: str = ""  #: queues' addresses without names; empty: SQS is asked once
     partial_batch: bool = False  #: True only if the event source mappings report item failures
-    lease_seconds: int = 90  #: then another worker may take the job; >= functions' timeout
+    lease_seconds: int = 90  #: how long a claim holds; at least a function's timeout
     push_grace_seconds: int = 60  #: the sweep pushes a job this long after its time
     sweep_max_step_seconds: int = 3600  #: longest pause between two pushes of one job
     due_shards: int = 8  #: partitions of the index that the sweep reads
@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     # projects
     default_provider: str = ""  #: used if neither project nor tenant names a provider
-    default_region: str = ""  #: the default provider's region, used likewise
+    default_region: str = ""  #: region of the default provider
     provisioning_seconds: int = 300  #: longest duration of a run of the workflow
     provision_machine_arn: str = ""  #: the workflow's state machine; empty: looked up once
     platform_admins: str = ""  #: e-mail addresses of admins who join every project
