@@ -64,7 +64,7 @@ def create_user(caller: Caller, body: NewUser, request: Request) -> Reply:
     allow=MANAGERS,
     answers=UserView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_users(caller: Caller, query: UsersQuery) -> Reply:
     """List users, newest first, or those whose name or e-mail address begins with `search`."""

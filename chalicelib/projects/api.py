@@ -81,7 +81,7 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     allow=EVERYONE,
     answers=ProjectView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
     """List projects, newest first. Managers see all of the tenant's, others those they are in."""
@@ -201,7 +201,7 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     answers=ParticipantView,
     paginated=True,
     errors=(404,),
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_project_users(caller: Caller, project_id: str, query: ParticipantsQuery) -> Reply:
     """List the participants of a project, with the progress of each."""

@@ -38,7 +38,7 @@ class NewProject(msgspec.Struct, frozen=True):
 
 
 class NoSuchUser(Invalid):
-    """The request is well-formed and its values are not"""
+    """The request is well-formed, but some of its values are not valid"""
 
     def __init__(self, person_id: str) -> None:
         field_errors = (_not_a_user(person_id),)

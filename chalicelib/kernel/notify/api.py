@@ -57,7 +57,7 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True):
     allow=MANAGERS,
     answers=NotificationView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
     """List messages, newest first: one for each recipient and channel."""

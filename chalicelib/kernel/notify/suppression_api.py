@@ -32,7 +32,7 @@ class AddressQuery(msgspec.Struct, frozen=True, kw_only=True):
     allow=MANAGERS,
     answers=SuppressedView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
     """List the addresses that get no more mail."""
