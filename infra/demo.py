@@ -1,7 +1,7 @@
-"""`make demo`: invites the people of a sample file through the API and shows what it took.
+"""`make demo`: invites the people of a sample file through the API and shows the results.
 
-Without arguments it starts a local cloud of its own and ends it afterwards. With `--url` and
-`--token` it talks to one that runs already, or to a deployment.
+Without arguments it starts a local cloud and stops it at the end. With `--url` and `--token` it
+uses a local cloud that runs already, or a deployment.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 SAMPLE = Path(__file__).with_name("demo_people.csv")
-CLIENTS = 2  #: more would only wait for each other: API and workers share one process here
-PATIENCE_SECONDS = 120  # for the last message to be sent
-LOOK_SECONDS = 0.2  # between two looks at what has been sent
+CLIENTS = 2  #: more would be no faster, since API and workers share one process
+TIMEOUT_SECONDS = 120  # for the last message to be sent
+POLL_SECONDS = 0.2  # between two requests for the sent messages
 PENDING = ("queued", "sending")
 CREATED = 201
 INTERRUPTED = 130
@@ -35,15 +35,15 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Row:
-    """One person of the file."""
+    """A person in the file."""
 
-    line: int  #: in the file, whose header is line 1
+    line: int  #: its number in the file; the header is line 1
     values: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API said to one row."""
+    """The API's answer to a row."""
 
     row: Row
     status: int
@@ -52,13 +52,13 @@ class Answer:
 
     @property
     def messages(self) -> int:
-        """How many were queued for this person."""
+        """How many messages were queued for this person."""
         data = self.body.get("data", {})
         return sum(bool(data.get(f"{channel}_invitation_queued")) for channel in ("email", "sms"))
 
     @property
     def reasons(self) -> list[str]:
-        """Why the row was refused, without the values that are its own."""
+        """Why the row was refused, without its e-mail address, so that reasons can be counted."""
         faults = self.body.get("errors") or [{"field": "", "detail": self.body.get("detail", "?")}]
         email = self.row.values["email"]
         texts = [f"{fault['field']} {fault['detail']}".strip() for fault in faults]
@@ -66,7 +66,7 @@ class Answer:
 
 
 class Api:
-    """The API as a manager's program sees it; for use by many threads."""
+    """A client of the API for a manager; may be used by several threads."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url.rstrip("/")
@@ -83,7 +83,7 @@ class Api:
         return Answer(row, answer.status, _read(answer), milliseconds)
 
     def notifications(self, since: str) -> Iterator[dict[str, Any]]:
-        """Those created at that time or later, newest first."""
+        """The notifications created since that time, newest first."""
         cursor: str | None = ""
         while cursor is not None:
             query = f"per_page=100&cursor={cursor}" if cursor else "per_page=100"
@@ -91,7 +91,7 @@ class Api:
             page = _read(answer)
             if "data" not in page:
                 raise SystemExit(f"The notifications cannot be read: {page.get('detail')}")
-            yield from (each for each in page["data"] if each["created_at"] >= since)
+            yield from (item for item in page["data"] if item["created_at"] >= since)
             older = page["data"] and page["data"][-1]["created_at"] < since
             cursor = None if older else page["meta"]["next_cursor"]
 
@@ -100,19 +100,19 @@ def _read(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     try:
         content = json.loads(answer.data)
     except ValueError:
-        return {"detail": f"no JSON: {answer.data[:60]!r}"}
-    return content if isinstance(content, dict) else {"detail": "no JSON object"}
+        return {"detail": f"not JSON: {answer.data[:60]!r}"}
+    return content if isinstance(content, dict) else {"detail": "not a JSON object"}
 
 
 def main() -> int:
-    given = parse(sys.argv[1:])
+    options = parse(sys.argv[1:])
     console = Console()
     try:
-        if given.url:
-            return invite_all(Api(given.url, given.token), given.file, console)
+        if options.url:
+            return invite_all(Api(options.url, options.token), options.file, console)
         with local_api(console) as api:
-            code = invite_all(api, given.file, console)
-        console.print("Clients, API, queues and AWS shared one process here.", style="dim")
+            code = invite_all(api, options.file, console)
+        console.print("Clients, API, queues and AWS ran in one process.", style="dim")
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -124,17 +124,17 @@ def main() -> int:
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.demo", description=__doc__)
     parser.add_argument("--file", type=Path, default=SAMPLE, help="CSV: name,email,phone,role")
-    parser.add_argument("--url", help="of an API that runs already")
-    parser.add_argument("--token", help="of one of its managers")
-    given = parser.parse_args(arguments)
-    if bool(given.url) != bool(given.token):
+    parser.add_argument("--url", help="address of an API that runs already")
+    parser.add_argument("--token", help="token of a manager")
+    options = parser.parse_args(arguments)
+    if bool(options.url) != bool(options.token):
         parser.error("--url and --token go together")
-    return given
+    return options
 
 
 @contextmanager
 def local_api(console: Console) -> Iterator[Api]:
-    """The API of a local cloud that lives as long as the demo."""
+    """The API of a local cloud, which is stopped at the end."""
     with console.status("Starting a local cloud"):
         from infra.local import log
         from infra.local.cloud import LocalCloud, Options
@@ -150,7 +150,7 @@ def local_api(console: Console) -> Iterator[Api]:
 
 
 def invite_all(api: Api, file: Path, console: Console) -> int:
-    """Sends the file, waits for the last message, shows the figures; 0 when all were sent."""
+    """Sends the rows, waits for the last message, prints the results; 0 if all were sent."""
     rows = read(file)
     console.print(f"{len(rows)} people of {file.name}, {CLIENTS} clients at a time")
     with _progress(console) as progress:
@@ -162,7 +162,7 @@ def invite_all(api: Api, file: Path, console: Console) -> int:
     console.print(_outcomes(sent))
     console.print(_times(answers, sent))
     if missing:
-        console.print(f"{missing} messages were not sent in {PATIENCE_SECONDS} s", style="red")
+        console.print(f"{missing} messages were not sent within {TIMEOUT_SECONDS} s", style="red")
     return 1 if missing else 0
 
 
@@ -173,8 +173,10 @@ def read(file: Path) -> list[Row]:
 
 
 def _progress(console: Console) -> Progress:
-    what = TextColumn("{task.description:<22}")
-    return Progress(what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
+    description = TextColumn("{task.description:<22}")
+    return Progress(
+        description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
 
 
 def _send(api: Api, rows: list[Row], progress: Progress) -> list[Answer]:
@@ -188,46 +190,46 @@ def _send(api: Api, rows: list[Row], progress: Progress) -> list[Answer]:
 
 
 def _wait(api: Api, answers: list[Answer], progress: Progress) -> list[dict[str, Any]]:
-    """The finished messages, when all are, or patience is at its end."""
+    """The finished messages; returns when all are finished or the time is over."""
     total = sum(answer.messages for answer in answers)
     bar = progress.add_task("Sending invitations", total=total)
-    created = [each.body["data"]["user"]["created_at"] for each in answers if each.messages]
-    ends = time.monotonic() + PATIENCE_SECONDS
+    created = [answer.body["data"]["user"]["created_at"] for answer in answers if answer.messages]
+    ends = time.monotonic() + TIMEOUT_SECONDS
     finished: list[dict[str, Any]] = []
     while len(finished) < total and time.monotonic() < ends:
-        now = api.notifications(since=min(created))
-        finished = [each for each in now if each["status"] not in PENDING]
+        messages = api.notifications(since=min(created))
+        finished = [message for message in messages if message["status"] not in PENDING]
         progress.update(bar, completed=len(finished))
         if len(finished) < total:
-            time.sleep(LOOK_SECONDS)  # the API has nothing to wait on
+            time.sleep(POLL_SECONDS)  # the API offers nothing to wait for
     return finished
 
 
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        # The first says what, all others are figures or lines.
+        # Labels and lists of lines to the left, figures to the right.
         table.add_column(column, justify="left" if column in (columns[0], "lines") else "right")
     return table
 
 
 def _refusals(answers: list[Answer], accepted: int) -> Table:
     table = _table(
-        f"{accepted} accepted, {len(answers) - accepted} refused", "why", "rows", "lines"
+        f"{accepted} accepted, {len(answers) - accepted} refused", "reason", "rows", "lines"
     )
     lines: dict[str, list[int]] = defaultdict(list)
     for answer in answers:
         if answer.status != CREATED:
             for reason in answer.reasons:
                 lines[reason].append(answer.row.line)
-    for reason, found in sorted(lines.items(), key=lambda pair: (-len(pair[1]), pair[0])):
-        table.add_row(escape(reason), str(len(found)), ", ".join(map(str, found)))
+    for reason, numbers in sorted(lines.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        table.add_row(escape(reason), str(len(numbers)), ", ".join(map(str, numbers)))
     return table
 
 
 def _outcomes(messages: list[dict[str, Any]]) -> Table:
     table = _table("Messages", "channel", "status", "messages")
-    counts = Counter((each["channel"], each["status"]) for each in messages)
+    counts = Counter((message["channel"], message["status"]) for message in messages)
     for (channel, status), count in sorted(counts.items()):
         table.add_row(channel, status, str(count))
     return table
@@ -242,20 +244,20 @@ def _times(answers: list[Answer], messages: list[dict[str, Any]]) -> Table:
 
 
 def _waits(messages: Iterable[dict[str, Any]]) -> list[float]:
-    """Milliseconds from each job's creation to the provider's answer."""
+    """Milliseconds from the creation of a job to the provider's answer."""
     return [
-        (_moment(each["sent_at"]) - _moment(each["created_at"])).total_seconds() * 1000
-        for each in messages
-        if each["sent_at"]
+        (_time(message["sent_at"]) - _time(message["created_at"])).total_seconds() * 1000
+        for message in messages
+        if message["sent_at"]
     ]
 
 
-def _moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
 def _figures(values: list[float]) -> list[str]:
-    """Least, median, 95th percentile, greatest: each of them a value that occurred."""
+    """Minimum, median, 95th percentile and maximum, all of them values that occurred."""
     if not values:
         return ["-"] * 4
     ordered = sorted(values)

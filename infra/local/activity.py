@@ -1,15 +1,16 @@
-"""What is under way at this moment."""
+"""Counts of what runs at this moment."""
 
 import threading
+from contextlib import AbstractContextManager
 
 
-class Activity:
-    """Counts what has begun and not ended: `with activity: ...`, from any thread."""
+class Activity(AbstractContextManager[None]):
+    """Counts the bodies of `with activity:` that run in any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self.under_way = 0
-        self.begun = 0  #: ever
+        self.begun = 0  #: since the start of the process
 
     def __enter__(self) -> None:
         with self._changed:
@@ -22,6 +23,6 @@ class Activity:
             self._changed.notify_all()
 
     def wait_until_none(self, timeout_seconds: float) -> bool:
-        """False when the time was over first."""
+        """Returns False if something still runs after the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: self.under_way == 0, timeout_seconds)

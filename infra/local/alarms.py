@@ -1,40 +1,40 @@
-"""Builders for what watches: log groups, filters, alarms, the dashboard.
+"""Builders for log groups, metric filters, alarms and the dashboard.
 
-Nothing rings here: moto keeps them, so that the template is the same one and a mistake in it shows.
+No alarm ever fires: moto only stores them, so that the same template can be used everywhere and a
+mistake in it is noticed here.
 """
 
-from infra.local.resources import Client, Made, Properties, builds
+from infra.local.resources import Client, Properties, Resource, builds, decapitalized
 
 
 @builds("AWS::Logs::LogGroup")
-def log_group(client: Client, properties: Properties) -> Made:
+def log_group(client: Client, properties: Properties) -> Resource:
     logs = client("logs")
     name = properties.need("LogGroupName")
     days = properties.take("RetentionInDays")
     logs.create_log_group(logGroupName=name)
     if days:
         logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
-    found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    (arn,) = (each["arn"] for each in found if each["logGroupName"] == name)
-    return Made(name, {"Arn": arn})
+    groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    (arn,) = (group["arn"] for group in groups if group["logGroupName"] == name)
+    return Resource(name, {"Arn": arn})
 
 
 @builds("AWS::Logs::MetricFilter")
-def metric_filter(client: Client, properties: Properties) -> Made:
+def metric_filter(client: Client, properties: Properties) -> Resource:
     group = properties.need("LogGroupName")
-    changes = properties.need("MetricTransformations")
-    named = [{key[0].lower() + key[1:]: value for key, value in each.items()} for each in changes]
+    transformations = decapitalized(properties.need("MetricTransformations"))
     client("logs").put_metric_filter(
         logGroupName=group,
-        filterName=named[0]["metricName"],
+        filterName=transformations[0]["metricName"],
         filterPattern=properties.need("FilterPattern"),
-        metricTransformations=named,
+        metricTransformations=transformations,
     )
-    return Made(f"{group}:{named[0]['metricName']}")
+    return Resource(f"{group}:{transformations[0]['metricName']}")
 
 
 @builds("AWS::CloudWatch::Alarm")
-def alarm(client: Client, properties: Properties) -> Made:
+def alarm(client: Client, properties: Properties) -> Resource:
     name = properties.need("AlarmName")
     client("cloudwatch").put_metric_alarm(
         AlarmName=name,
@@ -54,13 +54,13 @@ def alarm(client: Client, properties: Properties) -> Made:
             "Metrics",
         ),
     )
-    return Made(name)
+    return Resource(name)
 
 
 @builds("AWS::CloudWatch::Dashboard")
-def dashboard(client: Client, properties: Properties) -> Made:
+def dashboard(client: Client, properties: Properties) -> Resource:
     name = properties.need("DashboardName")
     client("cloudwatch").put_dashboard(
         DashboardName=name, DashboardBody=properties.need("DashboardBody")
     )
-    return Made(name)
+    return Resource(name)

@@ -1,7 +1,8 @@
-"""The authorizer's answers, remembered for as long as API Gateway remembers them.
+"""Caches the authorizer's answers as API Gateway does.
 
-API Gateway asks a token's authorizer once in `ttl_seconds` (300 here), whatever the route.
-A refusal as 401 is not remembered.
+API Gateway calls the authorizer once per token and `ttl_seconds` (300 by default), for all routes
+together. It does not cache a 401.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html
 """
 
 import threading
@@ -12,54 +13,56 @@ from typing import Any
 from chalice.app import AuthRequest, AuthResponse, Chalice, ChaliceAuthorizer
 
 Answer = AuthResponse | dict[str, Any]
-_USUAL_TTL_SECONDS = 300
-UNAUTHORIZED = "Unauthorized"  #: text of the exception that says 401 to API Gateway
+_DEFAULT_TTL_SECONDS = 300
+UNAUTHORIZED = "Unauthorized"  #: the exception's text that API Gateway turns into a 401
 _lock = threading.Lock()
 _answers: dict[str, tuple[float, Answer]] = {}
 
 
-class Failed(Exception):
-    """The authorizer has raised what is no refusal: nobody knows who calls."""
+class AuthorizerFailed(Exception):
+    """The authorizer raised something else than a refusal."""
 
 
-def remember_answers(app: Chalice) -> None:
-    """Wraps the app's authorizers; again is harmless."""
+def cache_answers(app: Chalice) -> None:
+    """Wraps the app's authorizers; wrapping them twice is harmless."""
     for routes in app.routes.values():
         for route in routes.values():
             authorizer: Any = route.authorizer
-            if isinstance(authorizer, ChaliceAuthorizer) and not hasattr(authorizer.func, "asks"):
-                ttl = authorizer.config.ttl_seconds or _USUAL_TTL_SECONDS
-                authorizer.func = _remembering(authorizer.func, ttl)
+            if isinstance(authorizer, ChaliceAuthorizer) and not hasattr(
+                authorizer.func, "wrapped"
+            ):
+                ttl = authorizer.config.ttl_seconds or _DEFAULT_TTL_SECONDS
+                authorizer.func = _caching(authorizer.func, ttl)
 
 
 def forget() -> None:
-    """As if the time of every answer were over."""
+    """Empties the cache."""
     with _lock:
         _answers.clear()
 
 
-def _remembering(
-    ask: Callable[[AuthRequest], Answer], ttl_seconds: float
+def _caching(
+    authorizer: Callable[[AuthRequest], Answer], ttl_seconds: float
 ) -> Callable[[AuthRequest], Answer]:
     def answer(request: AuthRequest) -> Answer:
         now = time.time()
         with _lock:
-            until, known = _answers.get(request.token, (0.0, None))
-        if known is not None and now < until:
-            return known
-        given = _asked(ask, request)
+            until, cached = _answers.get(request.token, (0.0, None))
+        if cached is not None and now < until:
+            return cached
+        fresh = _call(authorizer, request)
         with _lock:
-            _answers[request.token] = (now + ttl_seconds, given)
-        return given
+            _answers[request.token] = (now + ttl_seconds, fresh)
+        return fresh
 
-    answer.asks = ask  # type: ignore[attr-defined]  # marks ours
+    answer.wrapped = authorizer  # type: ignore[attr-defined]  # marks the wrapper
     return answer
 
 
-def _asked(ask: Callable[[AuthRequest], Answer], request: AuthRequest) -> Answer:
+def _call(authorizer: Callable[[AuthRequest], Answer], request: AuthRequest) -> Answer:
     try:
-        return ask(request)
+        return authorizer(request)
     except Exception as error:
         if str(error) == UNAUTHORIZED:
             raise
-        raise Failed from error
+        raise AuthorizerFailed from error

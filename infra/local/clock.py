@@ -1,8 +1,8 @@
-"""The time of the whole process, moved ahead at will.
+"""The clock of the whole process, which can be moved ahead.
 
-Until the first `advance` nothing is patched and nothing costs. After it `time.time()`, `datetime`
-and everything that stands on them, moto included, are ahead and keep ticking; `time.monotonic()`
-and `time.sleep()` stay real.
+Nothing is patched until the first `advance`. After it `time.time()`, `datetime` and everything that
+uses them, moto included, are ahead and continue to tick; `time.monotonic()` and `time.sleep()` stay
+real.
 """
 
 import threading
@@ -15,28 +15,28 @@ import time_machine
 _lock = threading.Lock()
 _journey: tuple[time_machine.travel, time_machine.Traveller] | None = None
 _listeners: list[Callable[[], None]] = []
-_skipped = 0.0  # seconds that were moved ahead, ever
+_skipped = 0.0  # seconds, the sum of all jumps of this process
 
 
 def start() -> None:
-    """Real time, whatever was before."""
+    """Begins with the real time."""
     stop()
 
 
 def stop() -> None:
-    """Back to real time; listeners hear of it if that is a jump."""
-    global _journey  # there is one in a process
+    """Returns to the real time, and calls the listeners if that is a jump."""
+    global _journey  # a process has one
     with _lock:
         journey, _journey = _journey, None
         if journey is not None:
             journey[0].stop()
     if journey is not None:
-        _tell_listeners()
+        _notify_listeners()
 
 
 def advance(seconds: float) -> None:
-    """Move ahead, then tell the listeners. ValueError for a step back."""
-    global _journey, _skipped  # noqa: PLW0603  # there is one in a process
+    """Moves the clock ahead, then calls the listeners. Raises ValueError for a step back."""
+    global _journey, _skipped  # noqa: PLW0603  # a process has one
     if not seconds >= 0:
         raise ValueError(f"The clock cannot go back: advance({seconds})")
     with _lock:
@@ -46,21 +46,21 @@ def advance(seconds: float) -> None:
             _journey = (travel, travel.start())
         else:
             _journey[1].shift(float(seconds))
-    _tell_listeners()
+    _notify_listeners()
 
 
 def now() -> datetime:
-    """The moved time, in UTC."""
+    """The time by this clock, in UTC."""
     return datetime.now(UTC)
 
 
 def monotonic() -> float:
-    """Seconds that went by or were skipped, since some moment; never back, not even by `stop`."""
+    """Like time.monotonic(), plus all skipped seconds. Never goes back, not even by `stop`."""
     return time.monotonic() + _skipped
 
 
 def on_jump(callback: Callable[[], None]) -> None:
-    """Call back after each jump, once however often it is registered."""
+    """Calls back after every jump; registering a callback twice has no effect."""
     with _lock:
         if callback not in _listeners:
             _listeners.append(callback)
@@ -72,7 +72,7 @@ def off_jump(callback: Callable[[], None]) -> None:
             _listeners.remove(callback)
 
 
-def _tell_listeners() -> None:
+def _notify_listeners() -> None:
     with _lock:
         listeners = list(_listeners)
     for listener in listeners:

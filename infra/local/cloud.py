@@ -1,8 +1,8 @@
-"""The whole system in one process: AWS by moto, the API, the queues, the schedules, the inbox.
+"""The whole system in one process: AWS by moto, the API, the queues, the schedules, the mailbox.
 
-Each start is empty and binds free ports beside its own, so two run side by side. In order: the
-socket is bound, the resources are built from the template, the settings are put into the
-environment, and only then the app is imported, since it reads them at import.
+A local cloud starts empty, and two can run side by side, since all ports but the API's are free
+ones. The order of the start matters: the API's socket is bound, the resources are built from the
+template, the environment variables are set, and only then the app is imported, which reads them.
 """
 
 import importlib
@@ -15,8 +15,10 @@ from pathlib import Path
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 
 from infra.local import authorizers, clock, emulator, environment, faults, log, template
+from infra.local.cloud_state import State, state_of
 from infra.local.control import Control
-from infra.local.corrections import sqs
+from infra.local.corrections import sqs_queues
+from infra.local.executions import Executions, functions_of
 from infra.local.gateway import Server
 from infra.local.issuer import Issuer
 from infra.local.mail_events import MailEvents
@@ -24,31 +26,29 @@ from infra.local.mapping import Mapping, mappings_of
 from infra.local.poller import Poller, drain
 from infra.local.schedules import Schedules
 from infra.local.sockets import Sockets
-from infra.local.state import State, state_of
-from infra.local.states import Executions, functions_of
 from infra.local.template import Stack
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 TENANTS = {"t1": "Alder Books", "t2": "Birch Training"}
 HOST = "127.0.0.1"
-LAST_REQUESTS_SECONDS = 5  # given to requests under way when it is stopped
+LAST_REQUESTS_SECONDS = 5  # that requests have to end when the cloud is stopped
 
 
 class UnknownSourceError(Exception):
-    """The app has an event source that the local cloud does not play."""
+    """The app has an event source that the local cloud does not support."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a local cloud is started."""
+    """The settings of a local cloud."""
 
-    port: int = 0  #: of the API; 0: a free one
-    work: bool = True  #: False: the queues are left to others
-    schedules: bool | None = None  #: whether they run by themselves; None: as `work` says
-    aws_endpoint: bool = True  #: an address for the aws command line and for workers apart
+    port: int = 0  #: of the API; 0 is a free one
+    work: bool = True  #: False leaves the queues to other processes
+    schedules: bool | None = None  #: whether schedules run; None means the same as `work`
+    aws_endpoint: bool = True  #: serve AWS over HTTP, for the command line and other processes
     sweep_seconds: float = 60
     visibility_seconds: int = 360
-    lease_seconds: int | None = None  #: None: as settings say
+    lease_seconds: int | None = None  #: None leaves the setting's default
     log_lines: bool = True
 
     @property
@@ -56,15 +56,15 @@ class Options:
         return self.work if self.schedules is None else self.schedules
 
     @property
-    def worked_apart(self) -> bool:
+    def has_external_workers(self) -> bool:
         return self.aws_endpoint and not self.work
 
 
 class LocalCloud:
-    """One local cloud; there can be one in a process."""
+    """A local cloud; a process can have one."""
 
     url: str  #: of the API
-    endpoint_url: str = ""  #: for the aws command line; empty without it
+    endpoint_url: str = ""  #: of AWS over HTTP; empty without it
     mappings: Sequence[Mapping]
     schedules: Schedules
     executions: Executions
@@ -76,7 +76,7 @@ class LocalCloud:
         self._to_stop = ExitStack()
 
     def start(self) -> None:
-        """Returns when the API answers. What cannot start leaves nothing running behind."""
+        """Returns when the API answers. If it cannot start, nothing is left running."""
         try:
             self._start()
         except BaseException:
@@ -96,20 +96,20 @@ class LocalCloud:
         stack = self._build_resources()
         environment.describe(self.url, **self._settings(stack))
         self.app = importlib.import_module("app").app
-        authorizers.remember_answers(self.app)
+        authorizers.cache_answers(self.app)
         self.sockets.start(self.app)
-        # Before the emulator, since the app hears of each connection's end. Again is harmless.
+        # A second time, so that it comes before the emulator's: the app hears of every disconnect.
         self._to_stop.callback(self.sockets.stop)
         if self.options.log_lines:
             log.install()
         self._make_tenants()
         self._read_event_sources()
-        faults.clear()  # nor counts of the calls up to here
+        faults.clear()  # also the counts of the calls up to here
         self._work()
         self._serve(server)
 
     def _build_resources(self) -> Stack:
-        """Everything the template names."""
+        """Builds all resources of the template."""
         import botocore.session
 
         session = botocore.session.Session()
@@ -120,7 +120,7 @@ class LocalCloud:
         }
         stack = template.load(TEMPLATE, session, parameters)
         self._sqs = session.create_client("sqs")
-        # Stands for Lambda's own pollers, which a fault on the app's calls does not reach.
+        # It stands for Lambda's own pollers, which faults of the app's calls do not affect.
         self._sqs._endpoint.without_faults = True
         sns = session.create_client("sns")
         sns._endpoint.without_faults = True
@@ -152,8 +152,8 @@ class LocalCloud:
         self.mappings = mappings_of(
             self.app, self._sqs, report_batch_item_failures=settings.partial_batch
         )
-        every = {"sweep": self.options.sweep_seconds}
-        self.schedules = Schedules(self.app, clock.now(), every_seconds=every)
+        every_seconds = {"sweep": self.options.sweep_seconds}
+        self.schedules = Schedules(self.app, clock.now(), every_seconds=every_seconds)
         self.executions = Executions(functions_of(self.app))
         self.executions.start()
         self._to_stop.callback(self.executions.stop)
@@ -164,15 +164,15 @@ class LocalCloud:
 
             self.endpoint_url = endpoint.start()
             self._to_stop.callback(endpoint.stop)
-        if self.options.work or self.options.worked_apart:
+        if self.options.work or self.options.has_external_workers:
             self.mail_events.start()
         if self.options.run_schedules:
             self.schedules.start(clock.now)
             self._to_stop.callback(self.schedules.stop)
         if self.options.work:
-            poller = Poller(self.mappings, self._sqs, sqs.wait_for_message)
+            poller = Poller(self.mappings, self._sqs, sqs_queues.wait_for_message)
             poller.start()
-            self._to_stop.callback(poller.stop, sqs.wake_all)
+            self._to_stop.callback(poller.stop, sqs_queues.wake_all)
 
     def _serve(self, server: Server) -> None:
         control = Control(self.issuer, self.state, self.advance, self.sockets.answer)
@@ -182,47 +182,53 @@ class LocalCloud:
         self._to_stop.callback(server.shutdown)
 
     def state(self) -> State:
-        """What waits, is in flight and is dead, and whether there is nothing left to do now."""
-        apart, events = self.options.worked_apart, len(self.mail_events)
-        return state_of(self.mappings, self.schedules, self.executions, apart=apart, left=events)
+        """The numbers of messages and executions, and whether anything is left to do now."""
+        return state_of(
+            self.mappings,
+            self.schedules,
+            self.executions,
+            has_external_workers=self.options.has_external_workers,
+            pending_events=len(self.mail_events),
+        )
 
     def run_until_idle(self) -> int:
-        """Works the queues in this thread until nothing is visible; returns the deliveries.
+        """Works the queues in this thread until no message is visible; returns the deliveries.
 
-        Mail events are published on the spot, and taken in too. Executions are waited for; where
-        one only waits for a moment, such as that of its next try, the clock is moved to it.
+        Mail events are published at once and worked too. Executions run until they end; where one
+        waits for a time, such as that of its next try, the clock is moved there.
         """
         total = self._drain()
-        while self.executions.go_on():
+        while self.executions.advance():
             total += self._drain()
         return total
 
     def _drain(self) -> int:
-        total = drain(self.mappings, self._sqs, sqs.wait_for_message)
+        total = drain(self.mappings, self._sqs, sqs_queues.wait_for_message)
         while self.mail_events.publish_all():
-            total += drain(self.mappings, self._sqs, sqs.wait_for_message)
+            total += drain(self.mappings, self._sqs, sqs_queues.wait_for_message)
         return total
 
     def advance(self, seconds: float) -> int:
-        """Moves time for all in this process; runs each schedule that fell due once; how many."""
+        """Moves the clock, then runs every schedule that has fallen due once; returns how many."""
         return self.schedules.fire_after(lambda: clock.advance(seconds), clock.now)
 
     def reset(self) -> None:
-        """Empty again, with its tenants; for tests."""
+        """Deletes all data but the tenants; for tests."""
         self.sockets.close_all()
         self.executions.clear()
         emulator.reset_data()
         self.mail_events.clear()
         authorizers.forget()
-        _forget_providers()
+        _clear_caches()
         self._make_tenants()
 
     def stop(self) -> None:
-        """Ends what was started; requests and invocations under way are finished first."""
+        """Stops everything; requests and invocations under way end first."""
         self._to_stop.close()
 
 
-def _forget_providers() -> None:
+def _clear_caches() -> None:
+    """Empties the app's caches of what was deleted."""
     from chalicelib.kernel.auth import vault
     from chalicelib.kernel.notify import breaker
     from chalicelib.kernel.store import batch_update
@@ -235,19 +241,19 @@ def _forget_providers() -> None:
 
 
 def refuse_unknown_sources(app: Chalice) -> None:
-    """A function that nothing here would ever call must not look as if it worked."""
+    """Raises UnknownSourceError for a function that the local cloud would never call."""
     for source in app.event_sources:
         if not isinstance(source, SQSEventConfig | ScheduledEventConfig):
             kind = type(source).__name__.removesuffix("Config")
             raise UnknownSourceError(
                 f"{source.name} in app.py waits for a {kind}; "
-                "the local cloud knows queues and schedules only"
+                "the local cloud supports queues and schedules only"
             )
 
 
 @contextmanager
 def running(options: Options | None = None) -> Iterator[LocalCloud]:
-    """A started local cloud, stopped at the end."""
+    """Starts a local cloud, and stops it at the end."""
     cloud = LocalCloud(options)
     cloud.start()
     try:

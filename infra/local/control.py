@@ -1,17 +1,17 @@
-"""The `/_local` routes: tokens, sent messages, the clock, faults, the state of the queues.
+"""The `/_local` routes: tokens, sent messages, the clock, faults, the state.
 
     POST   /_local/token    {role, tenant_id, sub, ...more claims, expires_in_seconds?}
-    GET    /_local/outbox   ?tenant_id= &channel= &to=   what SES and SNS accepted, oldest first;
-                            &after=   without the first ones
-    GET    /_local/         the same as a page for people
-    POST   /_local/clock    {advance_seconds}   moves time; each schedule that fell due runs once
-    POST   /_local/faults   {service, operation, kind, times, seconds?}   DELETE ends all
+    GET    /_local/outbox   ?tenant_id= &channel= &to=   the mailbox: what SES and SNS accepted,
+                            oldest first; &after=N leaves out the first N
+    GET    /_local/         the mailbox as a page
+    POST   /_local/clock    {advance_seconds}   moves the clock; every due schedule runs once
+    POST   /_local/faults   {service, operation, kind, times, seconds?}   DELETE removes all
     GET    /_local/state    {idle, queues: {name: {waiting, in_flight, dead}},
                             executions: {running, succeeded, failed}}
-    POST   /_local/sockets/@connections/<id>   what the app sends to a WebSocket
-    GET    /_local/jwks.json   the issuer's keys, which the API really reads
+    POST   /_local/sockets/@connections/<id>   sends a message to a WebSocket, for the app
+    GET    /_local/jwks.json   the issuer's keys, which the API reads
 
-A body that makes no sense is answered 422, whatever is wrong with it.
+The answer to any invalid body is 422.
 """
 
 import json
@@ -22,23 +22,22 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from infra.local import clock, faults, gateway, outbox
+from infra.local import clock, faults, gateway, mailbox
+from infra.local.cloud_state import State
 from infra.local.gateway import Answer
 from infra.local.issuer import LIFETIME_SECONDS, Issuer
-from infra.local.state import State
 
-_PAGE = Path(__file__).with_name("pages") / "outbox.html"
+_PAGE = Path(__file__).with_name("pages") / "mailbox.html"
 _CONNECTIONS = "/_local/sockets/@connections/"
 _ROLES = ("admin", "manager", "staff", "customer")
-_FAULT_WORDS = {"service", "operation", "kind"}
-_LONGEST_JUMP_SECONDS = 10 * 366 * 86_400  # a date beyond the year 9999 is none
+_LONGEST_JUMP_SECONDS = 10 * 366 * 86_400  # Python has no date after the year 9999
 Body: TypeAlias = dict[str, Any]
 Query: TypeAlias = dict[str, str]
 Route: TypeAlias = Callable[[Body, Query], Answer]
 
 
 class BadControl(ValueError):
-    """The body of a control request makes no sense."""
+    """The body of a request is invalid."""
 
 
 class Control:
@@ -59,7 +58,7 @@ class Control:
             "": {"GET": self._page},
             "/token": {"POST": self._token},
             "/jwks.json": {"GET": self._jwks},
-            "/outbox": {"GET": self._outbox},
+            "/outbox": {"GET": self._mailbox},
             "/clock": {"POST": self._move_clock, "GET": self._clock},
             "/faults": {
                 "POST": self._add_fault,
@@ -70,7 +69,7 @@ class Control:
         }
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
-        """Answers one request; nothing of it may be cached."""
+        """Answers a request, with a header that forbids caching."""
         status, headers, content = self._answer(method, urlsplit(path), body)
         return status, {**headers, "Cache-Control": "no-store"}, content
 
@@ -79,14 +78,16 @@ class Control:
             return self._sockets(method, parts.path, body)
         routes = self._routes.get(parts.path.removeprefix("/_local").rstrip("/"))
         if routes is None:
-            return gateway.problem(404, "There is nothing here; /_local/ says what there is")
+            return gateway.problem(404, "There is no such route; the page at /_local/ lists them")
         route = routes.get("GET" if method == "HEAD" else method)
         if route is None:
-            status, headers, content = gateway.problem(405, "Not with this method")
+            status, headers, content = gateway.problem(
+                405, "The route does not support this method"
+            )
             return status, {**headers, "Allow": ", ".join(routes)}, content
         try:
             return route(_read(body), dict(parse_qsl(parts.query)))
-        except (ValueError, TypeError) as error:  # BadControl, a wrong fault, a claim that is none
+        except (ValueError, TypeError) as error:  # BadControl, an invalid fault, a wrong claim
             return gateway.problem(422, str(error))
 
     def _page(self, _: Body, __: Query) -> Answer:
@@ -111,13 +112,13 @@ class Control:
     def _jwks(self, _: Body, __: Query) -> Answer:
         return gateway.json_answer(self._issuer.jwks())
 
-    def _outbox(self, _: Body, query: Query) -> Answer:
-        wanted: Any = {name: query.get(name) for name in ("tenant_id", "channel", "to")}
+    def _mailbox(self, _: Body, query: Query) -> Answer:
+        filters: Any = {name: query.get(name) for name in ("tenant_id", "channel", "to")}
         after = query.get("after", "0")
         if not after.isdecimal():
             raise BadControl("after must be a number")
-        found = outbox.sent(**wanted)[int(after) :]
-        return gateway.json_answer([asdict(message) for message in found])
+        messages = mailbox.sent(**filters)[int(after) :]
+        return gateway.json_answer([asdict(message) for message in messages])
 
     def _move_clock(self, body: Body, _: Query) -> Answer:
         seconds = _number(body.get("advance_seconds"))
@@ -133,14 +134,16 @@ class Control:
     def _add_fault(self, body: Body, _: Query) -> Answer:
         known = {field.name for field in fields(faults.Fault)}
         if unknown := body.keys() - known:
-            raise BadControl(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+            raise BadControl(
+                f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
+            )
         if "service" not in body:
             raise BadControl("service is required")
-        given = {
+        values = {
             name: value for name, value in body.items() if value is not None or name == "times"
         }
-        faults.add(faults.Fault(**given))
-        gateway.log.info("fault added", extra=given)
+        faults.add(faults.Fault(**values))
+        gateway.log.info("fault added", extra=values)
         return self._faults({}, {})
 
     def _faults(self, _: Body, __: Query) -> Answer:

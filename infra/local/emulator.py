@@ -1,4 +1,4 @@
-"""AWS in this process: moto with our corrections, for the services that the app uses."""
+"""AWS in this process: moto with the patches of patches.py."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped, unused-ignore]
 )
 from moto.core.models import botocore_stubber
 
-from infra.local import clock, corrections, faults
+from infra.local import clock, faults, patches
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-central-1"
@@ -22,27 +22,27 @@ _mock: Any = None
 
 
 def start() -> None:
-    """From here on no AWS call leaves the process. Again is harmless."""
-    global _mock  # noqa: PLW0603  # there is one in a process
+    """Starts moto; from here on no AWS call leaves the process. A second call does nothing."""
+    global _mock  # noqa: PLW0603  # a process has one
     with _lock:
         if _mock is not None:
             return
         os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
         os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
-        corrections.install()
+        patches.install()
         _keep_inside()
         faults.install()
         _mock = moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}})
         _mock.start()
-    clock.on_jump(corrections.wake_all)
+    clock.on_jump(patches.wake_all)
 
 
 def _keep_inside() -> None:
-    """By itself moto reaches only sessions made after its import; this reaches all.
+    """Catches the calls of all sessions; moto catches those of sessions made after its import.
 
-    A call that comes when the emulator has stopped, such as a task's that outlived its cloud, fails
-    here and does not leave the machine either.
+    A call that comes after the emulator has stopped, for example from a task that outlived its
+    cloud, fails here and does not leave the machine either.
     """
     to_network: Callable[..., Any] = Endpoint._send
     if getattr(to_network, "kept_inside", False):
@@ -56,23 +56,23 @@ def _keep_inside() -> None:
             raise EndpointConnectionError(endpoint_url=request.url, error="no emulator runs")
         return answer
 
-    send.kept_inside = True  # type: ignore[attr-defined]  # marks ours
+    send.kept_inside = True  # type: ignore[attr-defined]  # marks the replacement
     Endpoint._send = send
 
 
 def stop() -> None:
-    """The resources are gone with it."""
-    global _mock  # noqa: PLW0603  # there is one in a process
+    """Stops moto and deletes all resources."""
+    global _mock  # noqa: PLW0603  # a process has one
     with _lock:
         if _mock is None:
             return
-        clock.off_jump(corrections.wake_all)
+        clock.off_jump(patches.wake_all)
         _mock.stop()
         _mock = None
-    corrections.wake_all()
+    patches.wake_all()
 
 
 def reset_data() -> None:
-    """No items, no messages, nothing sent, no faults; tables, queues and identities stay."""
-    corrections.empty_all()
+    """Deletes items, messages, sent mail and faults; tables, queues and identities stay."""
+    patches.empty_all()
     faults.clear()

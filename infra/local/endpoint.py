@@ -1,7 +1,7 @@
-"""The same AWS over HTTP on this machine, for the aws command line and for other processes.
+"""The emulator over HTTP, for the aws command line and for other processes on this machine.
 
-Costs a second of imports (Flask and what moto's server needs), so nothing here is imported before
-`start`. Faults are injected in the caller's process: another process installs its own.
+Importing Flask and moto's server takes a second, so they are imported by `start` only. Faults are
+injected in the process of the caller, so those of this process do not affect another one.
 """
 
 import logging
@@ -15,8 +15,8 @@ _server: Any = None
 
 
 def start(port: int = 0) -> str:
-    """The address to give as endpoint_url; a free port unless one is named. Again is harmless."""
-    global _server  # noqa: PLW0603  # there is one in a process
+    """Returns the endpoint_url; on a free port if `port` is 0. A second call returns the same."""
+    global _server  # noqa: PLW0603  # a process has one
     with _lock:
         if _server is None:
             emulator.start()

@@ -1,7 +1,7 @@
-"""What the app finds in the environment when it is imported: a local cloud, and nothing else.
+"""The environment variables from which the app reads its settings when it is imported.
 
-The settings that decide whether the parts fit together are the local cloud's own. All others, such
-as LEASE_SECONDS or SMS_ENABLED, are taken from the shell that started it.
+The local cloud sets those that connect its parts. All others, such as LEASE_SECONDS or SMS_ENABLED,
+are taken from the shell.
 """
 
 import os
@@ -15,15 +15,15 @@ DEFAULT_SENDER = "no-reply@example.com"
 
 
 def shut_out_aws() -> None:
-    """Drops whatever the shell says about AWS: an account, an endpoint, a profile.
+    """Removes the shell's AWS variables, such as an account, an endpoint or a profile.
 
-    With it a call could leave this machine, or reach an account that costs money.
+    With them a call could leave this machine and reach an account that costs money.
     """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
         AWS_ACCESS_KEY_ID="local",
-        AWS_SECRET_ACCESS_KEY="local",  # noqa: S106  # no secret: nobody checks it
+        AWS_SECRET_ACCESS_KEY="local",  # noqa: S106  # not a secret: nobody checks it
         AWS_DEFAULT_REGION=REGION,
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
@@ -32,7 +32,7 @@ def shut_out_aws() -> None:
 
 
 def describe(url: str, **settings: str) -> None:
-    """Puts the settings of the local cloud whose API is at `url` into the environment."""
+    """Sets the variables of the local cloud whose API is at `url`."""
     own = {
         "STAGE": STAGE,
         "PUBLIC_URL": url,
@@ -47,7 +47,7 @@ def describe(url: str, **settings: str) -> None:
     os.environ.setdefault("SIGNING_KEYS", "local-signing-key")
     os.environ.setdefault("SMS_ENABLED", "true")
     os.environ.setdefault("SIMULATED_REGIONS", "local-1,local-2")
-    # One machine sends to nobody: the rates that protect an account would only slow it down.
+    # Nothing is really sent, so the rates that protect an account would only slow things down.
     for name in RATES:
         os.environ.setdefault(name, "0")
 

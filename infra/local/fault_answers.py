@@ -1,4 +1,4 @@
-"""An error as a service would have put it on the wire, read by botocore's own parsers."""
+"""An error as a service would send it, parsed by botocore's own parsers."""
 
 import json
 from http import HTTPStatus
@@ -19,7 +19,7 @@ class Error(NamedTuple):
 
     @property
     def party(self) -> str:
-        """Whose fault it is, in SQS's and SNS's word."""
+        """Who caused the error, in the terms of SQS and SNS."""
         return "Receiver" if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Sender"
 
 
@@ -44,7 +44,7 @@ def throttling(boto_service: str) -> Error:
 
 def respond(error: Error, endpoint: Any, operation_model: Any) -> Any:
     """What `Endpoint._do_get_response` returns for this error: ((response, parsed), None)."""
-    headers, body = _on_the_wire(error, operation_model.service_model)
+    headers, body = _encode(error, operation_model.service_model)
     response = AWSResponse(endpoint.host, error.status, headers, _Raw(body))
     details = convert_to_response_dict(response, operation_model)
     parser = endpoint._response_parser_factory.create_parser(
@@ -56,13 +56,13 @@ def respond(error: Error, endpoint: Any, operation_model: Any) -> Any:
 
 
 class _Raw(BytesIO):
-    """The little that AWSResponse asks of urllib3's response."""
+    """The part of urllib3's response that AWSResponse uses."""
 
     def stream(self, **_: Any) -> Any:
         yield self.read()
 
 
-def _on_the_wire(error: Error, service_model: Any) -> tuple[dict[str, str], bytes]:
+def _encode(error: Error, service_model: Any) -> tuple[dict[str, str], bytes]:
     headers = {"x-amzn-requestid": REQUEST_ID}
     protocol = service_model.resolved_protocol
     if protocol == "query":

@@ -1,7 +1,7 @@
-"""Bad days on demand: AWS calls that are refused, throttled, slow, or whose answer is lost.
+"""Faults on demand: AWS calls that are refused, throttled or slow, or whose answer is lost.
 
-Injected where botocore turns a request into a response, below the SDK's retries, so that the SDK
-and the code above it behave as they would against the real service. Without faults a call costs
+They are injected where botocore turns a request into a response, below the SDK's retries, so the
+SDK and the code above it behave as they would with the real service. Without faults a call takes
 two dictionary look-ups more.
 """
 
@@ -35,12 +35,12 @@ _OUR_NAMES = {boto: ours for ours, names in _BOTO_NAMES.items() for boto in name
 @dataclass(frozen=True)
 class Fault:
     service: Service
-    operation: str = "*"  #: the API's name, as SendMessageBatch, or "*" for all
+    operation: str = "*"  #: such as SendMessageBatch, or "*" for all
     kind: Kind = "refuse"
-    times: int | None = 1  #: tries it still applies to; None or 0 until cleared
-    seconds: float = 1.0  #: of `delay`, real time
-    code: str | None = None  #: of `refuse`, in place of ServiceUnavailable
-    status: int | None = None  #: of `refuse` with a code, 400 if left out
+    times: int | None = 1  #: tries that it still affects; None or 0 means until cleared
+    seconds: float = 1.0  #: of a delay, in real time
+    code: str | None = None  #: of a refusal, instead of ServiceUnavailable
+    status: int | None = None  #: of a refusal with a code, 400 by default
 
     def matches(self, service: str, operation: str) -> bool:
         return self.service == service and self.operation in ("*", operation)
@@ -56,14 +56,14 @@ _faulted: Counter[str] = Counter()
 
 
 def add(fault: Fault) -> None:
-    """From the next try on. ValueError says what is wrong with the fault."""
+    """Adds a fault for the next tries. Raises ValueError for a fault that makes no sense."""
     _check(fault)
     with _lock:
         _faults.append(fault)
 
 
 def clear() -> None:
-    """No faults and no counts."""
+    """Removes all faults and counts."""
     with _lock:
         _faults.clear()
         _through.clear()
@@ -71,20 +71,20 @@ def clear() -> None:
 
 
 def active() -> list[Fault]:
-    """What still applies, each with the tries it has left."""
+    """The faults that still apply, with the tries they have left."""
     with _lock:
         return list(_faults)
 
 
 def counts() -> dict[str, dict[str, int]]:
-    """Tries since the last clear, by `service.operation`: those untouched and those faulted."""
+    """By `service.operation`, the tries since the last clear with and without a fault."""
     with _lock:
         names = sorted(_through.keys() | _faulted.keys())
         return {n: {"through": _through[n], "faulted": _faulted[n]} for n in names}
 
 
 def install() -> None:
-    """Once a process; again is harmless."""
+    """Patches botocore; a second call does nothing."""
     moto = Endpoint._do_get_response
     if getattr(moto, "with_faults", False):
         return
@@ -104,7 +104,7 @@ def install() -> None:
         moto(endpoint, request, operation_model, context)
         return None, ReadTimeoutError(endpoint_url=request.url)
 
-    do_get_response.with_faults = True  # type: ignore[attr-defined]  # marks ours
+    do_get_response.with_faults = True  # type: ignore[attr-defined]  # marks the replacement
     Endpoint._do_get_response = do_get_response
 
 

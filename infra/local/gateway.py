@@ -1,8 +1,8 @@
-"""API Gateway's part, locally: Chalice's own local server, made fit for many clients at once.
+"""API Gateway, locally: Chalice's own local server, extended for many clients at once.
 
-Chalice's handler runs the authorizer and the app. Added here: the answers which the gateway gives
-by itself are those that the deployed one is told to give (infra/deploy/gateway), bodies sent in
-chunks are read, a queue of connections that is not five long, and the `/_local` routes.
+Chalice's handler runs the authorizer and the app. This server adds the gateway's own answers as
+they are deployed (infra/deploy/gateway.py), bodies in chunks, a longer queue of connections, and
+the `/_local` routes.
 """
 
 import json
@@ -33,8 +33,10 @@ from infra.local.activity import Activity
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  #: API Gateway's own limit
 _TOO_LARGE = "REQUEST_TOO_LARGE"
-_DISCARD_BYTES = 10 * MAX_BODY_BYTES  #: read of a body too large, so that its sender hears of it
-_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # as the app takes it over
+_DISCARD_BYTES = (
+    10 * MAX_BODY_BYTES
+)  #: read of a body that is too large, so that its sender gets an answer
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # the ids that the app accepts
 _CHUNK_SIZE = re.compile(rb"\s*([0-9a-fA-F]{1,8})\s*(;.*)?\r?\n")
 Headers: TypeAlias = dict[str, str | list[str]]
 Answer: TypeAlias = tuple[int, Headers, bytes]
@@ -48,7 +50,7 @@ class Control(Protocol):
 
 
 class Server(ThreadedHTTPServer):
-    """Listens from the moment it is made; answers once an app was put in."""
+    """Listens from the moment it is created, and answers once `serve` is called."""
 
     request_queue_size = 512
     allow_reuse_address = True
@@ -66,8 +68,8 @@ class Server(ThreadedHTTPServer):
     def serve(self, app: Chalice, control: Control) -> None:
         """Serves until `shutdown`.
 
-        Chalice keeps the current request per thread only in the class that its own
-        `create_local_server` swaps in, so the same is done here.
+        Replaces the app's class, as Chalice's `create_local_server` does: only that class keeps the
+        current request per thread.
         """
         CustomLocalChalice.__bases__ = (LocalChalice, type(app))
         app.__class__ = CustomLocalChalice
@@ -76,16 +78,16 @@ class Server(ThreadedHTTPServer):
         self.serve_forever(poll_interval=0.05)
 
     def handle_error(self, *_: Any) -> None:
-        """A client that went away is no news."""
+        """Logs errors, except of clients that have disconnected."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
             log.error("a connection failed", exc_info=error)
 
 
 class Refused(Exception):
-    """The gateway answers by itself, with its response of this type.
+    """The gateway itself answers, with its response of this type.
 
-    Only a default response takes `status` and `detail`.
+    `status` and `detail` are for the default responses only.
     """
 
     def __init__(self, kind: str, status: int = 0, detail: str = "") -> None:
@@ -115,7 +117,7 @@ class Handler(ChaliceRequestHandler):
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815  # http.server's names
 
     def __getattr__(self, name: str) -> Any:
-        """Any other method too: the app knows which a path answers."""
+        """Handles every other method too: the app knows which methods a path has."""
         if name.startswith("do_"):
             return self._generic_handle
         raise AttributeError(name)
@@ -130,7 +132,7 @@ class Handler(ChaliceRequestHandler):
             return self._ask_app(body)
         except LocalGatewayException as error:
             raise Refused(_kind(error)) from error
-        except authorizers.Failed as failed:
+        except authorizers.AuthorizerFailed as failed:
             log.exception("the authorizer failed on %s %s", self.command, self._route())
             raise Refused("AUTHORIZER_FAILURE") from failed
         except Exception as error:
@@ -140,7 +142,7 @@ class Handler(ChaliceRequestHandler):
             raise Refused("DEFAULT_5XX", 500, "Internal server error") from error
 
     def _ask_app(self, body: bytes | None) -> Answer:
-        # Chalice cannot quote a token that is not ASCII; the app itself copes with any header.
+        # Chalice fails on a token that is not ASCII; the app accepts any header.
         headers = {
             name: value
             for name, value in self.headers.items()
@@ -161,14 +163,14 @@ class Handler(ChaliceRequestHandler):
             return self._read_chunks()
         length = self.headers.get("Content-Length", "0").strip()
         if not re.fullmatch("[0-9]{1,18}", length):
-            raise self._ending("DEFAULT_4XX", 400, "Content-Length is not a number")
+            raise self._final_refusal("DEFAULT_4XX", 400, "Content-Length is not a number")
         if int(length) > MAX_BODY_BYTES:
             self._discard(min(int(length), _DISCARD_BYTES))
-            raise self._ending(_TOO_LARGE)
+            raise self._final_refusal(_TOO_LARGE)
         return self.rfile.read(int(length)) or None
 
-    def _ending(self, kind: str, status: int = 0, detail: str = "") -> Refused:
-        """The connection ends with the answer: where the next request begins is unknown."""
+    def _final_refusal(self, kind: str, status: int = 0, detail: str = "") -> Refused:
+        """A refusal that closes the connection, as the next request's beginning is unknown."""
         self.close_connection = True
         return Refused(kind, status, detail)
 
@@ -180,7 +182,7 @@ class Handler(ChaliceRequestHandler):
         body = bytearray()
         while (size := self._chunk_size()) > 0:
             if len(body) + size > MAX_BODY_BYTES:
-                raise self._ending(_TOO_LARGE)
+                raise self._final_refusal(_TOO_LARGE)
             body += self.rfile.read(size)
             self.rfile.readline(8)
         while self.rfile.readline(1 << 12).strip():
@@ -190,14 +192,14 @@ class Handler(ChaliceRequestHandler):
     def _chunk_size(self) -> int:
         match = _CHUNK_SIZE.fullmatch(self.rfile.readline(1 << 12))
         if match is None:
-            raise self._ending("DEFAULT_4XX", 400, "A chunk of the body has no size")
+            raise self._final_refusal("DEFAULT_4XX", 400, "A chunk of the body has no size")
         return int(match[1], 16)
 
     def _send(self, status: int, headers: Headers, body: bytes) -> None:
         self.send_response(status)
         for name, value in headers.items():
-            for each in value if isinstance(value, list) else [value]:
-                self.send_header(name, each)
+            for single in value if isinstance(value, list) else [value]:
+                self.send_header(name, single)
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -206,7 +208,7 @@ class Handler(ChaliceRequestHandler):
             self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server refuses by itself, such as a broken request line."""
+        """Answers what http.server itself refuses, such as a broken request line."""
         self.close_connection = True
         self.command = getattr(self, "command", None) or "GET"
         self.path = getattr(self, "path", "")
@@ -220,7 +222,7 @@ class Handler(ChaliceRequestHandler):
         return str(self.path).partition("?")[0]
 
     def _refusal(self, refused: Refused, started: float) -> Answer:
-        """The refusal as an answer; logged here, as the app has not seen the request."""
+        """The answer to a refused request; logged here, since the app has not seen it."""
         sent = self.headers.get("X-Request-Id", "")
         request_id = sent if _WELL_FORMED_ID.fullmatch(sent) else str(uuid.uuid4())
         answer = refusal(refused, request_id)
@@ -230,32 +232,32 @@ class Handler(ChaliceRequestHandler):
         return answer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
-        """The app's own line says more."""
+        """Does nothing, since the app logs every request itself."""
 
 
 def problem(status: int, detail: str, **more: str) -> Answer:
-    """An answer in the form of the app's errors (RFC 9457)."""
+    """A problem as the app answers it (RFC 9457)."""
     title = HTTPStatus(status).phrase
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     return status, {"Content-Type": "application/problem+json"}, _json(content)
 
 
 def refusal(refused: Refused, request_id: str) -> Answer:
-    """What the deployed gateway answers, with its variables filled in."""
-    from chalicelib.kernel.settings import settings  # known only once the cloud has its addresses
+    """The answer of the deployed gateway, with its variables filled in."""
+    from chalicelib.kernel.settings import settings  # which are complete only after the start
 
     responses = wanted(settings.listed("cors_origins"))
-    told = next(each for each in responses if each["responseType"] == refused.kind)
+    response = next(r for r in responses if r["responseType"] == refused.kind)
     headers: Headers = {
         name.removeprefix("gatewayresponse.header."): value.strip("'")
-        for name, value in told["responseParameters"].items()
+        for name, value in response["responseParameters"].items()
     }
-    text = told["responseTemplates"]["application/json"]
+    text = response["responseTemplates"]["application/json"]
     text = text.replace("$context.requestId", request_id)
     content = json.loads(text.replace("$context.error.messageString", json.dumps(refused.detail)))
-    if refused.status:  # a default response has none, as its template cannot know it
+    if refused.status:  # which the template of a default response does not contain
         content |= {"title": HTTPStatus(refused.status).phrase, "status": refused.status}
-    status = int(told.get("statusCode", refused.status))
+    status = int(response.get("statusCode", refused.status))
     return status, {**headers, "X-Request-Id": request_id}, _json(content)
 
 

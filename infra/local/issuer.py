@@ -1,7 +1,7 @@
 """A small token issuer for the local cloud: its own key pair, a JWKS, tokens for any role.
 
-The API checks these tokens exactly as those of a real OpenID Connect issuer. The key is an
-elliptic one: made at once, and a token is short enough for a command line.
+The API checks these tokens exactly as those of a real OpenID Connect issuer. An elliptic key is
+generated at once, and its tokens are short enough for a command line.
 """
 
 import json
@@ -17,12 +17,12 @@ ISSUER = "https://issuer.backburner.local"
 AUDIENCE = "backburner"
 ALGORITHM = "ES256"
 KEY_ID = "local-1"
-#: Long, so that a test which moves the clock by weeks keeps its tokens.
+#: Long, so that tokens stay valid when a test moves the clock by weeks.
 LIFETIME_SECONDS = 365 * 86_400
 
 
 class Issuer:
-    """One key pair, made at the first use."""
+    """One key pair, generated at the first use."""
 
     @cached_property
     def _key(self) -> ec.EllipticCurvePrivateKey:
@@ -34,7 +34,7 @@ class Issuer:
         return {"keys": [{**public, "kid": KEY_ID, "alg": ALGORITHM, "use": "sig"}]}
 
     def token(self, claims: dict[str, Any], lifetime_seconds: int = LIFETIME_SECONDS) -> str:
-        """A signed token; `claims` go beside issuer, audience and times, and may replace them."""
+        """A signed token; `claims` are added to issuer, audience and times, or replace them."""
         now = int(time.time())
         usual = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + lifetime_seconds}
         return jwt.encode({**usual, **claims}, self._key, ALGORITHM, headers={"kid": KEY_ID})

@@ -1,4 +1,4 @@
-"""One readable line per request and per job, in place of the JSON that CloudWatch gets."""
+"""Readable lines for requests, jobs and executions, instead of the JSON for CloudWatch."""
 
 import logging
 import sys
@@ -70,11 +70,12 @@ def _count(number: int, thing: str) -> str:
 
 
 def failure(function_name: str, error: BaseException) -> None:
-    """A function that failed, told by whoever called it.
+    """Logs that a function failed.
 
-    What AWS refused and what the worker expects is one line; anything else shows the way there.
+    An error of AWS, and one that the worker raises on purpose, is one line; any other one has its
+    traceback.
     """
-    # Only when it is needed: chalicelib reads the settings at import.
+    # Imported here, since chalicelib reads the settings at import.
     from chalicelib.kernel.jobs.worker import BatchIncomplete
 
     if isinstance(error, BatchIncomplete):
@@ -86,7 +87,7 @@ def failure(function_name: str, error: BaseException) -> None:
 
 
 def install(stream: TextIO | None = None) -> None:
-    """Makes readable what the app says, and what goes wrong anywhere else in this process."""
+    """Makes all log records of this process readable."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Readable(colour=stream.isatty()))
@@ -99,7 +100,7 @@ def install(stream: TextIO | None = None) -> None:
 
 
 def silence() -> None:
-    """Says nothing more, whatever happens: for a program with an output of its own."""
+    """Stops all logging, for a program with its own output."""
     for name in (None, "backburner", "infra"):
         logging.getLogger(name).handlers = [logging.NullHandler()]
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,7 +1,7 @@
-"""SES's part after a mail was taken: it tells by events what became of it, a moment later.
+"""The events that SES publishes about a mail a moment after it was accepted.
 
-The addresses of SES's mailbox simulator behave as theirs do: bounce@ and complaint@ of
-simulator.amazonses.com, also with +anything behind the word; every other address is delivered to.
+The addresses of SES's mailbox simulator behave as on AWS: bounce@ and complaint@ of
+simulator.amazonses.com, also with a +label. Mail to every other address is delivered.
 https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html
 """
 
@@ -11,15 +11,15 @@ import time
 from collections import deque
 from typing import Any
 
-from infra.local import outbox
-from infra.local.outbox import Sent
+from infra.local import mailbox
+from infra.local.mailbox import Sent
 
-MOMENT_SECONDS = 0.1  #: between taking a mail and telling of it
+DELAY_SECONDS = 0.1  #: between accepting a mail and publishing its events
 _SIMULATOR = "@simulator.amazonses.com"
 
 
 def events_of(mail: Sent) -> list[dict[str, Any]]:
-    """The events that SES publishes for a mail, in its order."""
+    """The events that SES publishes about a mail, in SES's order."""
     head = {
         "messageId": mail.message_id,
         "timestamp": mail.at,
@@ -33,18 +33,18 @@ def events_of(mail: Sent) -> list[dict[str, Any]]:
 
 
 def _outcome(mail: Sent) -> list[tuple[str, dict[str, Any]]]:
-    word = mail.to.partition("@")[0].partition("+")[0] if mail.to.endswith(_SIMULATOR) else ""
+    name = mail.to.partition("@")[0].partition("+")[0] if mail.to.endswith(_SIMULATOR) else ""
     recipient = [{"emailAddress": mail.to}]
-    if word == "bounce":
+    if name == "bounce":
         return [("Bounce", {"bounceType": "Permanent", "bouncedRecipients": recipient})]
     delivered = ("Delivery", {"timestamp": mail.at, "recipients": [mail.to]})
-    if word == "complaint":
+    if name == "complaint":
         return [delivered, ("Complaint", {"complainedRecipients": recipient})]
     return [delivered]
 
 
 class MailEvents:
-    """Publishes to the topic of the configuration set; in a thread, or when it is asked."""
+    """Publishes events to the configuration set's topic, in a thread or by `publish_all`."""
 
     def __init__(self, sns: Any, topic_arn: str) -> None:
         self._sns = sns
@@ -53,15 +53,15 @@ class MailEvents:
         self._waiting: deque[tuple[float, dict[str, Any]]] = deque()
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self.muted = False  #: True: events are lost, as they may be for real
-        outbox.on_record(self._note)
+        self.muted = False  #: True loses all events, as may happen on AWS
+        mailbox.on_record(self._schedule)
 
     def __len__(self) -> int:
-        """Events still to be published."""
+        """How many events are still to be published."""
         return len(self._waiting)
 
     def publish_all(self) -> int:
-        """Publishes what waits, whether its moment has come or not; returns how many."""
+        """Publishes all events now, without the delay; returns how many."""
         count = 0
         while (event := self._next(float("inf"))) is not None:
             self._publish(event)
@@ -73,7 +73,7 @@ class MailEvents:
         self._thread.start()
 
     def stop(self) -> None:
-        outbox.off_record(self._note)
+        mailbox.off_record(self._schedule)
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -85,10 +85,10 @@ class MailEvents:
             self._waiting.clear()
         self.muted = False
 
-    def _note(self, mail: Sent) -> None:
+    def _schedule(self, mail: Sent) -> None:
         if mail.channel != "email" or mail.job_id is None or self.muted:
             return
-        due = time.monotonic() + MOMENT_SECONDS
+        due = time.monotonic() + DELAY_SECONDS
         with self._changed:
             self._waiting.extend((due, event) for event in events_of(mail))
             self._changed.notify_all()

@@ -1,13 +1,15 @@
-"""Queues to functions, with the semantics of Lambda's own event source mapping.
+"""Lambda's event source mapping: receives messages from a queue and invokes a function with them.
 
-moto's mapping knows neither partial failures nor attributes and always says receive count 1.
+moto's own mapping supports neither partial failures nor attributes, and its receive count is always
+1.
 
 1. A poll receives a batch and calls the function with the event that Lambda would build.
-2. What succeeded is deleted. What failed is left alone: it comes back when its visibility ends,
-   with a higher receive count, and moves to the dead-letter queue by the queue's own policy.
-3. poller.py does this in threads, as many as the mapping's concurrency, or on the spot.
+2. Messages that succeeded are deleted. Those that failed become visible again when their
+   visibility timeout ends, and in the end move to the dead-letter queue by the queue's policy.
+3. poller.py polls in as many threads as the mapping's concurrency, or in the caller's thread.
 
-Unlike Lambda, a function that overstays its timeout is not killed: a thread cannot be.
+Unlike on Lambda, a function that exceeds its timeout is not killed, since a thread cannot be.
+https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 """
 
 import base64
@@ -31,17 +33,17 @@ Event: TypeAlias = dict[str, Any]
 Function: TypeAlias = Callable[[Event, "LambdaContext"], object]
 OnError: TypeAlias = Callable[[str, BaseException], None]
 
-RECEIVE_LIMIT = 10  # messages that SQS gives or deletes in one call
-FILL_STEP_SECONDS = 1  # of one receive, while a batch fills up
+RECEIVE_LIMIT = 10  # messages that SQS receives or deletes in one call
+FILL_STEP_SECONDS = 1  # the longest receive while a batch fills
 FUNCTION_TIMEOUT_SECONDS = 60
 
 
 class MalformedAnswerError(ValueError):
-    """A function with ReportBatchItemFailures answered what Lambda takes for a failed batch."""
+    """An invalid answer to ReportBatchItemFailures: Lambda treats the whole batch as failed."""
 
 
 class LambdaContext:
-    """What Lambda hands to a function beside the event; time is left by the monotonic clock."""
+    """Lambda's context; the remaining time is measured by the monotonic clock."""
 
     function_version = "$LATEST"
     identity = None
@@ -76,12 +78,12 @@ class Mapping:
     function: Function
     batch_size: int = 10
     batching_window_seconds: int = 0  #: how long a poller waits for a batch to fill up
-    concurrency: int = 2  #: most invocations at once
+    concurrency: int = 2  #: the highest number of invocations at once
     visibility_timeout_seconds: int = 360
     function_timeout_seconds: int = FUNCTION_TIMEOUT_SECONDS
     report_batch_item_failures: bool = False
-    on_error: OnError = log.failure  #: told the function's name and what it raised
-    #: polls, and those of them that delivered
+    on_error: OnError = log.failure  #: called with the function's name and the error
+    #: all polls, and those that delivered messages
     polls: Activity = field(default_factory=Activity, init=False, repr=False, compare=False)
     deliveries: Activity = field(default_factory=Activity, init=False, repr=False, compare=False)
 
@@ -98,9 +100,9 @@ class Mapping:
             )
 
     def poll_once(self, sqs: Client, wait_seconds: int = 0, fill_seconds: int = 0) -> int:
-        """How many messages were delivered, to at most one invocation.
+        """Delivers one batch; returns the number of messages.
 
-        It waits up to wait_seconds for a first message and up to fill_seconds for a full batch.
+        Waits up to wait_seconds for the first message and up to fill_seconds for a full batch.
         """
         with self.polls:
             messages = self.receive(sqs, wait_seconds, fill_seconds)
@@ -108,13 +110,13 @@ class Mapping:
             return len(messages)
 
     def deliver(self, sqs: Client, messages: list[Message]) -> None:
-        """Calls the function, if there are any messages, and deletes those it has done with."""
+        """Calls the function, unless there are no messages, and deletes those that succeeded."""
         if messages:
             with self.deliveries:
-                self._delete(sqs, self._done(messages))
+                self._delete(sqs, self._process(messages))
 
     def receive(self, sqs: Client, wait_seconds: int, fill_seconds: int) -> list[Message]:
-        """A batch, waiting as long as `poll_once` says."""
+        """Receives a batch; waits as described at `poll_once`."""
         messages = self._take(sqs, self.batch_size, wait_seconds)
         until = time.monotonic() + fill_seconds
         while messages and self.batching_window_seconds and len(messages) < self.batch_size:
@@ -125,31 +127,31 @@ class Mapping:
                 break
         return messages
 
-    def _take(self, sqs: Client, most: int, wait_seconds: int) -> list[Message]:
+    def _take(self, sqs: Client, limit: int, wait_seconds: int) -> list[Message]:
         answer = sqs.receive_message(
             QueueUrl=self.queue_url,
-            MaxNumberOfMessages=min(most, RECEIVE_LIMIT),
+            MaxNumberOfMessages=min(limit, RECEIVE_LIMIT),
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
         return list(answer.get("Messages", []))
 
-    def _done(self, messages: list[Message]) -> list[Message]:
-        """The messages that the function has done with."""
+    def _process(self, messages: list[Message]) -> list[Message]:
+        """Invokes the function; returns the messages that succeeded."""
         try:
-            answer = self._invoke({"Records": [self._record(each) for each in messages]})
-            ids = {each["MessageId"] for each in messages}
+            answer = self._invoke({"Records": [self._record(message) for message in messages]})
+            ids = {message["MessageId"] for message in messages}
             failed = failures(answer, ids) if self.report_batch_item_failures else set()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  # a crash ends the function, not us
+        except BaseException as error:  # noqa: BLE001  # a crash ends the function only
             self.on_error(self.function_name, error)
             return []
-        return [each for each in messages if each["MessageId"] not in failed]
+        return [message for message in messages if message["MessageId"] not in failed]
 
     def _invoke(self, event: Event) -> object:
-        """Event and answer pass as JSON, so an answer that is none fails as it does on Lambda."""
+        """Passes event and answer as JSON, so that another answer fails as it does on Lambda."""
         region, account = self.queue_arn.split(":")[3:5]
         context = LambdaContext(self.function_name, region, account, self.function_timeout_seconds)
         answer = self.function(json.loads(json.dumps(event)), context)
@@ -175,11 +177,11 @@ class Mapping:
         return record
 
     def _delete(self, sqs: Client, messages: list[Message]) -> None:
-        """What SQS does not delete is told, and comes back as it would on Lambda."""
+        """Reports messages that cannot be deleted; they are delivered again, as on Lambda."""
         for start in range(0, len(messages), RECEIVE_LIMIT):
             entries = [
-                {"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]}
-                for number, each in enumerate(messages[start : start + RECEIVE_LIMIT])
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                for number, message in enumerate(messages[start : start + RECEIVE_LIMIT])
             ]
             try:
                 answer = sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)
@@ -199,7 +201,7 @@ def _attribute(value: dict[str, Any]) -> Event:
 
 
 def failures(answer: object, delivered: set[str]) -> set[str]:
-    """The ids that an answer names as failed. Raises MalformedAnswerError when all of them are."""
+    """The ids of the failed messages. Raises MalformedAnswerError for an invalid answer."""
     if not answer:
         return set()
     if not isinstance(answer, dict):
@@ -207,10 +209,10 @@ def failures(answer: object, delivered: set[str]) -> set[str]:
     items = answer.get("batchItemFailures") or []
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise MalformedAnswerError(f"not a list of objects: {items!r}")
-    named = [item.get("itemIdentifier") for item in items]
-    if unknown := [each for each in named if not isinstance(each, str) or each not in delivered]:
+    ids = [item.get("itemIdentifier") for item in items]
+    if unknown := [id_ for id_ in ids if not isinstance(id_, str) or id_ not in delivered]:
         raise MalformedAnswerError(f"not an id of this batch: {unknown!r}")
-    return {each for each in named if isinstance(each, str)}
+    return {id_ for id_ in ids if isinstance(id_, str)}
 
 
 def mappings_of(
@@ -223,9 +225,10 @@ def mappings_of(
     default_concurrency: int = 5,
     on_error: OnError = log.failure,
 ) -> list[Mapping]:
-    """One mapping for each function that the app registered with `on_sqs_message`.
+    """One mapping for every function that the app registered with `on_sqs_message`.
 
-    The functions' timeout is a minute unless named, or the visibility of a queue that has less.
+    A function's timeout is one minute by default, or the visibility timeout of its queue if that
+    is shorter.
     """
     return [
         Mapping(
@@ -252,12 +255,12 @@ def _queue(sqs: Client, name: str, function_timeout_seconds: int | None) -> dict
     attributes = sqs.get_queue_attributes(
         QueueUrl=url, AttributeNames=["QueueArn", "VisibilityTimeout"]
     )["Attributes"]
-    visible = int(attributes["VisibilityTimeout"])
+    visibility_seconds = int(attributes["VisibilityTimeout"])
     return {
         "queue_name": name,
         "queue_url": url,
         "queue_arn": attributes["QueueArn"],
-        "visibility_timeout_seconds": visible,
+        "visibility_timeout_seconds": visibility_seconds,
         "function_timeout_seconds": function_timeout_seconds
-        or min(FUNCTION_TIMEOUT_SECONDS, visible),
+        or min(FUNCTION_TIMEOUT_SECONDS, visibility_seconds),
     }

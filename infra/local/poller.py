@@ -1,4 +1,4 @@
-"""Works mappings: in threads until stopped, or on the spot until nothing is left."""
+"""Polls mappings: in threads until stopped, or in this thread until the queues are empty."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,20 +10,20 @@ from infra.local.mapping import Client, Mapping
 
 WaitForMessage: TypeAlias = Callable[[Sequence[str], float], Sequence[str]]
 
-IDLE_SECONDS = 1  # the longest that an idle thread sleeps
-PAUSE_SECONDS = 0.05  # after an empty long poll: an endpoint may answer it at once
-WAKE_SECONDS = 0.05  # between two calls that end the threads' sleep
-DRAIN_LIMIT = 100_000  # deliveries after which drain() takes the queues for a treadmill
+IDLE_SECONDS = 1  # the longest sleep of an idle thread
+PAUSE_SECONDS = 0.05  # after an empty long poll, which an endpoint may answer at once
+WAKE_SECONDS = 0.05  # between two calls that wake the threads
+DRAIN_LIMIT = 100_000  # deliveries after which drain() gives up
 
 
 def drain(
     mappings: Sequence[Mapping], sqs: Client, wait_for_message: WaitForMessage | None = None
 ) -> int:
-    """Delivers, in this thread, until no queue has anything visible; how many deliveries it took.
+    """Delivers in this thread until no queue has a visible message; returns the deliveries.
 
-    What a function sends meanwhile is delivered too; what failed waits for its visibility, and a
-    queue that cannot be reached is told and left. With `wait_for_message` only queues in which
-    there is something are polled.
+    Messages that a function sends meanwhile are delivered too; those that failed stay hidden for
+    their visibility timeout. A queue that cannot be reached is reported and skipped. With
+    `wait_for_message`, empty queues are not polled.
     """
 
     def polled(mapping: Mapping) -> int:
@@ -34,7 +34,7 @@ def drain(
     while delivered := sum(polled(mapping) for mapping in mappings):
         total += delivered
         if total > DRAIN_LIMIT:
-            raise RuntimeError(f"still not at rest after {total} deliveries")
+            raise RuntimeError(f"the queues are still not empty after {total} deliveries")
     return total
 
 
@@ -49,10 +49,10 @@ def _polled(mapping: Mapping, sqs: Client) -> int:
 class Poller:
     """Threads that deliver until stopped.
 
-    `wait_for_message(queue names, seconds)` sleeps until one of the queues has something visible
-    and says which have; it returns at once when that is so already, so that nothing that arrives
-    between a poll and the wait is overlooked. Left out, as in a process of its own, the threads
-    long-poll instead.
+    `wait_for_message(queue names, seconds)` waits until one of the queues has a visible message,
+    and returns those that have. It returns at once if there is one already, so that a message
+    which arrives between a poll and the wait is not missed. Without it, as in another process, the
+    threads use long polls.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class Poller:
             thread.start()
 
     def stop(self, wake: Callable[[], object] = lambda: None) -> None:
-        """Returns when the invocations under way have ended; begins no other.
+        """Starts no further invocation, and returns when those under way have ended.
 
-        `wake` ends the sleep of those who wait for a message.
+        `wake` wakes the threads that wait for a message.
         """
         self._stopping.set()
         for thread in self._threads:
-            while thread.is_alive():  # again and again: it may only just be going to sleep
+            while thread.is_alive():  # repeated, since it may be about to wait
                 wake()
                 thread.join(WAKE_SECONDS)
 
@@ -92,7 +92,7 @@ class Poller:
         while not self._stopping.is_set():
             try:
                 self._work(mapping)
-            except Exception as error:  # noqa: BLE001  # told, and tried again, as by Lambda
+            except Exception as error:  # noqa: BLE001  # reported, then tried again, as on Lambda
                 mapping.on_error(mapping.function_name, error)
                 self._stopping.wait(IDLE_SECONDS)
 
@@ -106,8 +106,8 @@ class Poller:
         if not self._wait_for_message(names, IDLE_SECONDS) or self._stopping.is_set():
             return
         with mapping.polls:
-            # One message wakes all threads of its queue; one receives it, the others see in time
-            # that nothing is left, since a receive in vain costs more than many a job.
+            # One message wakes all threads of its queue. Checking one after the other whether any
+            # is left is cheaper than a receive for nothing, which costs more than some jobs.
             with self._turns[mapping.queue_name]:
                 is_left = self._wait_for_message(names, 0)
                 messages = mapping.receive(self._sqs, 0, fill_seconds) if is_left else []

@@ -1,7 +1,7 @@
-"""What the template may hold: one builder for each type of resource.
+"""The types of resources that a template may contain, with one builder for each.
 
-A new type is one function here: it takes the properties it knows (one that nobody took is an
-error) and answers with what `!Ref` and `!GetAtt` shall give.
+A new type takes one function here. It takes the properties that it supports out of `Properties`
+(any that is left is an error) and returns what `!Ref` and `!GetAtt` give.
 """
 
 import json
@@ -12,25 +12,27 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 Value: TypeAlias = Any  # whatever a template can hold
-Client: TypeAlias = Callable[[str], Any]  # a service's name to a botocore client for it
+Client: TypeAlias = Callable[[str], Any]  # returns the botocore client of the named service
 
 
 class TemplateError(Exception):
-    """The template asks for something that cannot be built; begins with the logical id."""
+    """A resource cannot be built; the message begins with its logical id."""
 
 
 @dataclass(frozen=True)
-class Made:
+class Resource:
+    """A resource that exists."""
+
     physical_id: str  #: what !Ref gives
     attributes: Mapping[str, str] = field(default_factory=dict)  #: what !GetAtt gives
 
 
 class Properties:
-    """The resolved properties of one resource; remembers which of them a builder took."""
+    """The resolved properties of one resource that its builder has not taken yet."""
 
     def __init__(self, values: dict[str, Value], folder: Path = Path()) -> None:
         self._left = dict(values)
-        self._folder = folder  #: the template's
+        self._folder = folder  #: in which the template is
 
     def need(self, name: str) -> Value:
         if name not in self._left:
@@ -41,7 +43,7 @@ class Properties:
         return self._left.pop(name, None)
 
     def text_of(self, name: str) -> str:
-        """The text of the file that the property names, beside the template."""
+        """The text of a file beside the template, which the property names."""
         path = self._folder / str(self.need(name))
         try:
             return path.read_text(encoding="utf-8")
@@ -49,7 +51,7 @@ class Properties:
             raise TemplateError(f"{name}: cannot read {path.name}") from error
 
     def some(self, *names: str) -> dict[str, Value]:
-        """Those of the names that the template gives, for a call which names them alike."""
+        """The properties of these names that exist, as arguments of a call with the same names."""
         return {name: self._left.pop(name) for name in names if name in self._left}
 
     def refuse_the_rest(self) -> None:
@@ -57,7 +59,7 @@ class Properties:
             raise TemplateError(f"unknown property {', '.join(sorted(self._left))}")
 
 
-Builder = Callable[[Client, Properties], Made]
+Builder = Callable[[Client, Properties], Resource]
 BUILDERS: dict[str, Builder] = {}
 
 
@@ -70,12 +72,12 @@ def builds(kind: str) -> Callable[[Builder], Builder]:
 
 
 def _text(value: Value) -> str:
-    """As SQS and SNS want their attributes: text, and JSON where the template has a structure."""
+    """An attribute for SQS or SNS: a text, or a structure as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 @builds("AWS::DynamoDB::Table")
-def table(client: Client, properties: Properties) -> Made:
+def table(client: Client, properties: Properties) -> Resource:
     dynamodb = client("dynamodb")
     name = properties.need("TableName")
     recovery = properties.take("PointInTimeRecoverySpecification")
@@ -94,11 +96,11 @@ def table(client: Client, properties: Properties) -> Made:
         )
     if expiry:
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
-    return Made(name, {"Arn": answer["TableDescription"]["TableArn"]})
+    return Resource(name, {"Arn": answer["TableDescription"]["TableArn"]})
 
 
 @builds("AWS::SQS::Queue")
-def queue(client: Client, properties: Properties) -> Made:
+def queue(client: Client, properties: Properties) -> Resource:
     sqs = client("sqs")
     name = properties.need("QueueName")
     attributes = properties.some(
@@ -116,28 +118,28 @@ def queue(client: Client, properties: Properties) -> Made:
         Attributes={key: _text(value) for key, value in attributes.items()},
     )["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    return Made(url, {"Arn": arn["Attributes"]["QueueArn"], "QueueName": name, "QueueUrl": url})
+    return Resource(url, {"Arn": arn["Attributes"]["QueueArn"], "QueueName": name, "QueueUrl": url})
 
 
 @builds("AWS::SQS::QueuePolicy")
-def queue_policy(client: Client, properties: Properties) -> Made:
+def queue_policy(client: Client, properties: Properties) -> Resource:
     policy = _text(properties.need("PolicyDocument"))
     queues = properties.need("Queues")
     for url in queues:
         client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    return Made(f"policy of {len(queues)} queues")
+    return Resource(f"policy of {len(queues)} queues")
 
 
 @builds("AWS::SNS::Topic")
-def topic(client: Client, properties: Properties) -> Made:
+def topic(client: Client, properties: Properties) -> Resource:
     name = properties.need("TopicName")
     attributes = {key: _text(value) for key, value in properties.some("DisplayName").items()}
     arn = client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
-    return Made(arn, {"TopicArn": arn, "TopicName": name})
+    return Resource(arn, {"TopicArn": arn, "TopicName": name})
 
 
 @builds("AWS::SNS::Subscription")
-def subscription(client: Client, properties: Properties) -> Made:
+def subscription(client: Client, properties: Properties) -> Resource:
     raw = properties.take("RawMessageDelivery")
     answer = client("sns").subscribe(
         TopicArn=properties.need("TopicArn"),
@@ -146,11 +148,11 @@ def subscription(client: Client, properties: Properties) -> Made:
         Attributes={} if raw is None else {"RawMessageDelivery": _text(raw)},
         **properties.some("Endpoint"),
     )
-    return Made(answer["SubscriptionArn"])
+    return Resource(answer["SubscriptionArn"])
 
 
 @builds("AWS::SES::ConfigurationSet")
-def configuration_set(client: Client, properties: Properties) -> Made:
+def configuration_set(client: Client, properties: Properties) -> Resource:
     name = properties.need("Name")
     client("sesv2").create_configuration_set(
         ConfigurationSetName=name,
@@ -158,80 +160,82 @@ def configuration_set(client: Client, properties: Properties) -> Made:
             "ReputationOptions", "SuppressionOptions", "SendingOptions", "DeliveryOptions"
         ),
     )
-    return Made(name)
+    return Resource(name)
 
 
 @builds("AWS::SES::ConfigurationSetEventDestination")
-def event_destination(client: Client, properties: Properties) -> Made:
-    """Kept by SES's first interface, where moto keeps it too; mail_events.py reads it there."""
+def event_destination(client: Client, properties: Properties) -> Resource:
+    """Created through SES's first API, where moto stores it."""
     destination = dict(properties.need("EventDestination"))
     destination["SNSDestination"] = destination.pop("SnsDestination")
     client("ses").create_configuration_set_event_destination(
         ConfigurationSetName=properties.need("ConfigurationSetName"),
         EventDestination=destination,
     )
-    return Made(destination["Name"])
+    return Resource(destination["Name"])
 
 
 @builds("AWS::SNS::TopicPolicy")
-def topic_policy(client: Client, properties: Properties) -> Made:
+def topic_policy(client: Client, properties: Properties) -> Resource:
     policy = _text(properties.need("PolicyDocument"))
     topics = properties.need("Topics")
     for arn in topics:
         client("sns").set_topic_attributes(
             TopicArn=arn, AttributeName="Policy", AttributeValue=policy
         )
-    return Made(f"policy of {len(topics)} topics")
+    return Resource(f"policy of {len(topics)} topics")
 
 
 @builds("AWS::SES::EmailIdentity")
-def email_identity(client: Client, properties: Properties) -> Made:
+def email_identity(client: Client, properties: Properties) -> Resource:
     name = properties.need("EmailIdentity")
     settings = properties.take("ConfigurationSetAttributes") or {}
     client("sesv2").create_email_identity(EmailIdentity=name, **settings)
-    return Made(name)
+    return Resource(name)
 
 
 @builds("AWS::KMS::Key")
-def key(client: Client, properties: Properties) -> Made:
+def key(client: Client, properties: Properties) -> Resource:
     kms = client("kms")
     rotates = properties.take("EnableKeyRotation")
-    properties.take("PendingWindowInDays")  # of a deletion, which nothing here asks for
+    properties.take("PendingWindowInDays")  # for a deletion, which does not happen here
     metadata = kms.create_key(
         Policy=_text(properties.need("KeyPolicy")), **properties.some("Description")
     )["KeyMetadata"]
     if rotates:
         kms.enable_key_rotation(KeyId=metadata["KeyId"])
-    return Made(metadata["KeyId"], {"Arn": metadata["Arn"], "KeyId": metadata["KeyId"]})
+    return Resource(metadata["KeyId"], {"Arn": metadata["Arn"], "KeyId": metadata["KeyId"]})
 
 
 @builds("AWS::KMS::Alias")
-def key_alias(client: Client, properties: Properties) -> Made:
+def key_alias(client: Client, properties: Properties) -> Resource:
     name = properties.need("AliasName")
     client("kms").create_alias(AliasName=name, TargetKeyId=properties.need("TargetKeyId"))
-    return Made(name)
+    return Resource(name)
 
 
 @builds("AWS::IAM::Role")
-def role(client: Client, properties: Properties) -> Made:
+def role(client: Client, properties: Properties) -> Resource:
     iam = client("iam")
     name = properties.need("RoleName")
     trusted = _text(properties.need("AssumeRolePolicyDocument"))
-    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]
+    created = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]
     for policy in properties.take("Policies") or []:
         document = _text(policy["PolicyDocument"])
         iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
-    return Made(name, {"Arn": made["Arn"], "RoleId": made["RoleId"]})
+    return Resource(name, {"Arn": created["Arn"], "RoleId": created["RoleId"]})
 
 
 @builds("AWS::StepFunctions::StateMachine")
-def state_machine(client: Client, properties: Properties) -> Made:
-    """Step Functions reads the definition, so a mistake in it is told here."""
+def state_machine(client: Client, properties: Properties) -> Resource:
+    """Raises TemplateError for an unknown placeholder; botocore raises for a wrong definition."""
     definition = properties.text_of("DefinitionS3Location")
     for name, value in (properties.take("DefinitionSubstitutions") or {}).items():
         definition = definition.replace("${" + name + "}", str(value))
-    if left := re.findall(r"\$\{[^}]*\}", definition):
-        raise TemplateError(f"the definition has {left[0]}, which no DefinitionSubstitution names")
+    if unknown := re.findall(r"\$\{[^}]*\}", definition):
+        raise TemplateError(
+            f"the definition uses {unknown[0]}, which has no DefinitionSubstitution"
+        )
     name = properties.need("StateMachineName")
     logging = properties.take("LoggingConfiguration") or {}
     arn = client("stepfunctions").create_state_machine(
@@ -239,13 +243,13 @@ def state_machine(client: Client, properties: Properties) -> Made:
         definition=definition,
         type=properties.need("StateMachineType"),
         roleArn=properties.need("RoleArn"),
-        loggingConfiguration=_decapitalized(logging),
+        loggingConfiguration=decapitalized(logging),
     )["stateMachineArn"]
-    return Made(arn, {"Arn": arn, "Name": name})
+    return Resource(arn, {"Arn": arn, "Name": name})
 
 
-def _decapitalized(value: Value) -> Value:
-    """As the API of Step Functions names what CloudFormation begins with a capital."""
+def decapitalized(value: Value) -> Value:
+    """With keys that begin with a small letter, as some APIs name CloudFormation's properties."""
     if isinstance(value, dict):
-        return {key[0].lower() + key[1:]: _decapitalized(inner) for key, inner in value.items()}
-    return [_decapitalized(inner) for inner in value] if isinstance(value, list) else value
+        return {key[0].lower() + key[1:]: decapitalized(inner) for key, inner in value.items()}
+    return [decapitalized(inner) for inner in value] if isinstance(value, list) else value

@@ -1,16 +1,17 @@
 """Runs the app's schedules as EventBridge would, on a clock that may be moved.
 
 However far the clock jumps, each schedule that fell due meanwhile runs once: EventBridge does not
-make up for missed times either. Times are UTC. What AWS defines beyond `* , - / ?` (L, W and #) is
-refused rather than read wrongly.
+make up for missed times either. Only `rate(...)` is supported, the kind that the app uses; any
+other expression is refused when the app is loaded.
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 """
 
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
@@ -21,109 +22,28 @@ from infra.local.mapping import Function, LambdaContext, OnError
 
 Event: TypeAlias = dict[str, Any]
 
-NEVER = datetime.max.replace(tzinfo=UTC)
-LOOK_SECONDS = 0.5  # how soon a moved clock is noticed
-MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
-DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
-FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (  # name, lowest, highest, names of values
-    ("minutes", 0, 59, []),
-    ("hours", 0, 23, []),
-    ("day of month", 1, 31, []),
-    ("month", 1, 12, MONTHS),
-    ("day of week", 1, 7, DAYS),
-    ("year", 1970, 2199, []),
-)
+POLL_SECONDS = 0.5  # how soon a moved clock is noticed
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
 
 
 class ScheduleError(ValueError):
     """An expression that EventBridge refuses, or that is not supported here."""
 
 
-class NeverAgainError(ScheduleError):
-    """A cron expression without any time left."""
-
-
-def next_after(expression: str, moment: datetime) -> datetime:
-    """The first time after moment; of a rate, one period later."""
-    if match := re.fullmatch(r"rate\((\d+) (minute|hour|day)(s?)\)", expression):
-        count = int(match[1])
-        if count < 1 or (count == 1) == bool(match[3]):
-            raise ScheduleError(f"{expression}: EventBridge wants 1 minute, or 2 minutes and more")
-        return moment + timedelta(**{match[2] + "s": count})
-    if match := re.fullmatch(r"cron\((.+)\)", expression):
-        return _next_cron(expression, _parsed(expression, match[1].split()), moment)
-    raise ScheduleError(f"{expression}: neither rate(...) nor cron(...)")
-
-
-def _parsed(expression: str, texts: list[str]) -> list[list[int] | None]:
-    """The sorted values of each field, None where it says `?`."""
-    if len(texts) != len(FIELDS):
-        raise ScheduleError(f"{expression}: a cron expression has six fields")
-    if (texts[2] == "?") == (texts[4] == "?"):
-        raise ScheduleError(f"{expression}: one of day of month and day of week must be ?")
-    try:
-        return [
-            None if text == "?" and field in (2, 4) else sorted(_values(field, text))
-            for field, text in enumerate(texts)
-        ]
-    except ScheduleError as error:
-        raise ScheduleError(f"{expression}: {error}") from error
-
-
-def _values(field: int, text: str) -> set[int]:
-    return {value for part in text.split(",") for value in _part(field, part)}
-
-
-def _part(field: int, text: str) -> range:
-    """One member of a list: `*`, a number or name, a range, each with a step or without."""
-    name, lowest, highest, _ = FIELDS[field]
-    span, _, step = text.partition("/")
-    first, _, last = span.partition("-")
-    if span == "*":
-        start, end = lowest, highest
-    else:
-        start = _number(field, first)
-        end = _number(field, last) if "-" in span else highest if step else start
-    every = int(step) if step.isdecimal() else 1
-    if not lowest <= start <= end <= highest or every < 1 or ("/" in text) != step.isdecimal():
-        raise ScheduleError(f"{text!r} is no {name} between {lowest} and {highest}")
-    return range(start, end + 1, every)
-
-
-def _number(field: int, text: str) -> int:
-    name, lowest, _, names = FIELDS[field]
-    if text.upper() in names:
-        return names.index(text.upper()) + lowest
-    if re.search(r"[LW#]", text, re.IGNORECASE):
-        raise ScheduleError(f"{text!r} in {name}: L, W and # are not supported here")
-    if not re.fullmatch(r"[0-9]+", text):
-        raise ScheduleError(f"{text!r} is no {name}")
-    return int(text)
-
-
-def _next_cron(expression: str, fields: list[list[int] | None], moment: datetime) -> datetime:
-    minutes, hours = fields[0] or [], fields[1] or []
-    after = moment.astimezone(UTC)
-    for day in _days(fields, after.date()):
-        for hour in hours:
-            for minute in minutes:
-                found = datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
-                if found > after:
-                    return found
-    raise NeverAgainError(f"{expression}: no time after {after.isoformat()}")
-
-
-def _days(fields: list[list[int] | None], first: date) -> Iterator[date]:
-    _, _, month_days, months, week_days, years = fields
-    for year in (year for year in years or [] if year >= first.year):
-        for month in months or []:
-            for number in month_days or range(1, 32):
-                try:
-                    day = date(year, month, number)
-                except ValueError:  # the 31st of a shorter month
-                    continue
-                if day >= first and (not week_days or day.isoweekday() % 7 + 1 in week_days):
-                    yield day
+def period_of(expression: str) -> timedelta:
+    """The time between two runs. Raises ScheduleError for anything but a valid `rate(...)`."""
+    match = _RATE.fullmatch(expression)
+    if match is None:
+        raise ScheduleError(
+            f"{expression}: the local cloud supports rate(N minutes), rate(N hours) and "
+            "rate(N days) only"
+        )
+    count = int(match[1])
+    if count < 1 or (count == 1) == bool(match[3]):
+        raise ScheduleError(
+            f"{expression}: EventBridge accepts rate(1 minute), and rate(2 minutes) or more"
+        )
+    return timedelta(**{f"{match[2]}s": count})
 
 
 @dataclass
@@ -131,18 +51,12 @@ class _Schedule:
     name: str  #: as in app.py
     function_name: str  #: as on Lambda
     function: Function
-    expression: str
-    every_seconds: float | None
-    next_at: datetime = NEVER
+    period: timedelta
+    next_at: datetime
 
-    def plan(self, moment: datetime) -> None:
-        if self.every_seconds:
-            self.next_at = moment + timedelta(seconds=self.every_seconds)
-            return
-        try:
-            self.next_at = next_after(self.expression, moment)
-        except NeverAgainError:
-            self.next_at = NEVER
+    def plan(self, now: datetime) -> None:
+        """Runs one period from now."""
+        self.next_at = now + self.period
 
 
 class Schedules:
@@ -169,15 +83,13 @@ class Schedules:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._last = start
-        self._schedules = _schedules_of(app, stage, dict(every_seconds or {}))
-        for schedule in self._schedules:
-            schedule.plan(start)
+        self._schedules = _schedules_of(app, stage, start, every_seconds or {})
 
     def next_times(self) -> dict[str, datetime]:
         return {schedule.name: schedule.next_at for schedule in self._schedules}
 
     def fire_due(self, now: datetime) -> int:
-        """Runs each schedule whose time has come, once, in this thread; how many ran."""
+        """Runs every due schedule once, in this thread; returns how many ran."""
         with self._lock:
             due = self._take_due(now)
             for schedule, planned in due:
@@ -186,24 +98,25 @@ class Schedules:
             return len(due)
 
     def fire_after(self, jump: Callable[[], object], now: Callable[[], datetime]) -> int:
-        """Moves the clock, and returns when all that fell due thereby has run; how many ran.
+        """Calls `jump`, which moves the clock, then runs what has fallen due; returns how many ran.
 
-        Nothing else fires in between, or the thread of `start` would take a part of it.
+        The lock is held throughout, so that the thread of `start` cannot run some of them first.
         """
         with self._lock:
             jump()
             return self.fire_due(now())
 
     def _take_due(self, now: datetime) -> list[tuple[_Schedule, datetime]]:
-        """Planned anew before they run: what takes longer than its period is not piled up."""
+        """Planned again before they run, so that a run longer than its period does not pile up."""
         if now < self._last:  # the clock was set back
             for schedule in self._schedules:
                 schedule.plan(now)
         self._last = now
-        due = [(each, each.next_at) for each in self._schedules if each.next_at <= now]
-        for schedule, _ in due:
+        due = [schedule for schedule in self._schedules if schedule.next_at <= now]
+        planned = sorted(((s, s.next_at) for s in due), key=lambda pair: pair[1])
+        for schedule in due:
             schedule.plan(now)
-        return sorted(due, key=lambda pair: pair[1])
+        return planned
 
     def _fire(self, schedule: _Schedule, planned: datetime) -> None:
         context = LambdaContext(
@@ -213,7 +126,7 @@ class Schedules:
             schedule.function(self._event(schedule, planned), context)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  # a crash ends the function, not us
+        except BaseException as error:  # noqa: BLE001  # a crash ends the function only
             self._on_error(schedule.function_name, error)
 
     def _event(self, schedule: _Schedule, planned: datetime) -> Event:
@@ -231,48 +144,47 @@ class Schedules:
         }
 
     def run(self, wait: Callable[[float], object], now: Callable[[], datetime]) -> None:
-        """Runs what falls due until stop(). wait(seconds) may return early, never much later."""
+        """Runs what falls due until stop(). `wait(seconds)` may return early but not much later."""
         while not self._stopping.is_set():
             self.fire_after(lambda: None, now)
-            wait(LOOK_SECONDS)
+            wait(POLL_SECONDS)
 
     def start(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """As run(), in a thread of its own."""
+        """Calls run() in a thread of its own."""
         self._thread = threading.Thread(
             target=self.run, args=[self._stopping.wait, now], name="schedules", daemon=True
         )
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when what runs has ended; begins no other."""
+        """Starts no further run, and returns when the one under way has ended."""
         self._stopping.set()
         if self._thread:
             self._thread.join()
 
 
-def _schedules_of(app: Chalice, stage: str, every_seconds: dict[str, float]) -> list[_Schedule]:
-    schedules = [
-        _Schedule(
-            source.name,
-            f"{app.app_name}-{stage}-{source.name}",
-            app.handler_map[source.name],
-            _text(source.schedule_expression),
-            every_seconds.pop(source.name, None),
-        )
-        for source in app.event_sources
-        if isinstance(source, ScheduledEventConfig)
-    ]
-    if every_seconds:
-        raise ScheduleError(f"no schedule named {', '.join(sorted(every_seconds))}")
-    for schedule in schedules:
-        _refuse_unreadable(schedule.expression)
+def _schedules_of(
+    app: Chalice, stage: str, start: datetime, every_seconds: Mapping[str, float]
+) -> list[_Schedule]:
+    """The app's schedules, each first due one period after `start`."""
+    sources = [s for s in app.event_sources if isinstance(s, ScheduledEventConfig)]
+    if unknown := every_seconds.keys() - {source.name for source in sources}:
+        raise ScheduleError(f"There is no schedule named {', '.join(sorted(unknown))}")
+    schedules = []
+    for source in sources:
+        period = _period(source)  # an expression that is overridden must be valid too
+        if source.name in every_seconds:
+            period = timedelta(seconds=every_seconds[source.name])
+        function_name = f"{app.app_name}-{stage}-{source.name}"
+        function = app.handler_map[source.name]
+        schedules.append(_Schedule(source.name, function_name, function, period, start + period))
     return schedules
 
 
-def _refuse_unreadable(expression: str) -> None:
-    """An expression that is overridden here must still be one that EventBridge takes."""
-    next_after(expression, datetime(1970, 1, 1, tzinfo=UTC))
-
-
-def _text(expression: str | ScheduleExpression) -> str:
-    return expression if isinstance(expression, str) else expression.to_string()
+def _period(source: ScheduledEventConfig) -> timedelta:
+    expression: str | ScheduleExpression = source.schedule_expression
+    text = expression if isinstance(expression, str) else expression.to_string()
+    try:
+        return period_of(text)
+    except ScheduleError as error:
+        raise ScheduleError(f"The schedule {source.name} in app.py cannot run. {error}") from error

@@ -1,10 +1,10 @@
-"""API Gateway's part in WebSockets: connections to the app's handlers, and `/@connections`.
+"""API Gateway's WebSockets: clients' connections to the app's handlers, and `/@connections`.
 
-Each connection is a $connect, a message a $default and its end a $disconnect, with the events that
-API Gateway builds. What the app answers to $connect decides: anything but 200 refuses.
+A new connection calls $connect, a message $default, and the end $disconnect, with the events that
+API Gateway builds. Any answer to $connect but 200 refuses the connection.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api.html
 
-The app sends to POST <API>/_local/sockets/@connections/<id>, in place of API Gateway's own host.
+The app sends messages to POST <API>/_local/sockets/@connections/<id>.
 """
 
 import base64
@@ -34,13 +34,13 @@ Event: TypeAlias = dict[str, Any]
 PATH = "/_local/sockets"  #: of the endpoint that the app sends to
 LARGEST_BYTES = 128 * 1024  #: API Gateway's own limit of a message
 _TIMEOUT_SECONDS = 29
-_GOODBYE_SECONDS = 1  # that a client has to answer when its connection is ended
+_CLOSE_SECONDS = 1  # that a client has to confirm the end of its connection
 _GONE = json_answer({"message": "410"}, HTTPStatus.GONE)
 _log = logging.getLogger(__name__)
 
 
 class Sockets:
-    """Listens from the moment it is made; answers once it was started with an app."""
+    """Listens from the moment it is created, and answers once it is started with an app."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Sockets:
         self._lock = threading.Lock()
         self._open: dict[str, ServerConnection] = {}
         self.activity = Activity()  #: connections, from their first message to their $disconnect
-        self._server = _listen(host, self._talk, self._admit)
+        self._server = _listen(host, self._serve, self._admit)
 
     @property
     def url(self) -> str:
@@ -68,20 +68,20 @@ class Sockets:
         return f"ws://{self._host}:{self._server.socket.getsockname()[1]}"
 
     def start(self, app: Chalice) -> None:
-        self._names = {key: each.name for key, each in app.websocket_handlers.items()}
+        self._names = {key: handler.name for key, handler in app.websocket_handlers.items()}
         self._functions = app.handler_map
         self._prefix = f"{app.app_name}-{self._stage}-"
         threading.Thread(target=self._server.serve_forever, name="sockets", daemon=True).start()
 
     def stop(self) -> None:
-        """Returns when the app has heard of each connection's end. Again is harmless."""
+        """Ends all connections; returns when their $disconnect has run. May be called again."""
         if not self._stopped:
             self._stopped = True
             self._server.shutdown()
             self.close_all()
 
     def close_all(self) -> None:
-        """Ends every connection; returns when their handlers have heard of it."""
+        """Ends all connections; returns when their $disconnect has run."""
         with self._lock:
             connections = list(self._open.values())
         for connection in connections:
@@ -89,7 +89,7 @@ class Sockets:
         self.activity.wait_until_none(_TIMEOUT_SECONDS)
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
-        """What `/@connections/<id>` answers to the app."""
+        """Answers the app's request to `/@connections/<id>`."""
         connection_id = unquote(path.rpartition("/")[2])
         with self._lock:
             connection = self._open.get(connection_id)
@@ -107,32 +107,32 @@ class Sockets:
         return 200, {}, b""
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """None for who may connect, or the refusal."""
+        """Calls $connect; returns None to admit the client, or the refusal."""
         connection_id = base64.b64encode(os.urandom(11)).decode()
         query = dict(parse_qsl(urlsplit(request.path).query))
         headers = dict(request.headers.raw_items())
         more = {"headers": headers, "queryStringParameters": query or None}
-        answer = self._ask("$connect", "CONNECT", connection_id, more)
+        answer = self._call("$connect", "CONNECT", connection_id, more)
         status = 502 if answer is None else int(answer.get("statusCode", 200))
         if status != HTTPStatus.OK:
             return connection.respond(HTTPStatus(status), "")
         vars(connection)["admitted_as"] = connection_id
         return None
 
-    def _talk(self, connection: ServerConnection) -> None:
+    def _serve(self, connection: ServerConnection) -> None:
         connection_id = str(vars(connection)["admitted_as"])
         with self.activity:
             with self._lock:
                 self._open[connection_id] = connection
             try:
-                self._hear(connection, connection_id)
+                self._read(connection, connection_id)
             finally:
                 with self._lock:
                     del self._open[connection_id]
-                self._ask("$disconnect", "DISCONNECT", connection_id, {})
+                self._call("$disconnect", "DISCONNECT", connection_id, {})
 
-    def _hear(self, connection: ServerConnection, connection_id: str) -> None:
-        """Passes messages on until the end, also one without a good-bye."""
+    def _read(self, connection: ServerConnection, connection_id: str) -> None:
+        """Passes messages on until the connection ends, with or without a close frame."""
         with contextlib.suppress(ConnectionClosed):
             for message in connection:
                 self._pass_on(connection, connection_id, message)
@@ -142,12 +142,12 @@ class Sockets:
     ) -> None:
         text = message if isinstance(message, str) else base64.b64encode(message).decode()
         more = {"body": text, "isBase64Encoded": not isinstance(message, str)}
-        if self._ask("$default", "MESSAGE", connection_id, more) is None:
+        if self._call("$default", "MESSAGE", connection_id, more) is None:
             trouble = {"message": "Internal server error", "connectionId": connection_id}
             connection.send(json.dumps(trouble))
 
-    def _ask(self, key: str, kind: str, connection_id: str, more: Event) -> Event | None:
-        """The handler's answer, None for one that failed, or that is not there to be asked."""
+    def _call(self, key: str, kind: str, connection_id: str, more: Event) -> Event | None:
+        """The handler's answer; None if it failed, an empty 200 if the app has no such handler."""
         name = self._names.get(key)
         if name is None:
             return {"statusCode": 200}
@@ -156,7 +156,7 @@ class Sockets:
         event["requestContext"] = self._context_of(key, kind, connection_id)
         try:
             answer: Any = self._functions[name](json.loads(json.dumps(event)), context)
-        except BaseException as error:  # noqa: BLE001  # a crash ends the function, not us
+        except BaseException as error:  # noqa: BLE001  # a crash ends the function only
             self._on_error(context.function_name, error)
             return None
         return answer if isinstance(answer, dict) else {"statusCode": 200}
@@ -177,14 +177,14 @@ class Sockets:
         }
 
 
-def _listen(host: str, talk: Any, admit: Any) -> Server:
+def _listen(host: str, handler: Any, admit: Any) -> Server:
     return serve(
-        talk,
+        handler,
         host,
         0,
         process_request=admit,
         max_size=LARGEST_BYTES,
-        close_timeout=_GOODBYE_SECONDS,
+        close_timeout=_CLOSE_SECONDS,
         logger=_quiet(),
         server_header=None,
     )
@@ -196,7 +196,7 @@ def _gone() -> Answer:
 
 
 def _quiet() -> logging.Logger:
-    """Of what the library tells, only what goes wrong, and not who connected with which ticket."""
+    """Only the library's critical errors: other lines would contain clients' tickets."""
     logger = logging.getLogger("websockets.local")
     logger.setLevel(logging.CRITICAL)
     return logger

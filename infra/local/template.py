@@ -1,11 +1,11 @@
-"""Builds what infra/template.yaml describes, through plain AWS calls on any endpoint.
+"""Builds the resources of infra/template.yaml through plain AWS calls on any endpoint.
 
-moto's own CloudFormation leaves out in silence what it does not know: queue policies,
-subscriptions, SES, alarms, schedules. This loader stops instead, and names the resource: at an
-unknown type, property, attribute or intrinsic, at a reference to nothing, and in a circle.
+moto's own CloudFormation silently skips what it does not support: queue policies, subscriptions,
+SES, alarms. This loader stops instead and names the resource: at an unknown type, property,
+attribute or intrinsic, at a reference to something that does not exist, and in a circle.
 
-A resource is made when something first refers to it, so their order in the file does not matter.
-Each type's builder is in resources.py.
+A resource is built when something first refers to it, so the order in the file does not matter.
+The builders are in resources.py and alarms.py.
 """
 
 import re
@@ -18,8 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from infra.local import alarms  # noqa: F401  more builders
-from infra.local.resources import BUILDERS, Made, Properties, TemplateError, Value
+from infra.local import alarms  # noqa: F401  registers its builders
+from infra.local.resources import BUILDERS, Properties, Resource, TemplateError, Value
 
 SECTIONS = {
     "AWSTemplateFormatVersion",
@@ -41,13 +41,13 @@ RESOURCE_KEYS = {
 }
 #: libyaml's where there is one, which is ten times as fast.
 SafeLoader: Value = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-ABSENT = object()  # what AWS::NoValue resolves to: the property is left out
+ABSENT = object()  # the value of AWS::NoValue, which removes a property
 
 
 @dataclass(frozen=True)
 class Stack:
     outputs: dict[str, str]
-    resources: dict[str, str]  #: logical id to physical id, as `!Ref` gives it
+    resources: dict[str, str]  #: physical ids, as `!Ref` gives them, by logical id
 
 
 def load(
@@ -56,26 +56,26 @@ def load(
     parameters: Mapping[str, str] | None = None,
     endpoint_url: str | None = None,
 ) -> Stack:
-    """Builds every resource of the template. Nothing of it may exist yet."""
+    """Builds all resources of the template, none of which may exist. Raises TemplateError."""
     template = parse(Path(path).read_text(encoding="utf-8"))
-    _refuse_others(template, SECTIONS, "section")
+    _refuse_unknown(template, SECTIONS, "section")
     stack = _Building(template, dict(parameters or {}), session, endpoint_url, Path(path).parent)
     return Stack(resources=stack.resources(), outputs=stack.outputs())
 
 
 def parse(text: str) -> dict[str, Value]:
-    """A template's text with the long forms of its intrinsics, so that it is also JSON."""
+    """The template with intrinsics in their long form, as in a JSON template."""
     template: dict[str, Value] = yaml.load(text, Loader=_Yaml)  # noqa: S506  a SafeLoader  # nosec B506
     return template
 
 
-def _refuse_others(given: Mapping[str, Value], known: set[str], what: str) -> None:
-    if others := sorted(set(given) - known):
-        raise TemplateError(f"unknown {what} {', '.join(others)}")
+def _refuse_unknown(entries: Mapping[str, Value], known: set[str], kind: str) -> None:
+    if unknown := sorted(set(entries) - known):
+        raise TemplateError(f"unknown {kind} {', '.join(unknown)}")
 
 
 class _Yaml(SafeLoader):  # type: ignore[misc, unused-ignore]
-    """YAML with CloudFormation's short forms; a date stays the text that it is in a policy."""
+    """YAML with CloudFormation's short forms, and with dates as text, as policies need them."""
 
     yaml_implicit_resolvers = {
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
@@ -95,7 +95,7 @@ _Yaml.add_multi_constructor("!", _Yaml.intrinsic)
 
 
 class _Building:
-    """One template on its way to a stack."""
+    """Builds one template into a stack."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Building:
         self._session = session
         self._endpoint_url = endpoint_url
         self._clients: dict[str, Value] = {}
-        self._made: dict[str, Made] = {}
+        self._built: dict[str, Resource] = {}
         self._under_way: list[str] = []
         self._parameters = _parameters(template.get("Parameters", {}), parameters)
         self._intrinsics: dict[str, Callable[..., Value]] = {
@@ -128,14 +128,14 @@ class _Building:
         return {
             logical_id: self._resource(logical_id).physical_id
             for logical_id, entry in self._template["Resources"].items()
-            if self._wanted(logical_id, entry)
+            if self._is_included(logical_id, entry)
         }
 
     def outputs(self) -> dict[str, str]:
         return {
             name: str(self._at(name, self.resolve, entry["Value"]))
             for name, entry in self._template.get("Outputs", {}).items()
-            if self._wanted(name, entry)
+            if self._is_included(name, entry)
         }
 
     def resolve(self, value: Value) -> Value:
@@ -164,19 +164,19 @@ class _Building:
         except (TemplateError, ClientError, BotoCoreError) as error:
             raise TemplateError(f"{logical_id}: {error}") from error
 
-    def _wanted(self, name: str, entry: Mapping[str, Value]) -> bool:
+    def _is_included(self, name: str, entry: Mapping[str, Value]) -> bool:
         return "Condition" not in entry or bool(self._at(name, self._condition, entry["Condition"]))
 
-    def _resource(self, logical_id: str) -> Made:
-        if logical_id not in self._made:
-            self._made[logical_id] = self._at(logical_id, self._build, logical_id)
-        return self._made[logical_id]
+    def _resource(self, logical_id: str) -> Resource:
+        if logical_id not in self._built:
+            self._built[logical_id] = self._at(logical_id, self._build, logical_id)
+        return self._built[logical_id]
 
-    def _build(self, logical_id: str) -> Made:
+    def _build(self, logical_id: str) -> Resource:
         if logical_id in self._under_way:
             raise TemplateError(f"needs itself: {' -> '.join([*self._under_way, logical_id])}")
         entry = self._template["Resources"][logical_id]
-        _refuse_others(entry, RESOURCE_KEYS, "resource key")
+        _refuse_unknown(entry, RESOURCE_KEYS, "resource key")
         if entry.get("Type") not in BUILDERS:
             raise TemplateError(f"unknown type {entry.get('Type')}")
         self._under_way.append(logical_id)
@@ -186,21 +186,21 @@ class _Building:
             properties = Properties(self.resolve(entry.get("Properties", {})), self._folder)
         finally:
             self._under_way.pop()
-        made = BUILDERS[entry["Type"]](self._client, properties)
+        resource = BUILDERS[entry["Type"]](self._client, properties)
         properties.refuse_the_rest()
-        return made
+        return resource
 
-    def _existing(self, name: str) -> Made:
-        """The resource of that name, made now if it is not there yet."""
+    def _existing(self, name: str) -> Resource:
+        """The resource of that name, which is built now if it does not exist yet."""
         entry = self._template["Resources"].get(name)
-        if entry is None or not self._wanted(name, entry):
-            raise TemplateError(f"refers to {name}, which is not there")
+        if entry is None or not self._is_included(name, entry):
+            raise TemplateError(f"refers to {name}, which does not exist")
         return self._resource(name)
 
     def _client(self, service: str) -> Value:
         if service not in self._clients:
-            # Checked by botocore, whatever the session's default: an unknown nested property
-            # must not vanish on the way.
+            # Whatever the session's default is, botocore has to refuse an unknown nested property
+            # instead of leaving it out.
             self._clients[service] = self._session.create_client(
                 service, endpoint_url=self._endpoint_url, config=Config(parameter_validation=True)
             )
@@ -233,18 +233,18 @@ class _Building:
 
     def _get_att(self, *path: str) -> str:
         name, attribute = ".".join(path).split(".", 1)
-        made = self._existing(name)
-        if attribute not in made.attributes:
+        resource = self._existing(name)
+        if attribute not in resource.attributes:
             raise TemplateError(f"{name} has no attribute {attribute}")
-        return made.attributes[attribute]
+        return resource.attributes[attribute]
 
-    def _sub(self, text: str, given: Mapping[str, Value] | None = None) -> str:
+    def _sub(self, text: str, variables: Mapping[str, Value] | None = None) -> str:
         def replaced(match: re.Match[str]) -> str:
             name = match[1].strip()
             if name.startswith("!"):
                 return "${" + name[1:] + "}"
-            if given and name in given:
-                return str(self.resolve(given[name]))
+            if variables and name in variables:
+                return str(self.resolve(variables[name]))
             return str(self._get_att(name) if "." in name else self._ref(name))
 
         return re.sub(r"\$\{([^}]+)\}", replaced, text)
@@ -253,11 +253,11 @@ class _Building:
         return self.resolve(then if self._condition(condition) else otherwise)
 
 
-def _parameters(declared: Mapping[str, Value], given: Mapping[str, str]) -> dict[str, str]:
-    _refuse_others(given, set(declared), "parameter")
+def _parameters(declared: Mapping[str, Value], chosen: Mapping[str, str]) -> dict[str, str]:
+    _refuse_unknown(chosen, set(declared), "parameter")
     values = {}
     for name, rules in declared.items():
-        value = given.get(name, rules.get("Default"))
+        value = chosen.get(name, rules.get("Default"))
         if value is None:
             raise TemplateError(f"parameter {name} has no value")
         if not re.fullmatch(rules.get("AllowedPattern", ".*"), str(value)) or str(

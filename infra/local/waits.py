@@ -1,28 +1,29 @@
-"""Waiting for something or for a time of the local clock, whichever comes first."""
+"""Waiting for a condition or a time of the local clock, whichever comes first."""
 
 import threading
 from collections.abc import Callable
 
 from infra.local import clock
 
-#: Notified of whatever somebody may wait for, jumps of the clock included.
+#: Notified of everything that may be waited for, including jumps of the clock.
 changed = threading.Condition()
 
 
 def wake_all() -> None:
-    """Whoever waits looks again."""
+    """Makes everybody who waits check again."""
     with changed:
         changed.notify_all()
 
 
-def wait_for(is_so: Callable[[], bool], seconds: float, since: float | None = None) -> bool:
-    """Whether it became so within the seconds. Who makes it so calls `wake_all`.
+def wait_for(condition: Callable[[], bool], seconds: float, since: float | None = None) -> bool:
+    """Waits until the condition is true, and returns False if it is not within the seconds.
 
-    They count from now on, or from the moment `since` of `clock.monotonic()`.
+    The seconds begin now, or at the time `since` of `clock.monotonic()`. Whoever makes the
+    condition true calls `wake_all`.
     """
     until = (clock.monotonic() if since is None else since) + seconds
     with changed:
-        while not is_so():
+        while not condition():
             left = until - clock.monotonic()
             if left <= 0:
                 return False
@@ -31,14 +32,14 @@ def wait_for(is_so: Callable[[], bool], seconds: float, since: float | None = No
 
 
 class Event(threading.Event):
-    """An event whose waiting follows the local clock, and begins when the event is made.
+    """An event that is waited for by the local clock.
 
-    So a jump between the start of what is waited for and the wait itself is not missed.
+    A timeout begins when the event is created, so a jump of the clock before the wait counts too.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._made = clock.monotonic()
+        self._created = clock.monotonic()
 
     def set(self) -> None:
         super().set()
@@ -46,4 +47,4 @@ class Event(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         seconds = threading.TIMEOUT_MAX if timeout is None else timeout
-        return wait_for(self.is_set, seconds, self._made)
+        return wait_for(self.is_set, seconds, self._created)

@@ -3,9 +3,9 @@
     python -m infra.local --no-worker           prints the command that starts a worker
     python -m infra.local.worker ENDPOINT API   works the queues until it is ended
 
-It can be killed at any moment: the local cloud lives on, and what the worker had claimed is taken
-over by the next one when its lease has ended and its messages are visible again. Its clock is the
-real one, and faults do not reach it: both live in the local cloud's process.
+It can be killed at any moment: the local cloud continues, and the next worker takes over its
+claimed jobs when their lease has ended and their messages are visible again. The worker uses the
+real clock and is not affected by faults, since both belong to the local cloud's process.
 """
 
 import argparse
@@ -21,15 +21,15 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from chalice.app import Chalice
 
 from infra.local import environment, log
-from infra.local.ending import Ending
 from infra.local.mapping import mappings_of
 from infra.local.poller import Poller
+from infra.local.shutdown import Shutdown
 
-_CONCURRENCY = 2  # invocations of each function at once: over HTTP more are no faster
+_CONCURRENCY = 2  # invocations of a function at once; over HTTP more are no faster
 
 
 def main() -> int:
-    ending = Ending()
+    shutdown = Shutdown()
     arguments = parse(sys.argv[1:])
     settings = {"LEASE_SECONDS": str(arguments.lease_seconds)} if arguments.lease_seconds else {}
     environment.shut_out_aws()
@@ -37,10 +37,10 @@ def main() -> int:
     environment.describe(arguments.api, **settings)
     app = importlib.import_module("app").app
     log.install()
-    # On Lambda each invocation has connections of its own; here several share a pool.
+    # On Lambda every invocation has its own connections; here several share a pool.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    code = work(app, ending)
-    gc.freeze()  # or the interpreter looks through all for garbage once more
+    code = work(app, shutdown)
+    gc.freeze()  # saves a last garbage collection at exit
     return code
 
 
@@ -56,15 +56,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def work(app: Chalice, ending: Ending) -> int:
-    """Works all queues until told to end, then finishes what it has begun."""
-    # Only now: the settings are read at import.
+def work(app: Chalice, shutdown: Shutdown) -> int:
+    """Works all queues until the shutdown, then finishes what it has begun."""
+    # Imported here, since the settings are read at import.
     from chalicelib.kernel.settings import settings
 
-    def told(function_name: str, error: BaseException) -> None:
+    def on_error(function_name: str, error: BaseException) -> None:
         if isinstance(error, EndpointConnectionError):
-            ending.tell("The local cloud does not answer any more.")
-        elif not isinstance(error, ConnectionClosedError):  # the next poll says whether it is gone
+            shutdown.request("The local cloud does not answer any more.")
+        elif not isinstance(error, ConnectionClosedError):  # the next poll shows whether it is gone
             log.failure(function_name, error)
 
     config = Config(max_pool_connections=10, retries={"total_max_attempts": 1})
@@ -75,7 +75,7 @@ def work(app: Chalice, ending: Ending) -> int:
             sqs,
             report_batch_item_failures=settings.partial_batch,
             default_concurrency=_CONCURRENCY,
-            on_error=told,
+            on_error=on_error,
         )
     except EndpointConnectionError as error:
         print(f"There is no local cloud: {error}", file=sys.stderr)
@@ -83,7 +83,7 @@ def work(app: Chalice, ending: Ending) -> int:
     poller = Poller(mappings, sqs)
     poller.start()
     print("Working. Ctrl-C ends.", flush=True)
-    reason = ending.wait()
+    reason = shutdown.wait()
     poller.stop()
     if reason:
         print(reason, file=sys.stderr)

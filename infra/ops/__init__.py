@@ -3,5 +3,5 @@
 import os
 import secrets
 
-# Cursors of lists are signed. Those made here are read here, so the stage's own keys stay there.
+# Cursors of lists are signed. They are used in this process only, so it needs no key of the stage.
 os.environ.setdefault("SIGNING_KEYS", secrets.token_urlsafe())

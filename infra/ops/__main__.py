@@ -2,8 +2,8 @@
 
     STAGE=dev python -m infra.ops tenant create --id alder --name "Alder Books"
 
-They use the same code as the API and the same credentials as the aws command line;
-AWS_ENDPOINT_URL leads them to a local cloud.
+They use the code of the API and the credentials of the aws command line. With AWS_ENDPOINT_URL
+they work on a local cloud.
 """
 
 import argparse
@@ -26,24 +26,24 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     tenants.add_commands(parser.add_subparsers(required=True, metavar="WHAT"))
-    given = parser.parse_args(arguments)
-    command: Command = given.command
+    options = parser.parse_args(arguments)
+    command: Command = options.command
     try:
-        print(command(given))
+        print(command(options))
     except (BotoCoreError, ClientError, PynamoDBException, Unavailable) as error:
-        print(f"AWS does not answer as it should: {_told_by_aws(error)}", file=sys.stderr)
+        print(f"AWS answers with an error: {_cause(error)}", file=sys.stderr)
         print("Check the credentials, AWS_DEFAULT_REGION and STAGE.", file=sys.stderr)
         return 2
     except AppError as error:
         print(f"Refused: {error.detail}", file=sys.stderr)
-        for name, told in error.field_errors:
-            print(f"  {name}: {told}", file=sys.stderr)
+        for name, reason in error.field_errors:
+            print(f"  {name}: {reason}", file=sys.stderr)
         return 1
     return 0
 
 
-def _told_by_aws(error: BaseException) -> BaseException:
-    """The error under others that says what AWS, or the way to it, said."""
+def _cause(error: BaseException) -> BaseException:
+    """The error of AWS, or of the connection to it, among those that caused this one."""
     while not isinstance(error, BotoCoreError | ClientError):
         below = error.__cause__ or error.__context__
         if below is None:

@@ -1,17 +1,16 @@
-"""The package step: what Chalice packs, made small, compiled and the same each time.
+"""The package step: a small zip with bytecode, reproducible byte for byte.
 
     python -m infra.package --stage dev --out build/
 
-Chalice ships sources without bytecode, so every cold start compiles them all, and the whole of
-botocore's data, of which we use a fiftieth. Here its zip is taken apart and put together again:
+Chalice ships sources without bytecode, so every cold start compiles all of them, and the whole of
+botocore's data, of which we use a fiftieth. Here Chalice's zip is taken apart and rebuilt:
 
-    content    what Chalice's own packager packs, from a clean copy of the project
-    trimming   what of it nobody reads
-    services   botocore's data, down to the services and words that are used
-    late       imports of libraries, moved to the corner that needs them
-    bytecode   each module compiled, so that Lambda only has to load it
-    archive    the zip: sorted, with one date for all
+    content         packs a clean copy of the project with Chalice's own packager
+    trimming        leaves out what nobody reads on Lambda
+    botocore_data   cuts botocore's data and certificates down to what is used
+    bytecode        compiles every module, so that Lambda only has to load it
+    archive         writes the zip: sorted, with one date for all files
 
-The zip is put where `chalice deploy` and `chalice package` look for one before they make their
-own, so both ship it without knowing. When they find none they make theirs: slower, never wrong.
+The zip is put where `chalice deploy` and `chalice package` look for one before they build their
+own, so both ship it. If they find none, they build theirs, which works too and starts more slowly.
 """

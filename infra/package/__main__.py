@@ -1,35 +1,42 @@
-"""Packs the project; a `chalice deploy` that follows ships this very package.
+"""Packs the project; the next `chalice deploy` ships this package.
 
     python -m infra.package --stage dev --out build/
 
 Also writes the functions' policies for the stage to .chalice/policies/<stage>/, where
-.chalice/config.json names them. Without --account and --region they hold for whichever account
-and region the stage is deployed to; `make deploy` fills both in.
+.chalice/config.json expects them. Without --account and --region they are valid in every account
+and region; `make deploy` fills both in.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from infra.package.build import BUILD, MEGABYTE, PROJECT, Package, build, offer, stages
+from infra.package.build import (
+    BUILD,
+    MEGABYTE,
+    PROJECT,
+    Package,
+    build,
+    offer,
+    share_lines,
+    stages,
+)
 from infra.package.content import PackingError
 from infra.policies import Place, write_policies
 
-SHOWN = 8  #: of the largest parts
-
 
 def main(arguments: list[str] | None = None) -> int:
-    given = _parse(arguments)
+    options = _parse(arguments)
     try:
-        package = build(PROJECT, given.out)
-        place = offer(package, PROJECT)
+        package = build(PROJECT, options.out)
+        path = offer(package, PROJECT)
     except PackingError as error:
         print(f"Not packed: {error}", file=sys.stderr)
         return 1
-    print(described(package))
-    print(f"  for chalice in {place.relative_to(PROJECT)}")
-    folder = PROJECT / ".chalice" / "policies" / given.stage
-    write_policies(Place(given.stage, given.region, given.account), folder)
+    print(summary(package))
+    print(f"  for chalice in {path.relative_to(PROJECT)}")
+    folder = PROJECT / ".chalice" / "policies" / options.stage
+    write_policies(Place(options.stage, options.region, options.account), folder)
     print(f"  policies in {folder.relative_to(PROJECT)}")
     return 0
 
@@ -47,13 +54,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def described(package: Package) -> str:
-    """The package in a few lines: how large, and what makes it so."""
-    zipped = package.zip.stat().st_size / MEGABYTE
-    unzipped = package.unzipped / MEGABYTE
+def summary(package: Package) -> str:
+    """The package's size and its largest parts, in a few lines."""
+    zipped, unzipped = package.zipped_bytes / MEGABYTE, package.unzipped_bytes / MEGABYTE
     lines = [f"{package.zip.name}: {zipped:.1f} MB, {unzipped:.1f} unpacked, {package.files} files"]
-    lines += [f"  {size / MEGABYTE:6.2f} MB  {name}" for name, size in package.shares[:SHOWN]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *share_lines(package)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Bytecode for the target's Python: unchecked, since a zip's dates would break a checked one."""
+"""Bytecode for the target's Python: unchecked, since the zip's dates do not match the sources'."""
 
 import os
 import subprocess
@@ -10,7 +10,8 @@ from infra.package.content import Files, PackingError
 
 ROOT = "/var/task/"  #: where Lambda unpacks the zip; tracebacks name files there
 
-#: Apart, with fixed hashes and in a fixed order: both decide the order of constants in bytecode.
+#: Runs in a process of its own, with fixed hashes and in a fixed order, since both influence the
+#: order of constants in bytecode.
 _COMPILE = """
 import pathlib, py_compile, sys
 folder, root = pathlib.Path(sys.argv[1]), sys.argv[2]
@@ -24,8 +25,8 @@ for path in sorted(folder.rglob("*.py")):
 """
 
 
-def compiled(files: Files) -> Files:
-    """The files with bytecode beside each module, made by the Python that runs this."""
+def with_bytecode(files: Files) -> Files:
+    """Adds bytecode for every module, compiled by the Python that runs this."""
     sources = {name: content for name, content in files.items() if name.endswith(".py")}
     with tempfile.TemporaryDirectory() as folder:
         for name, content in sources.items():
@@ -33,12 +34,12 @@ def compiled(files: Files) -> Files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         _compile(folder)
-        made = sorted(Path(folder).rglob("*.pyc"))
-        return files | {path.relative_to(folder).as_posix(): path.read_bytes() for path in made}
+        paths = sorted(Path(folder).rglob("*.pyc"))
+        return files | {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def _compile(folder: str) -> None:
-    done = subprocess.run(  # noqa: S603  our own words
+    done = subprocess.run(  # noqa: S603  the command is fixed
         [sys.executable, "-B", "-S", "-c", _COMPILE, folder, ROOT],
         check=False,
         env={**os.environ, "PYTHONHASHSEED": "0"},

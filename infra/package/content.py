@@ -1,4 +1,4 @@
-"""What Chalice packs: its own packager, run over a clean copy of the project."""
+"""Packs a clean copy of the project with Chalice's own packager."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from chalice.utils import UI, OSUtils
 
 Files: TypeAlias = dict[str, bytes]  #: path inside the zip to content
 
-#: Of the project, what Chalice looks at when it packs.
+#: The files and folders of the project that Chalice packs.
 PACKED = ("app.py", "requirements.txt", "chalicelib", "vendor")
 _COMPILE = """
 import compileall, sys
@@ -24,55 +24,55 @@ sys.exit(not compileall.compile_dir(sys.argv[1], quiet=1, invalidation_mode=mode
 
 
 class PackingError(Exception):
-    """The project cannot be packed; says why."""
+    """The project cannot be packed, for the reason in the message."""
 
 
-def packed(project: Path, cache: Path) -> Files:
-    """Every file that `chalice deploy` would ship, as it would ship it.
+def pack(project: Path, cache: Path) -> Files:
+    """Every file that `chalice deploy` would ship.
 
-    `cache` keeps the zip of an unchanged project, as .chalice/deployments does: most of the time
-    goes into pip.
+    `cache` keeps the zip of an unchanged project, as .chalice/deployments does, because pip takes
+    most of the time.
     """
     copy = cache / "project"
     deployments = copy / ".chalice" / "deployments"
-    _renew(project, copy)
+    copy_project(project, copy)
     for stale in set(deployments.glob("*.zip")) - {zip_path(copy)}:
         stale.unlink()
-    made = Path(_packager().create_deployment_package(str(copy), python_version()))
-    with zipfile.ZipFile(made) as archive:
+    path = Path(_packager().create_deployment_package(str(copy), python_version()))
+    with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist() if name[-1] != "/"}
 
 
-def _renew(project: Path, copy: Path) -> None:
-    """The copy holds what is packed and nothing that a run has left behind."""
+def copy_project(project: Path, copy: Path) -> None:
+    """Makes the copy hold what is packed, and nothing that an earlier run has left behind."""
     for name in PACKED:
         shutil.rmtree(copy / name, ignore_errors=True)
         if (project / name).is_dir():
-            left = shutil.ignore_patterns("__pycache__", ".*")
-            shutil.copytree(project / name, copy / name, ignore=left)
+            ignored = shutil.ignore_patterns("__pycache__", ".*")
+            shutil.copytree(project / name, copy / name, ignore=ignored)
         elif (project / name).exists():
             copy.mkdir(parents=True, exist_ok=True)
             shutil.copy(project / name, copy / name)
 
 
 def zip_path(project: Path) -> Path:
-    """Where Chalice looks for the package of the project as it is now."""
+    """Where Chalice looks for a package of the project's present state."""
     name = _packager().deployment_package_filename(str(project), python_version())
     return Path(name)
 
 
 def settle_bytecode(project: Path) -> None:
-    """Lets chalicelib's own __pycache__ depend on the sources alone.
+    """Compiles chalicelib's own __pycache__ so that it depends on the sources alone.
 
-    Chalice's hash covers it, and loading the app would write it anew with the time of each source:
-    the package that was made for the hash would never be found again. Bytecode checked by its
-    source's hash is the same on each run, and Python keeps it so when a source changes.
+    Chalice's hash of the project covers it, and bytecode checked by the source's time would change
+    whenever the app is loaded, so Chalice would not find the package again. Bytecode checked by the
+    source's hash stays the same.
     """
     library = project / "chalicelib"
     for folder in library.rglob("__pycache__"):
         shutil.rmtree(folder)
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    done = subprocess.run(  # noqa: S603  our own words
+    done = subprocess.run(  # noqa: S603  the command is fixed
         [sys.executable, "-c", _COMPILE, library], check=False, env=environment
     )
     if done.returncode:
@@ -80,12 +80,12 @@ def settle_bytecode(project: Path) -> None:
 
 
 def python_version() -> str:
-    """The runtime that Chalice gives the functions: that of the Python which runs it."""
+    """The runtime that Chalice chooses: the version of the Python that runs it."""
     return f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class _Quiet(UI):  # type: ignore[misc, unused-ignore]
-    """Chalice's progress is not ours; what is missing it says in a warning, which is an error."""
+    """Hides Chalice's progress, and raises its warning about missing packages as an error."""
 
     def write(self, msg: str) -> None:
         if "Could not install dependencies" in msg:

@@ -1,4 +1,4 @@
-"""What of Chalice's zip nobody reads on Lambda, and the proof that nothing else was left out."""
+"""Leaves out what nobody reads on Lambda, and checks that nothing else is missing."""
 
 import ast
 import re
@@ -7,28 +7,28 @@ from collections.abc import Iterator
 
 from infra.package.content import Files, PackingError
 
-#: What is left out, and why it may be.
+#: Patterns of files that are left out, and why they may be.
 LEFT_OUT = {
-    r"[^/]+\.dist-info/": "names and versions for pip; nothing that ships asks for its own",
+    r"[^/]+\.dist-info/": "names and versions for pip; nothing that ships reads its own",
     r"[^/]+\.data/": "scripts and headers that pip would install elsewhere",
     r"(.+/)?tests?/": "a library's tests",
     r".+\.(pyi|typed|pyx|pxd|c|h)$": "for type checkers and compilers",
     r".+/py\.typed$": "for type checkers",
-    r".+\.pyc$": "bytecode is made anew, the same on each machine",
+    r".+\.pyc$": "compiled again by the package step, the same on every machine",
 }
 _LEFT_OUT = re.compile("|".join(f"(?:{pattern})" for pattern in LEFT_OUT))
 OURS = re.compile(r"app\.py$|chalicelib/")
 
 
-def trimmed(files: Files) -> Files:
+def trim(files: Files) -> Files:
     """The files without what is left out."""
     return {name: content for name, content in files.items() if not _LEFT_OUT.match(name)}
 
 
 def refuse_missing_imports(files: Files) -> None:
-    """Raises PackingError for an import of ours, at whatever depth, that the package lacks.
+    """Raises PackingError if the package lacks a module that our code imports.
 
-    A late import would fail only when a customer meets it.
+    Imports inside functions are checked too: they would fail only when a customer needs them.
     """
     missing = sorted(
         f"{name}: {module}"

@@ -1,9 +1,10 @@
-"""Who may do what: one policy for each Lambda function, written by hand, nothing generated.
+"""The IAM policies: one for every Lambda function, written by hand.
 
 `<function>.json` beside this file is the policy of the function of that name in app.py;
-`api_handler` is the one that answers HTTP. ${Stage}, ${Region} and ${AccountId} are filled in when
-a stage is packed or deployed, since Chalice takes files as they are. `Sid` says what a statement
-is for. "*" stands as a resource only where AWS knows none narrower, which a test keeps.
+`api_handler` is the function that answers HTTP. ${Stage}, ${Region} and ${AccountId} are replaced
+when a stage is packed or deployed, since Chalice uses the files unchanged. `Sid` says what a
+statement is for. The resource "*" is used only where AWS supports nothing narrower, which a test
+checks.
 """
 
 import json
@@ -17,7 +18,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stage is."""
+    """A stage, its region and its account."""
 
     stage: str
     region: str = "*"
@@ -26,12 +27,12 @@ class Place:
 
 
 def functions() -> list[str]:
-    """The functions that have a policy."""
+    """The names of all functions that have a policy."""
     return sorted(path.stem for path in HERE.glob("*.json"))
 
 
 def policy(function: str, place: Place) -> dict[str, Any]:
-    """The policy of one function for one stage. Raises KeyError for an unknown parameter."""
+    """The policy of a function in a stage. Raises KeyError for an unknown placeholder."""
     text = (HERE / f"{function}.json").read_text(encoding="utf-8")
     filled = Template(text).substitute(
         Stage=place.stage,
@@ -45,17 +46,17 @@ def policy(function: str, place: Place) -> dict[str, Any]:
 
 
 def lambda_name(function: str, stage: str) -> str:
-    """What Chalice calls a function on Lambda."""
+    """The name that Chalice gives a function on Lambda."""
     return f"backburner-{stage}" if function == "api_handler" else f"backburner-{stage}-{function}"
 
 
 def role_name(function: str, stage: str) -> str:
-    """What Chalice calls the role that it makes for a function with a policy of its own."""
+    """The name that Chalice gives the role of a function that has its own policy."""
     return f"backburner-{stage}-{function}"
 
 
 def write_policies(place: Place, folder: Path) -> None:
-    """Writes every function's policy for a stage into the folder, and nothing else stays there."""
+    """Writes the policies of all functions for a stage, and deletes other ones in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.json"):
         stale.unlink()

@@ -59,7 +59,7 @@ def typical() -> Path:
     source = REFERENCES / "typical"
 
     def make(folder: Path) -> None:
-        for name, written in content.packed(source, BUILD / "typical").items():
+        for name, written in content.pack(source, BUILD / "typical").items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(written)

@@ -245,6 +245,19 @@ def test_nothing_that_ships_imports_what_stays_at_home() -> None:
         assert tops.isdisjoint({"infra", "tests", "events", "boto3", "moto"}), module.name
 
 
+def test_only_two_folders_of_the_kernel_know_the_sdk_and_http_clients() -> None:
+    clients = {"botocore", "boto3", "urllib3", "requests"}
+    at_home = ("chalicelib.kernel.aws", "chalicelib.kernel.outbound")
+    wrong = [
+        module.name
+        for module in (*modules("app.py"), *modules("chalicelib"))
+        if clients & {name.split(".")[0] for name in module.imports()}
+        and not module.name.startswith(at_home)
+    ]
+
+    assert wrong == []
+
+
 def test_no_import_goes_round_in_a_circle() -> None:
     """By packages' own names too, since a circle works only in one order of imports."""
     graph = {m.name: {other.name for other in arrows(m)} - {m.name} for m in modules("chalicelib")}
@@ -260,6 +273,32 @@ def _imported_at_top(module: Module) -> set[str]:
     body = ast.Module([n for n in module.tree.body if not isinstance(n, ast.If)], [])
     shallow = [n for n in body.body if isinstance(n, ast.Import | ast.ImportFrom)]
     return set(Module(module.name, module.path, ast.Module(list(shallow), [])).imports())
+
+
+def test_no_import_of_infra_goes_round_in_a_circle() -> None:
+    """Importing `a.b` runs `a` too, so a package must not import what imports its modules."""
+    names = {module.name for module in modules("infra")}
+    graph = {module.name: set(_imported_of(module, names)) for module in modules("infra")}
+
+    assert any(graph.values())
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def _imported_of(module: Module, names: set[str]) -> Iterator[str]:
+    """The modules that are run when this one is imported, its own packages left out."""
+    for node in module.tree.body:
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in found:
+            parts = name.split(".")
+            above = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+            yield from (
+                each for each in above & names if not f"{module.name}.".startswith(f"{each}.")
+            )
 
 
 def test_importing_the_app_stays_light() -> None:

@@ -117,13 +117,13 @@ def test_every_function_has_its_log_group_in_the_template() -> None:
 
 def test_services_are_named_where_a_client_is_asked_for() -> None:
     """So that the package step finds them; `kernel/aws/clients.py` itself passes the name on."""
-    from infra.package import services
+    from infra.package import botocore_data
 
     files = {
         path.relative_to(ROOT).as_posix(): path.read_bytes()
         for path in (ROOT / "chalicelib").rglob("*.py")
     }
-    assert services.used(files) >= {
+    assert botocore_data.used_services(files) >= {
         *("dynamodb", "sqs", "sesv2", "sns"),
         *("kms", "stepfunctions", "apigatewaymanagementapi"),
     }

@@ -1,4 +1,4 @@
-"""One emulator for the folder, with a table and a pair of queues; empty before each test."""
+"""One emulator for the folder, with a table and two queues; emptied before every test."""
 
 import json
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
-from infra.local import emulator, endpoint, outbox
+from infra.local import emulator, endpoint, mailbox
 from tests.emulator.conftest import TABLE, client
 
 ITEM = {"tenant": {"S": "t"}, "sk": {"S": "s"}}
@@ -37,7 +37,7 @@ def test_both_sides_see_the_same_tables_and_queues(url: str, dynamodb: Any, sqs:
     assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "hi"
 
 
-def test_what_another_process_sends_is_in_the_outbox(url: str) -> None:
+def test_what_another_process_sends_is_in_the_mailbox(url: str) -> None:
     client("sesv2").create_email_identity(EmailIdentity="http@example.com")
     script = """
 import boto3, json, sys
@@ -50,7 +50,7 @@ print(json.dumps(ses.send_email(FromEmailAddress="http@example.com", Content=con
     run = subprocess.run(
         [sys.executable, "-c", script, url], capture_output=True, text=True, check=True, timeout=30
     )
-    (mail,) = outbox.sent()
+    (mail,) = mailbox.sent()
     assert (mail.to, mail.message_id) == ("ann@example.com", json.loads(run.stdout))
 
 

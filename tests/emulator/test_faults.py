@@ -1,4 +1,4 @@
-"""Every kind of bad day, on every service, seen through the SDK."""
+"""Every kind of fault, on every service, as the SDK sees it."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.faults import Fault
 from tests.emulator.conftest import TABLE, client
 
@@ -106,7 +106,7 @@ def test_a_refused_call_is_not_executed_and_is_503(
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
     assert faults.counts() == {f"{ours}.{operation}": {"through": 0, "faulted": 3}}
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
 
 
 @each_service
@@ -128,7 +128,7 @@ def test_what_lost_its_answer_was_executed(dynamodb: Any) -> None:
 def test_an_sms_whose_answer_was_lost_was_sent_and_the_retry_sends_another() -> None:
     faults.add(Fault("sns", "Publish", "lose_answer"))
     thrice("sns").publish(PhoneNumber="+4915112345678", Message="x")
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
 
 
 def test_a_transaction_whose_answer_was_lost_counts_once_through_the_sdks_retry(

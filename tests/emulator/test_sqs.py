@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local import clock
-from infra.local.corrections import sqs as local_sqs
+from infra.local.corrections import sqs_queues
 from tests.emulator.conftest import receive
 
 
@@ -54,11 +54,11 @@ def test_a_stale_handle_deletes_nothing_and_changes_nothing(sqs: Any, queue: str
     clock.advance(361)
     fresh = receive(sqs, queue)[0]["ReceiptHandle"]
     sqs.delete_message(QueueUrl=queue, ReceiptHandle=stale)
-    assert local_sqs.queue_counts("jobs") == (0, 1, 0)
+    assert sqs_queues.queue_counts("jobs") == (0, 1, 0)
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=stale, VisibilityTimeout=0)
     sqs.delete_message(QueueUrl=queue, ReceiptHandle=fresh)
-    assert local_sqs.queue_counts("jobs") == (0, 0, 0)
+    assert sqs_queues.queue_counts("jobs") == (0, 0, 0)
 
 
 def test_a_deleted_message_may_be_deleted_again_but_not_hidden(sqs: Any, queue: str) -> None:
@@ -101,14 +101,14 @@ def test_hiding_for_longer_than_12_hours_since_the_receive_is_refused(sqs: Any, 
 
 def test_a_delayed_message_shows_after_its_delay(sqs: Any, queue: str) -> None:
     sqs.send_message(QueueUrl=queue, MessageBody="later", DelaySeconds=900)
-    assert local_sqs.queue_counts("jobs") == (0, 0, 1)
+    assert sqs_queues.queue_counts("jobs") == (0, 0, 1)
     clock.advance(899)
     assert receive(sqs, queue) == []
     clock.advance(2)
     assert len(receive(sqs, queue)) == 1
 
 
-def test_a_receive_tells_group_times_count_and_attributes(sqs: Any, queue: str) -> None:
+def test_a_receive_returns_group_times_count_and_attributes(sqs: Any, queue: str) -> None:
     before = int(time.time() * 1000)
     attributes = {"trace": {"DataType": "String", "StringValue": "abc"}}
     sent = sqs.send_message(
@@ -116,17 +116,17 @@ def test_a_receive_tells_group_times_count_and_attributes(sqs: Any, queue: str) 
     )
     clock.advance(60)
     message = receive(sqs, queue)[0]
-    told = message["Attributes"]
+    shown = message["Attributes"]
     assert message["MessageId"] == sent["MessageId"]
     assert message["MessageAttributes"] == attributes
     assert message["MD5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
-    assert told["MessageGroupId"] == "t1"
-    assert before <= int(told["SentTimestamp"]) < before + 5_000
-    assert int(told["ApproximateFirstReceiveTimestamp"]) >= before + 60_000
+    assert shown["MessageGroupId"] == "t1"
+    assert before <= int(shown["SentTimestamp"]) < before + 5_000
+    assert int(shown["ApproximateFirstReceiveTimestamp"]) >= before + 60_000
     clock.advance(361)
     second = receive(sqs, queue)[0]["Attributes"]
-    assert second["SentTimestamp"] == told["SentTimestamp"]
-    assert second["ApproximateFirstReceiveTimestamp"] == told["ApproximateFirstReceiveTimestamp"]
+    assert second["SentTimestamp"] == shown["SentTimestamp"]
+    assert second["ApproximateFirstReceiveTimestamp"] == shown["ApproximateFirstReceiveTimestamp"]
 
 
 def test_a_worn_out_message_moves_to_the_dead_letters_as_it_was(sqs: Any, queue: str) -> None:
@@ -150,9 +150,9 @@ def test_retention_counts_from_the_first_send_also_among_dead_letters(sqs: Any, 
         clock.advance(2)
     assert receive(sqs, queue) == []
     clock.advance(1_209_600 - 345_500 - 60)
-    assert local_sqs.queue_counts("jobs-dead").waiting == 1
+    assert sqs_queues.queue_counts("jobs-dead").waiting == 1
     clock.advance(60)
-    assert local_sqs.queue_counts("jobs-dead") == (0, 0, 0)
+    assert sqs_queues.queue_counts("jobs-dead") == (0, 0, 0)
 
 
 def test_a_message_past_its_retention_is_gone(sqs: Any, queue: str) -> None:
@@ -170,7 +170,7 @@ def test_a_batch_of_11_or_of_more_than_1_mib_is_refused_whole(sqs: Any, queue: s
         send(11, 1)
     with pytest.raises(ClientError, match="BatchRequestTooLong"):
         send(2, 524_289)
-    assert local_sqs.queue_counts("jobs") == (0, 0, 0)
+    assert sqs_queues.queue_counts("jobs") == (0, 0, 0)
     send(2, 524_288)
 
 
@@ -202,10 +202,10 @@ def test_batches_of_deletes_and_changes_answer_entry_by_entry(sqs: Any, queue: s
         ],
     )
     assert [e["Id"] for e in answer["Successful"]] == ["ok"]
-    assert local_sqs.queue_counts("jobs") == (1, 0, 0)
+    assert sqs_queues.queue_counts("jobs") == (1, 0, 0)
 
 
-def test_purge_empties_and_counts_are_told_by_the_queue(sqs: Any, queue: str) -> None:
+def test_purge_empties_the_queue_and_its_attributes_count_messages(sqs: Any, queue: str) -> None:
     for n in range(3):
         sqs.send_message(QueueUrl=queue, MessageBody=str(n), DelaySeconds=60 if n == 2 else 0)
     receive(sqs, queue, count=1)
@@ -214,7 +214,7 @@ def test_purge_empties_and_counts_are_told_by_the_queue(sqs: Any, queue: str) ->
     assert numbers["ApproximateNumberOfMessagesNotVisible"] == "1"
     assert numbers["ApproximateNumberOfMessagesDelayed"] == "1"
     sqs.purge_queue(QueueUrl=queue)
-    assert local_sqs.queue_counts("jobs") == (0, 0, 0)
+    assert sqs_queues.queue_counts("jobs") == (0, 0, 0)
 
 
 def test_no_message_is_given_to_two_receivers(sqs: Any, queue: str) -> None:

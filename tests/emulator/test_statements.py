@@ -1,4 +1,4 @@
-"""BatchExecuteStatement: several conditional updates in one call, each for itself."""
+"""BatchExecuteStatement: several conditional updates in one call, independent of each other."""
 
 from typing import Any
 

@@ -68,12 +68,12 @@ def test_of_50_racing_threads_one_wins_and_no_acknowledged_write_is_lost(
     with ThreadPoolExecutor(50) as pool:
         winners = [n for n, won in enumerate(pool.map(race, range(50))) if won]
     assert len(winners) == 1
-    found = dynamodb.query(
+    items = dynamodb.query(
         TableName=TABLE,
         KeyConditionExpression="tenant = :t",
         ExpressionAttributeValues={":t": {"S": "t1"}},
     )["Items"]
-    names = {item["sk"]["S"] for item in found}
+    names = {item["sk"]["S"] for item in items}
     assert names == {f"own#{n}" for n in range(BYSTANDERS)} | {
         "guard",
         "sum",
@@ -88,8 +88,8 @@ def test_reasons_stand_in_the_order_of_the_actions_with_the_item_where_asked(dyn
     taken["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     response = refusal(dynamodb, [put("a"), taken, put("taken2", "attribute_exists(sk)")])
     assert response["Error"]["Code"] == "TransactionCanceledException"
-    told = response["Error"]["Message"]
-    assert told.endswith("[None, ConditionalCheckFailed, ConditionalCheckFailed]")
+    message = response["Error"]["Message"]
+    assert message.endswith("[None, ConditionalCheckFailed, ConditionalCheckFailed]")
     none, with_item, without = response["CancellationReasons"]
     assert none == {"Code": "None"}
     assert with_item["Code"] == "ConditionalCheckFailed"

@@ -1,7 +1,7 @@
 """Which functional tests need the local cloud's own process, and which come in by HTTP alone.
 
 A test is `local` when it, a fixture of its module or a function that it calls uses the cloud
-itself, the clock, faults, the outbox, rows past the app, or the app's own code. All others run
+itself, the clock, faults, the mailbox, rows past the app, or the app's own code. All others run
 against a deployment as well. Found in the code, so that a new test needs no list; one that HTTP
 alone would not keep from a deployment says `@pytest.mark.local`, with its reason beside it.
 """

@@ -1,6 +1,6 @@
 """Fixtures of two kinds: parts of the local cloud in this process, and whole programs.
 
-For the parts, each test has an AWS account of its own, so that none sees what another left behind.
+For the parts, every test has its own AWS account, so that it does not see what others have left.
 """
 
 import itertools
@@ -23,7 +23,7 @@ _numbers = itertools.count(700_000_000_001)
 
 @pytest.fixture(scope="session")
 def new_account() -> Iterator[NewAccount]:
-    """A session whose clients work in the empty account of that number."""
+    """Creates sessions whose clients work in the account of a number, which is empty at first."""
     emulator.start()
     root = _session()
     sts = root.create_client("sts")
@@ -32,13 +32,11 @@ def new_account() -> Iterator[NewAccount]:
         answer = sts.assume_role(
             RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test"
         )
-        given = answer["Credentials"]
+        keys = answer["Credentials"]
         session = _session()
-        # What one has read of the services' descriptions serves them all.
+        # All sessions share one loader, so every service's description is read once.
         session.register_component("data_loader", root.get_component("data_loader"))
-        session.set_credentials(
-            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-        )
+        session.set_credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
         return session
 
     yield enter
@@ -76,8 +74,8 @@ def world(session: Session, account: str) -> Iterator[World]:
     url = sqs.create_queue(QueueName="parcels", Attributes=attributes)["QueueUrl"]
     with time_machine.travel(datetime(2030, 1, 1, tzinfo=UTC), tick=True) as clock:
         yield World(sqs, clock, account, url, dead_url)
-    for each in sqs.list_queues().get("QueueUrls", []):  # the state is asked by name alone
-        sqs.delete_queue(QueueUrl=each)
+    for queue in sqs.list_queues().get("QueueUrls", []):  # queues are looked up by name alone
+        sqs.delete_queue(QueueUrl=queue)
 
 
 @pytest.fixture
@@ -95,7 +93,7 @@ def stage(session: Session) -> Iterator[Stage]:
 def held(stage: Stage) -> Iterator[Held]:
     stage.answer = held = Held()
     yield held
-    held.let_go()
+    held.release()
 
 
 Run = Callable[..., Program]
@@ -117,7 +115,7 @@ def start() -> Iterator[Run]:
 
 @pytest.fixture(scope="session")
 def shared_cloud() -> Iterator[Cloud]:
-    """One `make run` for all tests that neither stop it nor count what is in it."""
+    """One `make run` for all tests that neither stop it nor count what it holds."""
     program = run("infra.local", "--port", "0")
     try:
         yield cloud_of(program)
@@ -127,7 +125,7 @@ def shared_cloud() -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def own_cloud() -> Iterator[Cloud]:
-    """A second one, whose clock may be moved and whose AWS may fail."""
+    """A second one, for tests that move its clock or let AWS fail."""
     program = run("infra.local", "--port", "0")
     try:
         yield cloud_of(program)

@@ -16,17 +16,17 @@ from typing import Any
 import requests
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30  # seconds after which a test has failed, never waited for otherwise
-LOOK_SECONDS = 0.05
+PATIENCE = 30  # seconds; the time limit of every wait
+POLL_SECONDS = 0.05
 
 
 def until(condition: Callable[[], object], what: str = "") -> None:
-    """Returns as soon as the condition holds; it is asked, since it lives in another process."""
+    """Returns as soon as the condition is true; polls, since it is about another process."""
     ends = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > ends:
             raise TimeoutError(what or condition.__doc__ or "it did not happen")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 class Program:
@@ -59,12 +59,12 @@ class Program:
 
     def until_printed(self, pattern: str) -> re.Match[str]:
         with self._changed:
-            found = self._changed.wait_for(
+            match = self._changed.wait_for(
                 lambda: re.search(pattern, self.output) or self._process.poll() is not None,
                 PATIENCE,
             )
-        assert isinstance(found, re.Match), f"{pattern!r} is not in:\n{self.output}"
-        return found
+        assert isinstance(match, re.Match), f"{pattern!r} is not in:\n{self.output}"
+        return match
 
     def end(self, number: int = signal.SIGINT) -> int:
         """Sends the signal; the exit code."""
@@ -77,7 +77,7 @@ class Program:
         return code
 
     def kill(self) -> None:
-        """For the end of a test, whatever has become of it."""
+        """Ends the program, whether it still runs or not."""
         if self._process.poll() is None:
             self._process.kill()
         self.wait()
@@ -131,7 +131,7 @@ def run(module: str, *arguments: str, **environment: str) -> Program:
 
 
 def cloud_of(program: Program) -> Cloud:
-    """What its greeting says, once it is there."""
+    """The local cloud of a program, once it has printed its greeting."""
     program.until_printed(r"-d '.*'\n")
     api = program.until_printed(r"API +(http\S+)")[1]
     endpoint = program.until_printed(r"AWS endpoint +(http\S+)")[1]

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.session import Session
 from chalice.app import Chalice
 
-from infra.local.states import Executions, functions_of
+from infra.local.executions import Executions, functions_of
 
 PATIENCE = 10
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:shop-local-pack"
@@ -51,14 +51,14 @@ class Stage:
         )
         return str(answer["stateMachineArn"])
 
-    def start(self, machine: str, name: str = "one", given: Any = None) -> str:
+    def start(self, machine: str, name: str = "one", data: Any = None) -> str:
         answer = self.client.start_execution(
-            stateMachineArn=machine, name=name, input=json.dumps({} if given is None else given)
+            stateMachineArn=machine, name=name, input=json.dumps({} if data is None else data)
         )
         return str(answer["executionArn"])
 
     def finish(self) -> None:
-        while self.executions.go_on():
+        while self.executions.advance():
             pass
 
     def end_of(self, execution: str) -> Any:
@@ -66,8 +66,8 @@ class Stage:
         return self.client.describe_execution(executionArn=execution)
 
     def events_of(self, execution: str) -> list[str]:
-        found = self.client.get_execution_history(executionArn=execution)
-        return [event["type"] for event in found["events"]]
+        history = self.client.get_execution_history(executionArn=execution)
+        return [event["type"] for event in history["events"]]
 
 
 def task(**more: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def retried(seconds: int, times: int, **more: Any) -> dict[str, Any]:
 
 
 class Held:
-    """An answer that comes only once it is let go."""
+    """An answer that is held back until it is released."""
 
     def __init__(self) -> None:
         self.asked, self._gone = threading.Semaphore(0), threading.Event()
@@ -93,5 +93,5 @@ class Held:
     def wait(self) -> None:
         assert self.asked.acquire(timeout=PATIENCE)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._gone.set()

@@ -1,4 +1,4 @@
-"""The `/_local` routes: what a test or a person can ask of a local cloud."""
+"""The `/_local` routes, by which tests and people control a local cloud."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_a_token_may_have_expired_already(shared_cloud: Cloud) -> None:
 # What was sent -----------------------------------------------------------------------------------
 
 
-def test_the_outbox_is_a_bare_list_with_all_that_a_test_wants_to_know(shared_cloud: Cloud) -> None:
+def test_the_mailbox_is_a_list_of_messages_with_all_their_parts(shared_cloud: Cloud) -> None:
     name = "Tom <b>{{7*7}}</b>"
     shared_cloud.create_user("tom@example.com", name=name, phone="+12025550123")
     shared_cloud.until_idle()
@@ -57,7 +57,7 @@ def test_the_outbox_is_a_bare_list_with_all_that_a_test_wants_to_know(shared_clo
     assert shared_cloud.control("GET", "/outbox?tenant_id=t2&to=tom@example.com") == []
 
 
-def test_the_outbox_can_be_read_on_from_where_one_was(shared_cloud: Cloud) -> None:
+def test_the_mailbox_can_be_read_from_a_position(shared_cloud: Cloud) -> None:
     before = len(shared_cloud.outbox())
     shared_cloud.create_user("newer@example.com")
     shared_cloud.until_idle()
@@ -80,7 +80,7 @@ def test_the_page_for_people_loads_nothing_from_elsewhere(shared_cloud: Cloud, p
 
 def test_a_jump_fires_each_schedule_once(own_cloud: Cloud) -> None:
     answer = own_cloud.control("POST", "/clock", {"advance_seconds": 86_400})
-    assert answer["schedules_fired"] == 2  # the sweep, and the look after projects
+    assert answer["schedules_fired"] == 2  # the sweep, and the check of projects
     assert own_cloud.control("POST", "/clock", {"advance_seconds": 0})["schedules_fired"] == 0
     assert own_cloud.control("POST", "/clock", {"advance_seconds": 0.5})["schedules_fired"] == 0
 
@@ -118,7 +118,7 @@ def test_the_state_says_what_waits_is_in_flight_and_is_dead(shared_cloud: Cloud)
     assert state["executions"].keys() == {"running", "succeeded", "failed"}
 
 
-# What makes no sense -----------------------------------------------------------------------------
+# Invalid requests --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_state_says_what_waits_is_in_flight_and_is_dead(shared_cloud: Cloud)
         ("faults", {"service": "sqs", "times": "often"}),
     ],
 )
-def test_a_body_that_makes_no_sense_is_a_422_that_says_why(
+def test_an_invalid_body_is_a_422_with_the_reason(
     shared_cloud: Cloud, path: str, body: Any
 ) -> None:
     answer = ask(shared_cloud, "POST", f"/_local/{path}", body)
@@ -157,7 +157,7 @@ def test_a_body_that_is_no_json_object_is_a_422(shared_cloud: Cloud, body: str) 
     assert (answer.status_code, problem_of(answer)["status"]) == (422, 422)
 
 
-def test_another_method_is_a_405_that_names_the_right_ones(shared_cloud: Cloud) -> None:
+def test_another_method_is_a_405_with_the_allowed_ones(shared_cloud: Cloud) -> None:
     answer = ask(shared_cloud, "DELETE", "/_local/clock")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, GET")
 
@@ -170,6 +170,6 @@ def test_head_is_get_without_the_body(shared_cloud: Cloud, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/state", "/outbox", "/jwks.json", "/nothing"])
-def test_no_answer_may_be_kept(shared_cloud: Cloud, path: str) -> None:
+def test_no_answer_may_be_cached(shared_cloud: Cloud, path: str) -> None:
     answer = ask(shared_cloud, "GET", f"/_local{path}")
     assert answer.headers["Cache-Control"] == "no-store"

@@ -19,7 +19,7 @@ def test_the_same_start_again_is_the_same_execution_while_it_runs(stage: Stage, 
     assert stage.start(machine, "one", {"n": 1}) == first
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
         stage.start(machine, "one", {"n": 2})
-    held.let_go()
+    held.release()
     stage.finish()
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
         stage.start(machine, "one", {"n": 1})
@@ -28,18 +28,18 @@ def test_the_same_start_again_is_the_same_execution_while_it_runs(stage: Stage, 
 
 def test_one_name_started_ten_times_at_once_is_one_execution(stage: Stage, held: Held) -> None:
     machine = stage.machine("m", {"pack": task()})
-    found: list[str] = []
+    arns: list[str] = []
     threads = [
-        threading.Thread(target=lambda: found.append(stage.start(machine))) for _ in range(10)
+        threading.Thread(target=lambda: arns.append(stage.start(machine))) for _ in range(10)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE)
-    held.let_go()
+    held.release()
     stage.finish()
 
-    assert (len(found), len(set(found)), len(stage.events)) == (10, 1, 1)
+    assert (len(arns), len(set(arns)), len(stage.events)) == (10, 1, 1)
 
 
 def test_an_execution_without_a_name_gets_one_and_a_name_has_its_bounds(stage: Stage) -> None:
@@ -69,7 +69,7 @@ def test_a_stopped_execution_is_aborted_at_once_and_says_why(stage: Stage, held:
         "Enough",
         "closing time",
     )
-    held.let_go()
+    held.release()
     stage.finish()
     stage.executions.clear()
     assert len(stage.events) == 1
@@ -84,7 +84,7 @@ def test_an_execution_is_stopped_in_a_wait_and_in_a_back_off(stage: Stage) -> No
         stage.machine("w", {"wait": {"Type": "Wait", "Seconds": 9_000_000, "End": True}})
     )
     backing = stage.start(stage.machine("b", {"pack": retried(9000, 2)}))
-    stage.executions.go_on()
+    stage.executions.advance()
     for execution in (waiting, backing):
         stage.client.stop_execution(executionArn=execution)
         assert stage.end_of(execution)["status"] == "ABORTED"
@@ -122,7 +122,7 @@ def test_the_state_counts_what_runs_and_how_it_ended(stage: Stage, held: Held) -
     assert stage.executions.state() == {"running": 2, "succeeded": 0, "failed": 0}
 
     stage.client.stop_execution(executionArn=stopped)
-    held.let_go()
+    held.release()
     stage.finish()
 
     assert stage.executions.state() == {"running": 0, "succeeded": 1, "failed": 1}
@@ -132,7 +132,7 @@ def test_emptying_the_cloud_ends_and_forgets_executions(stage: Stage, held: Held
     machine = stage.machine("m", {"pack": task(), "never": task()})
     execution = stage.start(machine)
     held.wait()
-    held.let_go()
+    held.release()
 
     stage.executions.clear()
 
@@ -144,7 +144,7 @@ def test_emptying_the_cloud_ends_and_forgets_executions(stage: Stage, held: Held
 
 
 def test_each_end_is_one_line(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "infra.local.states")
+    caplog.set_level("INFO", "infra.local.executions")
     stage.start(stage.machine("packing", {"pack": task()}), "p1-1")
     stage.finish()
 

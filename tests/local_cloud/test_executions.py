@@ -12,7 +12,7 @@ from tests.local_cloud.stage import FUNCTION, PATIENCE, Held, Stage, retried, ta
 
 def test_a_task_runs_the_apps_function_with_event_and_context(stage: Stage) -> None:
     stage.answer = lambda event: {"packed": event["parcels"]}
-    execution = stage.start(stage.machine("m", {"pack": task()}), given={"parcels": 3})
+    execution = stage.start(stage.machine("m", {"pack": task()}), data={"parcels": 3})
 
     ended = stage.end_of(execution)
 
@@ -63,19 +63,19 @@ def test_an_answer_that_is_no_json_fails_the_task(stage: Stage) -> None:
 def test_a_map_works_its_items_side_by_side_up_to_its_bound(stage: Stage, held: Held) -> None:
     items = {"ItemProcessor": {"StartAt": "pack", "States": {"pack": task()}}}
     states = {"all": {"Type": "Map", "MaxConcurrency": 5, "End": True, **items}}
-    execution = stage.start(stage.machine("m", states), given=list(range(12)))
+    execution = stage.start(stage.machine("m", states), data=list(range(12)))
     for _ in range(5):
         held.wait()
 
     assert stage.executions.tasks.under_way == 5
-    held.let_go()
+    held.release()
     assert json.loads(stage.end_of(execution)["output"]) == list(range(12))
 
 
 def test_an_empty_map_ends(stage: Stage) -> None:
     items = {"ItemProcessor": {"StartAt": "pack", "States": {"pack": task()}}}
     execution = stage.start(
-        stage.machine("m", {"all": {"Type": "Map", "End": True, **items}}), given=[]
+        stage.machine("m", {"all": {"Type": "Map", "End": True, **items}}), data=[]
     )
 
     assert json.loads(stage.end_of(execution)["output"]) == []
@@ -156,13 +156,13 @@ def test_a_machine_whose_time_is_over_begins_no_other_item_of_a_map(
 ) -> None:
     items = {"ItemProcessor": {"StartAt": "pack", "States": {"pack": task()}}}
     states = {"all": {"Type": "Map", "MaxConcurrency": 2, "End": True, **items}}
-    execution = stage.start(stage.machine("m", states, TimeoutSeconds=300), given=list(range(9)))
+    execution = stage.start(stage.machine("m", states, TimeoutSeconds=300), data=list(range(9)))
     held.wait()
     held.wait()
 
     clock.advance(301)
     assert stage.end_of(execution)["status"] == "TIMED_OUT"
-    held.let_go()
+    held.release()
     assert stage.executions.tasks.wait_until_none(PATIENCE)
     stage.executions.clear()
     assert len(stage.events) == 2
@@ -176,7 +176,7 @@ def test_a_tasks_time_is_over_by_the_local_clock_and_is_an_error_like_another(
     for _ in range(2):
         held.wait()
         clock.advance(61)
-        stage.executions.go_on()
+        stage.executions.advance()
 
     ended = stage.end_of(execution)
     assert (ended["status"], ended["error"]) == ("FAILED", "States.Timeout")
@@ -191,7 +191,7 @@ def test_a_machine_that_loops_for_a_long_time_keeps_its_history_in_order(stage: 
         "done": {"Type": "Succeed"},
     }
     stage.answer = lambda event: {"n": event["n"] - 1}
-    execution = stage.start(stage.machine("m", states), given={"n": 30})
+    execution = stage.start(stage.machine("m", states), data={"n": 30})
 
     assert stage.end_of(execution)["status"] == "SUCCEEDED"
     assert stage.events_of(execution).count("LambdaFunctionSucceeded") == 30

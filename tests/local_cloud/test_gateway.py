@@ -1,4 +1,4 @@
-"""What the gateway answers by itself has the form of all errors."""
+"""The gateway's own answers are problems as all errors are."""
 
 import socket
 
@@ -34,14 +34,14 @@ def test_a_refusal_is_a_problem_with_a_request_id(
     shared_cloud.program.until_printed(rf"  {status} {method} +{path}  [\d.]+ ms\n")
 
 
-def test_a_well_formed_request_id_is_taken_over(shared_cloud: Cloud) -> None:
-    given = {"X-Request-Id": "my-own-1"}
-    answer = requests.get(f"{shared_cloud.url}/nothing", headers=given, timeout=PATIENCE)
+def test_a_well_formed_request_id_is_kept(shared_cloud: Cloud) -> None:
+    headers = {"X-Request-Id": "my-own-1"}
+    answer = requests.get(f"{shared_cloud.url}/nothing", headers=headers, timeout=PATIENCE)
     assert answer.headers["X-Request-Id"] == "my-own-1"
 
 
 @pytest.mark.parametrize("method", ["TRACE", "BREW", "PUT", "HEAD"])
-def test_whoever_asks_with_another_method_hears_which_ones_a_path_answers(
+def test_a_request_with_another_method_is_answered_with_the_methods_of_the_path(
     shared_cloud: Cloud, method: str
 ) -> None:
     answer = requests.request(method, f"{shared_cloud.url}/admin/v1/users", timeout=PATIENCE)
@@ -60,7 +60,7 @@ def test_whoever_asks_with_another_method_hears_which_ones_a_path_answers(
         (f"GET /{'a' * 70_000} HTTP/1.1\r\n\r\n", 414),
     ],
 )
-def test_what_cannot_be_read_is_refused_and_the_connection_ended(
+def test_an_unreadable_request_is_refused_and_the_connection_closed(
     shared_cloud: Cloud, request_: str, status: int
 ) -> None:
     host, _, port = shared_cloud.url.removeprefix("http://").partition(":")

@@ -1,4 +1,4 @@
-"""What the loader of templates understands, and what it refuses by name."""
+"""The template loader: what it supports, and what it refuses by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -99,14 +99,14 @@ TOPIC = "  T:\n    Type: AWS::SNS::Topic\n    Properties:\n      TopicName: "
         (TOPIC + "t\n    CreationPolicy: {}", "T: unknown resource key CreationPolicy"),
         (TOPIC + "!ImportValue x", "T: unknown intrinsic Fn::ImportValue"),
         (TOPIC + "{'Fn::Base64': x}", "T: unknown intrinsic Fn::Base64"),
-        (TOPIC + "!Ref Nobody", "T: refers to Nobody, which is not there"),
-        (TOPIC + "!Sub '${Nobody}-x'", "T: refers to Nobody, which is not there"),
+        (TOPIC + "!Ref Nobody", "T: refers to Nobody, which does not exist"),
+        (TOPIC + "!Sub '${Nobody}-x'", "T: refers to Nobody, which does not exist"),
         (TOPIC + "!Ref AWS::StackId", "T: unknown pseudo-parameter AWS::StackId"),
         (TOPIC + "!GetAtt Q.Colour\n" + queue("Q"), "T: Q has no attribute Colour"),
         (TOPIC + "!If [Nobody, a, b]", "T: unknown condition Nobody"),
         (TOPIC + "!Select [7, [a]]", r"T: Fn::Select cannot read \[7, \['a'\]\]"),
         (TOPIC + "!Ref T", "T: T: needs itself: T -> T"),
-        (TOPIC + "t\n    DependsOn: Nobody", "T: refers to Nobody, which is not there"),
+        (TOPIC + "t\n    DependsOn: Nobody", "T: refers to Nobody, which does not exist"),
         ("  T: {Type: AWS::SNS::Topic}", "T: lacks the property TopicName"),
         ("  T: {Type: AWS::SNS::Topic, Condition: Nobody}", "T: unknown condition Nobody"),
     ],
@@ -128,7 +128,7 @@ def test_an_unknown_property_deep_inside_another_is_refused(load_text: Load) -> 
 
 def test_a_reference_to_a_resource_left_out_by_its_condition_is_refused(load_text: Load) -> None:
     left_out = "    Condition: Never\n"
-    with pytest.raises(TemplateError, match=r"^T: refers to Q, which is not there$"):
+    with pytest.raises(TemplateError, match=r"^T: refers to Q, which does not exist$"):
         load_text(
             "Conditions: {Never: !Equals [a, b]}\nResources:\n"
             + TOPIC
@@ -144,15 +144,15 @@ def test_sections_that_it_would_ignore_are_refused(load_text: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("parameters", "message"),
     [
         ({"Colour": "red"}, "unknown parameter Colour"),
         ({"Stage": "Not a stage"}, "parameter Stage may not be 'Not a stage'"),
     ],
 )
-def test_parameters_are_checked(session: Session, given: dict[str, str], message: str) -> None:
+def test_parameters_are_checked(session: Session, parameters: dict[str, str], message: str) -> None:
     with pytest.raises(TemplateError, match=message):
-        load(TEMPLATE, session, given)
+        load(TEMPLATE, session, parameters)
 
 
 def test_a_parameter_without_default_must_be_given(load_text: Load) -> None:

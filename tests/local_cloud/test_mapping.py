@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, SQSEvent
 
-from infra.local.mapping import mappings_of
+from infra.local.mapping import MalformedAnswerError, mappings_of
 from infra.local.poller import drain
 from tests.local_cloud.world import VISIBILITY_SECONDS, World, failing
 
@@ -21,7 +21,7 @@ def raising(event: SQSEvent) -> object:
     raise LookupError("no such parcel")
 
 
-# What the function is given ----------------------------------------------------------------------
+# The event --------------------------------------------------------------------------------------
 
 
 def test_a_record_has_the_form_that_lambda_gives_it(world: World) -> None:
@@ -66,7 +66,7 @@ def test_a_record_has_the_form_that_lambda_gives_it(world: World) -> None:
     assert {"SentTimestamp", "SenderId", "ApproximateFirstReceiveTimestamp"} <= set(attributes)
 
 
-def test_the_context_tells_who_is_running_and_how_long_it_may(world: World) -> None:
+def test_the_context_has_the_function_s_name_and_the_remaining_time(world: World) -> None:
     world.send("a")
     world.mapping().poll_once(world.sqs)
     context: Any = world.events[0].context
@@ -74,7 +74,7 @@ def test_the_context_tells_who_is_running_and_how_long_it_may(world: World) -> N
     assert context.invoked_function_arn.endswith(f":{world.account}:function:shop-local-pack")
     assert 50_000 < context.get_remaining_time_in_millis() <= 60_000
     world.clock.shift(3600)
-    assert context.get_remaining_time_in_millis() > 50_000  # a moved clock takes no time away
+    assert context.get_remaining_time_in_millis() > 50_000  # moving the clock does not shorten it
 
 
 def test_a_batch_holds_at_most_the_batch_size(world: World) -> None:
@@ -134,6 +134,7 @@ def test_a_function_that_exits_its_process_counts_as_failed(world: World) -> Non
     world.answer = leaving
     world.mapping().poll_once(world.sqs)
     assert world.left() == 1
+    assert [type(error) for error in world.errors] == [SystemExit]
 
 
 def test_an_answer_that_is_not_json_counts_as_failed(world: World) -> None:
@@ -196,7 +197,7 @@ def test_a_malformed_answer_means_that_all_failed(world: World, answer: object) 
     world.answer = lambda event: answer
     world.mapping(report=True).poll_once(world.sqs)
     assert world.left() == 2
-    assert len(world.errors) == 1
+    assert [type(error) for error in world.errors] == [MalformedAnswerError]
 
 
 def test_one_unknown_id_among_good_ones_fails_the_whole_batch(world: World) -> None:
@@ -204,6 +205,7 @@ def test_one_unknown_id_among_good_ones_fails_the_whole_batch(world: World) -> N
     world.answer = lambda event: failing([ids(event)[0], "of another batch"])
     world.mapping(report=True).poll_once(world.sqs)
     assert world.left() == 2
+    assert [type(error) for error in world.errors] == [MalformedAnswerError]
 
 
 # Draining ----------------------------------------------------------------------------------------
@@ -224,18 +226,19 @@ def test_draining_an_empty_queue_returns_at_once(world: World) -> None:
     assert drain([world.mapping()], world.sqs) == 0
 
 
-def test_a_queue_that_cannot_be_reached_is_told_and_delivers_nothing(world: World) -> None:
+def test_a_queue_that_cannot_be_reached_is_reported_and_delivers_nothing(world: World) -> None:
     mapping = world.mapping()
     world.sqs.delete_queue(QueueUrl=world.url)
     assert drain([mapping], world.sqs) == 0
     assert [type(error).__name__ for error in world.errors] == ["QueueDoesNotExist"]
 
 
-def test_messages_that_cannot_be_deleted_are_told_and_the_mapping_goes_on(world: World) -> None:
+def test_messages_that_cannot_be_deleted_are_reported(world: World) -> None:
     world.send("a")
     world.answer = lambda event: world.sqs.delete_queue(QueueUrl=world.url) and None
     assert world.mapping().poll_once(world.sqs) == 1
-    assert len(world.errors) == 1
+    (error,) = world.errors
+    assert str(error).startswith("not deleted: ")
 
 
 # What is derived from the app --------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The small parts that a local cloud is made of."""
+"""The small parts of a local cloud."""
 
 import io
 import logging
@@ -15,19 +15,19 @@ from chalicelib.kernel.jobs.worker import BatchIncomplete
 from infra.local import clock, environment, log
 from infra.local.activity import Activity
 from infra.local.cloud import UnknownSourceError, refuse_unknown_sources
+from infra.local.cloud_state import state_of
+from infra.local.executions import Executions
 from infra.local.mapping import mappings_of
 from infra.local.schedules import Schedules
-from infra.local.state import state_of
-from infra.local.states import Executions
 from tests.local_cloud.world import World
 
-PATIENCE = 20  # seconds after which a test has failed, never waited for otherwise
+PATIENCE = 20  # seconds; the time limit of every wait
 
 
 # The app's event sources -------------------------------------------------------------------------
 
 
-def test_queues_and_schedules_are_played() -> None:
+def test_queues_and_schedules_are_supported() -> None:
     app = Chalice("shop")
     app.on_sqs_message(queue="parcels")(lambda event: None)
     app.schedule("rate(1 minute)", name="sweep")(lambda event: None)
@@ -63,9 +63,11 @@ def test_a_function_times_out_with_the_visibility_of_a_queue_that_hides_for_less
 # The state ---------------------------------------------------------------------------------------
 
 
-def idle(world: World, *, apart: bool = False) -> bool:
+def idle(world: World, *, external: bool = False) -> bool:
     schedules = Schedules(Chalice("shop"), clock.now())
-    return state_of([world.mapping()], schedules, Executions({}), apart=apart)["idle"]
+    return state_of([world.mapping()], schedules, Executions({}), has_external_workers=external)[
+        "idle"
+    ]
 
 
 def test_it_is_idle_when_nothing_waits(world: World) -> None:
@@ -74,7 +76,7 @@ def test_it_is_idle_when_nothing_waits(world: World) -> None:
     assert not idle(world)
 
 
-def test_a_message_hidden_until_its_next_try_is_no_work_for_now(world: World) -> None:
+def test_a_message_hidden_until_its_next_try_does_not_count_as_work(world: World) -> None:
     world.send("a")
     world.sqs.receive_message(QueueUrl=world.url)
     assert idle(world)
@@ -83,7 +85,7 @@ def test_a_message_hidden_until_its_next_try_is_no_work_for_now(world: World) ->
 def test_a_message_in_flight_may_be_worked_by_another_process(world: World) -> None:
     world.send("a")
     world.sqs.receive_message(QueueUrl=world.url)
-    assert not idle(world, apart=True)
+    assert not idle(world, external=True)
 
 
 def test_it_is_not_idle_while_an_invocation_is_under_way(world: World) -> None:
@@ -91,7 +93,7 @@ def test_it_is_not_idle_while_an_invocation_is_under_way(world: World) -> None:
     schedules = Schedules(Chalice("shop"), clock.now())
     mapping = world.mapping()
     world.answer = lambda event: seen.append(
-        state_of([mapping], schedules, Executions({}), apart=False)["idle"]
+        state_of([mapping], schedules, Executions({}), has_external_workers=False)["idle"]
     )
     world.send("a")
     mapping.poll_once(world.sqs)
@@ -122,8 +124,8 @@ def test_the_shells_own_aws_settings_are_dropped(monkeypatch: pytest.MonkeyPatch
 def test_settings_that_hold_the_parts_together_are_the_local_clouds_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = {"STAGE": "prod", "PUBLIC_URL": "https://live.example", "SMS_ENABLED": "false"}
-    monkeypatch.setattr(os, "environ", given)
+    variables = {"STAGE": "prod", "PUBLIC_URL": "https://live.example", "SMS_ENABLED": "false"}
+    monkeypatch.setattr(os, "environ", variables)
     environment.describe("http://127.0.0.1:8000", LEASE_SECONDS="5")
     assert (os.environ["STAGE"], os.environ["PUBLIC_URL"]) == ("local", "http://127.0.0.1:8000")
     assert (os.environ["SMS_ENABLED"], os.environ["LEASE_SECONDS"]) == ("false", "5")
@@ -179,7 +181,7 @@ def logged() -> Iterator[io.StringIO]:
         (ClientError({"Error": {"Code": "Throttled"}}, "SendMessage"), "notify: An error occurred"),
     ],
 )
-def test_what_is_expected_or_refused_by_aws_is_told_in_one_line(
+def test_what_is_expected_or_refused_by_aws_is_one_line(
     logged: io.StringIO, error: Exception, text: str
 ) -> None:
     log.failure("notify", error)
@@ -191,7 +193,7 @@ def raise_it(error: Exception) -> None:
     raise error
 
 
-def test_a_bug_is_told_with_the_way_there(logged: io.StringIO) -> None:
+def test_a_bug_is_logged_with_its_traceback(logged: io.StringIO) -> None:
     try:
         raise_it(KeyError("parcel"))
     except KeyError as error:

@@ -12,7 +12,7 @@ from infra.local.mapping import Mapping
 from infra.local.poller import Poller
 from tests.local_cloud.world import World
 
-PATIENCE = 20  # seconds after which a test has failed, never waited for otherwise
+PATIENCE = 20  # seconds; the time limit of every wait
 
 
 class Bell:

@@ -1,7 +1,7 @@
-"""The workflow of projects, run with a function that answers as a test says.
+"""The state machine of projects, run with a function whose answers a test decides.
 
-What each step does is the domain's; here it is in which order they run, what they are given, and
-what becomes of their troubles.
+Tested are the order of the steps, their events, and what follows when they fail; what a step does
+is tested with the domain.
 """
 
 import json
@@ -14,7 +14,7 @@ from botocore.session import Session
 from chalice.app import Chalice
 
 from infra.local import clock
-from infra.local.states import Executions, functions_of
+from infra.local.executions import Executions, functions_of
 
 FILE = Path(__file__).parents[2] / "infra" / "statemachines" / "provision-project.asl.json"
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:backburner-local-provision"
@@ -24,7 +24,7 @@ Event = dict[str, Any]
 
 
 class Workflow:
-    """An execution of the machine for a project of so many batches."""
+    """An execution of the state machine for a project with a number of batches."""
 
     def __init__(self, session: Session, batches: int = 1) -> None:
         self.client = session.create_client("stepfunctions")
@@ -53,12 +53,12 @@ class Workflow:
         return {"outcome": "ok", "batches": batches, "next": end if end < self.batches else None}
 
     def run(self, kind: str = "provision") -> str:
-        """Its status at the end."""
-        given = {"tenant": "t1", "project": "p1", "run": 1, "kind": kind}
+        """Runs an execution to its end and returns its status."""
+        data = {"tenant": "t1", "project": "p1", "run": 1, "kind": kind}
         self.execution = self.client.start_execution(
-            stateMachineArn=self.arn, name="p1-1", input=json.dumps(given)
+            stateMachineArn=self.arn, name="p1-1", input=json.dumps(data)
         )["executionArn"]
-        while self.executions.go_on():
+        while self.executions.advance():
             pass
         return str(self.client.describe_execution(executionArn=self.execution)["status"])
 
@@ -73,12 +73,12 @@ class Workflow:
 
 @pytest.fixture
 def workflow(session: Session) -> Iterator[Workflow]:
-    made = Workflow(session)
-    made.executions.start()
-    yield made
+    workflow = Workflow(session)
+    workflow.executions.start()
+    yield workflow
     clock.stop()
-    made.executions.clear()
-    made.executions.stop()
+    workflow.executions.clear()
+    workflow.executions.stop()
 
 
 def refuse(event: Event) -> Any:
@@ -100,8 +100,11 @@ def test_a_project_is_made_step_by_step(workflow: Workflow) -> None:
     ]
 
 
-def test_each_step_is_told_whose_project_it_works_and_on_which_try(workflow: Workflow) -> None:
+def test_the_event_of_a_step_names_the_tenant_the_project_the_run_and_the_retry(
+    workflow: Workflow,
+) -> None:
     workflow.run()
+    assert len(workflow.events) == 5
     for event in workflow.events:
         known = {name: event[name] for name in ("tenant", "project", "run", "kind", "retry")}
         assert known == {
@@ -227,6 +230,7 @@ def test_no_task_and_no_machine_runs_without_end() -> None:
     mapped = machine["States"]["sync_batches"]["ItemProcessor"]["States"]
     tasks = [s for s in (machine["States"] | mapped).values() if s["Type"] == "Task"]
 
+    assert len(tasks) > len(TASKS)
     assert machine["TimeoutSeconds"] == 300
     for task in tasks:
         (retry,) = task["Retry"]

@@ -1,4 +1,4 @@
-"""`make run`, as a newcomer meets it."""
+"""`make run`, as a newcomer uses it."""
 
 import json
 import re
@@ -38,15 +38,15 @@ def test_the_first_command_works_when_pasted_and_mail_and_sms_arrive(shared_clou
         )
 
 
-def test_two_run_side_by_side_and_know_nothing_of_each_other(
+def test_two_run_side_by_side_without_sharing_anything(
     own_cloud: Cloud, shared_cloud: Cloud
 ) -> None:
     clouds = (shared_cloud, own_cloud)
-    assert len({address for each in clouds for address in (each.url, each.endpoint_url)}) == 4
+    assert len({address for cloud in clouds for address in (cloud.url, cloud.endpoint_url)}) == 4
     before = [len(cloud.outbox()) for cloud in clouds]
     for cloud, email in zip(clouds, ("one@example.com", "other@example.com"), strict=True):
-        for each in (email, "both@example.com"):
-            assert cloud.create_user(each).status_code == 201
+        for address in (email, "both@example.com"):
+            assert cloud.create_user(address).status_code == 201
         cloud.until_idle()
     sent = [{m["to"] for m in c.outbox()[n:]} for c, n in zip(clouds, before, strict=True)]
     assert sent == [
@@ -77,7 +77,7 @@ def test_a_project_comes_to_its_ends_and_its_progress_is_pushed(shared_cloud: Cl
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
 )
-def test_it_ends_at_once_and_cleanly_when_told_to_and_another_lives_on(
+def test_a_signal_ends_it_at_once_and_cleanly_and_another_one_continues(
     start: Run, shared_cloud: Cloud, number: int
 ) -> None:
     cloud = cloud_of(start("infra.local", "--port", "0"))
@@ -102,12 +102,14 @@ def test_an_operator_without_the_stage_s_keys_lists_more_tenants_than_one_page_h
 ) -> None:
     ids = [f"many-{number:03}" for number in range(101)]
     admin = shared_cloud.control("POST", "/token", {"role": "admin"})["token"]
-    for each in ids:
-        new = {"id": each, "name": each}
-        made = shared_cloud.send("POST", "/admin/v1/tenants", new, Authorization=f"Bearer {admin}")
-        assert made.status_code == 201
+    for tenant_id in ids:
+        new = {"id": tenant_id, "name": tenant_id}
+        created = shared_cloud.send(
+            "POST", "/admin/v1/tenants", new, Authorization=f"Bearer {admin}"
+        )
+        assert created.status_code == 201
 
-    told = start(
+    listing = start(
         *("infra.ops", "tenant", "list"),
         STAGE="local",
         AWS_ENDPOINT_URL=shared_cloud.endpoint_url,
@@ -116,8 +118,8 @@ def test_an_operator_without_the_stage_s_keys_lists_more_tenants_than_one_page_h
         AWS_SECRET_ACCESS_KEY="x",
     )
 
-    assert told.wait() == 0, told.output
-    assert set(ids) <= {json.loads(line)["id"] for line in told.output.splitlines()}
+    assert listing.wait() == 0, listing.output
+    assert set(ids) <= {json.loads(line)["id"] for line in listing.output.splitlines()}
 
 
 def test_a_taken_port_is_one_clear_sentence(start: Run, shared_cloud: Cloud) -> None:
@@ -130,7 +132,7 @@ def test_a_taken_port_is_one_clear_sentence(start: Run, shared_cloud: Cloud) -> 
     )
 
 
-def test_what_the_shell_says_about_aws_and_about_other_stages_does_not_reach_it(
+def test_the_shells_variables_of_aws_and_of_other_stages_have_no_effect(
     start: Run,
 ) -> None:
     cloud = cloud_of(

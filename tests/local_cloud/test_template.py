@@ -35,7 +35,7 @@ class Shipped:
 
 @dataclass(frozen=True)
 class TwoStages:
-    """In one account, with a sender each; alarms of the first are mailed."""
+    """Two stages in one account, each with its own sender; only the first mails its alarms."""
 
     session: Session
     first: Stack
@@ -82,7 +82,7 @@ def test_credentials_have_a_key_of_the_stages_own_that_rotates(shipped: Shipped)
 
 
 def test_the_machine_may_call_its_function_and_logs_no_data(shipped: Shipped) -> None:
-    states, iam = (shipped.session.create_client(each) for each in ("stepfunctions", "iam"))
+    states, iam = (shipped.session.create_client(name) for name in ("stepfunctions", "iam"))
     machine = states.describe_state_machine(stateMachineArn=shipped.outputs["ProvisionProjectArn"])
     assert (machine["name"], machine["type"]) == ("backburner-local-provision-project", "STANDARD")
     function = json.loads(machine["definition"])["States"]["finish"]["Resource"]
@@ -92,7 +92,7 @@ def test_the_machine_may_call_its_function_and_logs_no_data(shipped: Shipped) ->
 
     role = machine["roleArn"].rpartition("/")[2]
     policy = iam.get_role_policy(RoleName=role, PolicyName="tasks-and-log")["PolicyDocument"]
-    tasks = next(each for each in policy["Statement"] if each["Sid"] == "Tasks")
+    tasks = next(s for s in policy["Statement"] if s["Sid"] == "Tasks")
     assert (tasks["Action"], tasks["Resource"]) == ("lambda:InvokeFunction", function)
 
 
@@ -150,19 +150,19 @@ def test_alarms_are_mailed_only_to_an_address_that_was_given(
     shipped: Shipped, two_stages: TwoStages
 ) -> None:
     silent, mailed = shipped.outputs, two_stages.first.outputs
-    assert told_by(shipped.session, silent["AlarmTopicArn"]) == []
-    assert told_by(two_stages.session, mailed["AlarmTopicArn"]) == ["ops@example.com"]
+    assert subscribers(shipped.session, silent["AlarmTopicArn"]) == []
+    assert subscribers(two_stages.session, mailed["AlarmTopicArn"]) == ["ops@example.com"]
 
 
-def told_by(session: Session, topic: str) -> list[str]:
-    subscribed = session.create_client("sns").list_subscriptions_by_topic(TopicArn=topic)
-    return [each["Endpoint"] for each in subscribed["Subscriptions"]]
+def subscribers(session: Session, topic: str) -> list[str]:
+    answer = session.create_client("sns").list_subscriptions_by_topic(TopicArn=topic)
+    return [subscription["Endpoint"] for subscription in answer["Subscriptions"]]
 
 
 def test_two_stages_with_two_senders_fit_into_one_account(two_stages: TwoStages) -> None:
     first, second = two_stages.first, two_stages.second
     shared = set(first.resources.values()) & set(second.resources.values())
-    # Policies have no names of their own; here they are called by how much they hang on.
+    # A policy has no name; moto's id of it is the number of queues or topics it belongs to.
     policies = ("QueuesOverTlsOnly", "MailEventsFromSes", "FeedbackFromTopic")
     assert shared == {first.resources[name] for name in policies}
 

@@ -1,4 +1,4 @@
-"""A worker in a process of its own, which may be killed while the rest lives on."""
+"""A worker in its own process, which can be killed while the local cloud continues."""
 
 import signal
 
@@ -15,7 +15,7 @@ PEOPLE = 20
 
 @pytest.fixture
 def cloud(start: Run) -> Cloud:
-    """One whose queues are left to workers apart."""
+    """A local cloud without a worker."""
     seconds = str(LEASE_SECONDS)
     return cloud_of(
         start("infra.local", "--port=0", "--no-worker", "--sweep-seconds=1",
@@ -24,14 +24,14 @@ def cloud(start: Run) -> Cloud:
 
 
 def start_worker(start: Run, cloud: Cloud) -> Program:
-    """As the greeting says."""
+    """Starts a worker with the command of the greeting."""
     module_and_arguments = cloud.worker_command.split(" -m ")[1].split()
     worker = start(*module_and_arguments)
     worker.until_printed("Working")
     return worker
 
 
-def test_it_works_the_queues_by_http_and_its_mails_are_in_the_local_outbox(
+def test_it_works_the_queues_by_http_and_its_mails_are_in_the_mailbox(
     start: Run, cloud: Cloud
 ) -> None:
     assert cloud.create_user("ann@example.com", phone="+447700900123").status_code == 201

@@ -1,4 +1,4 @@
-"""A small world for the mapping: two queues, an app, a clock."""
+"""What tests of the mapping need: two queues, an app, a clock."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -73,4 +73,4 @@ class World:
 
 
 def failing(identifiers: Sequence[object]) -> dict[str, object]:
-    return {"batchItemFailures": [{"itemIdentifier": each} for each in identifiers]}
+    return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in identifiers]}

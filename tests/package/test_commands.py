@@ -38,7 +38,7 @@ def run(module: str, *arguments: str, **environment: str) -> "subprocess.Complet
 
 @pytest.mark.parametrize("module", ["infra.deploy", "infra.doctor", "infra.destroy"])
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "message"),
     [
         ({}, "No region"),
         ({"AWS_DEFAULT_REGION": "eu-central-1"}, "No credentials"),
@@ -48,18 +48,18 @@ def run(module: str, *arguments: str, **environment: str) -> "subprocess.Complet
     ids=["no region", "no credentials", "unknown region", "no answer"],
 )
 def test_what_is_missing_is_said_in_a_sentence(
-    module: str, environment: dict[str, str], told: str
+    module: str, environment: dict[str, str], message: str
 ) -> None:
     done = run(module, "--stage", "dev", **environment)
 
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("action", [("list",), ("create", "--name", "Alder"), ("suspend", "alder")])
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "message"),
     [
         ({}, "You must specify a region"),
         ({"AWS_DEFAULT_REGION": "eu-central-1"}, "Unable to locate credentials"),
@@ -68,12 +68,12 @@ def test_what_is_missing_is_said_in_a_sentence(
     ids=["no region", "no credentials", "no answer"],
 )
 def test_an_operator_s_command_says_what_is_missing(
-    action: tuple[str, ...], environment: dict[str, str], told: str
+    action: tuple[str, ...], environment: dict[str, str], message: str
 ) -> None:
     done = run("infra.ops", "tenant", *action, STAGE="dev", **environment)
 
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Check the credentials, AWS_DEFAULT_REGION and STAGE." in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -108,9 +108,9 @@ def test_every_answer_of_the_gateway_is_a_problem(response: dict[str, dict[str, 
 
 @pytest.mark.parametrize("response", gateway.wanted(()), ids=lambda each: each["responseType"])
 def test_whatever_may_be_tried_again_says_when(response: dict[str, Any]) -> None:
-    told = "gatewayresponse.header.Retry-After" in response["responseParameters"]
+    says_when = "gatewayresponse.header.Retry-After" in response["responseParameters"]
 
-    assert told is (response.get("statusCode") in ("429", "503"))
+    assert says_when is (response.get("statusCode") in ("429", "503"))
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,16 @@ def test_whatever_may_be_tried_again_says_when(response: dict[str, Any]) -> None
 def test_the_gateway_allows_the_origins_that_it_can_name(
     origins: tuple[str, ...], allowed: str | None
 ) -> None:
-    for response in gateway.wanted(origins):
+    responses = gateway.wanted(origins)
+    assert responses
+    for response in responses:
         headers = response["responseParameters"]
         assert headers.get("gatewayresponse.header.Access-Control-Allow-Origin") == allowed
 
 
 def test_a_name_that_is_taken_is_explained() -> None:
-    told = stack._with_advice("PeopleTable: backburner-dev-people already exists")
-    assert "The name is taken" in told
+    text = stack._with_advice("PeopleTable: backburner-dev-people already exists")
+    assert "The name is taken" in text
 
 
 def test_the_settings_of_a_stage_name_the_stage() -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from infra.local import mail_events, outbox
+from infra.local import mail_events, mailbox
 from infra.local.mapping import LambdaContext
 from tests.simulation import queues, staleness
 from tests.simulation.books import Asked
@@ -211,7 +211,7 @@ class Play:
 
     # -- SES ----------------------------------------------------------------------------------
 
-    def plan_events(self, mail: outbox.Sent) -> None:
+    def plan_events(self, mail: mailbox.Sent) -> None:
         """Called for each message that was accepted: what SES will tell of it, and when."""
         if mail.channel != "email" or mail.job_id is None or self.events == "muted":
             return

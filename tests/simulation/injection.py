@@ -18,7 +18,7 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.retries import quota
 
 from chalicelib.kernel import aws
-from infra.local import fault_answers, outbox
+from infra.local import fault_answers, mailbox
 from tests.simulation.calls import FAULTS, OUTAGES_OF_MESSAGES, Answer, Call, Counts, Service
 from tests.simulation.staleness import Past, Row, current, keys_of
 from tests.simulation.world import START, Crash, Process, World
@@ -168,11 +168,11 @@ class Weather:
             before = {key: self.past.keep(key, self.world.now) for key in keys}
         if call.sends:
             self.finish_send(process)
-        sent_before = len(outbox._sent)
+        sent_before = len(mailbox._sent)
         self.world.set_clock()
         answer = execute()
         self.world.set_clock(process.offset)
-        for message in outbox._sent[sent_before:]:
+        for message in mailbox._sent[sent_before:]:
             self._note_send(process, str(message.job_id), message.channel, troubled=troubled)
         for key, row in before.items():
             if row is not None and key[2].startswith("job#"):

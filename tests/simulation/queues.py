@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from infra.local.corrections import sqs
+from infra.local.corrections import sqs_queues
 from infra.local.corrections.message_store import MessageStore
 from infra.local.corrections.sqs_message import SqsMessage, new_message
 
@@ -16,7 +16,7 @@ def full_name(queue: str) -> str:
 
 def store(queue: str) -> MessageStore:
     """The messages of the queue as they are at this moment."""
-    return sqs.settled(sqs._queue_named(full_name(queue)))
+    return sqs_queues.settled(sqs_queues.queue_named(full_name(queue)))
 
 
 def waiting(queue: str) -> int:

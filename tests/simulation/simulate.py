@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.local import outbox
+from infra.local import mailbox
 from tests.simulation import books, cast, injection, invariants, mutants
 from tests.simulation.actors import Play
 from tests.simulation.calls import Counts
@@ -66,7 +66,7 @@ def _played(seed: int, rate: float, on: Stage) -> tuple[Play, list[str]]:
             set_settings(worker_threads=10)
         weather = Weather(world, rate)
         play = Play(world, weather, on, events=world.random.choice(EVENTS))
-        outbox.on_record(play.plan_events)
+        mailbox.on_record(play.plan_events)
         injection.begin(weather)
         try:
             cast.take_places(play)
@@ -75,7 +75,7 @@ def _played(seed: int, rate: float, on: Stage) -> tuple[Play, list[str]]:
             return play, [f"it_comes_to_rest: {error}"]
         finally:
             injection.begin(None)
-            outbox.off_record(play.plan_events)
+            mailbox.off_record(play.plan_events)
         return play, invariants.broken(play, books.read())
 
 

@@ -14,7 +14,7 @@ import botocore.session
 import msgspec
 from moto.moto_api._internal import mock_random
 
-from infra.local import emulator, environment, outbox, template
+from infra.local import emulator, environment, mailbox, template
 from infra.local.cloud import TEMPLATE, TENANTS
 from infra.local.mapping import Mapping, mappings_of
 from tests.simulation import injection, jobs
@@ -144,6 +144,6 @@ def stage() -> Stage:
     return Stage()
 
 
-def sent_to(address: str) -> list[outbox.Sent]:
+def sent_to(address: str) -> list[mailbox.Sent]:
     """The messages to one address, oldest first."""
-    return [message for message in outbox._sent if message.to == address]
+    return [message for message in mailbox._sent if message.to == address]

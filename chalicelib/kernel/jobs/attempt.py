@@ -4,7 +4,6 @@ import time
 from typing import Self
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Suppressed, Unconfirmed
@@ -221,7 +220,7 @@ def _fail(attempt: Attempt, reason: str, **attributes: int) -> Outcome:
         url = aws.queue_url(settings.resource(f"{job.queue}-dead"))
         body = outbox.message_of(job)["MessageBody"]
         aws.client("sqs").send_message(QueueUrl=url, MessageBody=body)
-    except (BotoCoreError, ClientError) as error:
+    except aws.CALL_FAILED as error:
         # The ledger is the truth; the copy is for those who watch queues.
         telemetry.log.warning("no dead-letter copy", job=job.id, error=type(error).__name__)
     return outcome

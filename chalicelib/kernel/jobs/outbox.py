@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.jobs import ledger, registry, unique
@@ -132,7 +131,7 @@ def _send(queue: str, jobs: list[Job]) -> list[Job]:
         answer = aws.client("sqs").send_message_batch(
             QueueUrl=aws.queue_url(settings.resource(queue)), Entries=entries
         )
-    except (BotoCoreError, ClientError) as error:
+    except aws.CALL_FAILED as error:
         _note_refusal(queue, len(jobs), type(error).__name__)
         return []
     refused = {int(entry["Id"]) for entry in answer.get("Failed", [])}

@@ -17,7 +17,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.kernel import aws, telemetry
 from chalicelib.kernel.jobs import attempt, claims, outbox, registry
@@ -240,7 +239,7 @@ def _best_effort(operation: str, url: str, entries: list[dict[str, Any]]) -> Non
     try:
         for at in range(0, len(entries), 10):
             getattr(aws.client("sqs"), operation)(QueueUrl=url, Entries=entries[at : at + 10])
-    except (BotoCoreError, ClientError) as error:
+    except aws.CALL_FAILED as error:
         telemetry.log.warning("queue call failed", operation=operation, error=type(error).__name__)
 
 

@@ -9,14 +9,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-)
-
+from chalicelib.kernel.aws.errors import NOT_REACHED, SdkError, ServiceError, code_of, status_of
 from chalicelib.kernel.errors import AppError, Retry, Unconfirmed
 
 #: An outage: nothing was sent, and the job is not at fault.
@@ -70,22 +63,21 @@ def sent(service: str, call: Callable[[], dict[str, Any]]) -> str:
     """
     try:
         return str(call()["MessageId"])
-    except ClientError as error:
-        raise _meaning(service, error.response) or error from error
-    except (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError) as error:
+    except ServiceError as error:
+        raise _meaning(service, error) or error from error
+    except NOT_REACHED as error:
         raise Down(f"{service} cannot be reached: {type(error).__name__}") from error
-    except BotoCoreError as error:
+    except SdkError as error:
         raise Unconfirmed(f"{service} gave no answer: {type(error).__name__}") from error
 
 
-def _meaning(service: str, answer: dict[str, Any]) -> Exception | None:
-    code = str(answer.get("Error", {}).get("Code", ""))
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _meaning(service: str, error: ServiceError) -> Exception | None:
+    code, status = code_of(error), status_of(error)
     if code in DOWN_CODES or status == HTTPStatus.SERVICE_UNAVAILABLE:
         return Down(f"{service}: {code}")
     if code in THROTTLED_CODES or status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retry(f"{service}: {code}")
-    if code == "MessageRejected" and "not verified" in answer["Error"].get("Message", ""):
+    if code == "MessageRejected" and "not verified" in str(error):
         # An operator's matter: the sender, or in SES's sandbox the recipient, is not verified yet.
         return Retry(f"{service}: the sender or its region is not verified")
     if code in REFUSED_CODES:

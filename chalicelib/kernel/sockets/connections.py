@@ -18,7 +18,6 @@ import time
 from typing import Any, cast
 
 import msgspec
-from botocore.exceptions import ClientError
 from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import DeleteError, PynamoDBException
 from pynamodb.expressions.condition import size
@@ -244,8 +243,8 @@ def _send(connection_id: str, message: bytes) -> None:
     client = aws.client("apigatewaymanagementapi")
     try:
         client.post_to_connection(ConnectionId=connection_id, Data=message)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "GoneException":
+    except aws.ServiceError as error:
+        if aws.code_of(error) != "GoneException":
             raise
         _forget_gone(connection_id)
 

@@ -2,8 +2,9 @@
 
 from http import HTTPStatus
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pynamodb.exceptions import PynamoDBException
+
+from chalicelib.kernel.aws.errors import InvalidCall, SdkError, ServiceError, code_of, status_of
 
 TRANSIENT_CODES = frozenset(
     {
@@ -25,12 +26,10 @@ TRANSIENT_CODES = frozenset(
 def is_transient(error: BaseException) -> bool:
     """True when the store was down, slow or throttled, so that the same call may succeed later."""
     cause = error.cause if isinstance(error, PynamoDBException) else error
-    if isinstance(cause, ClientError):
-        code = str(cause.response.get("Error", {}).get("Code", ""))
-        status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code in TRANSIENT_CODES or int(status) >= HTTPStatus.INTERNAL_SERVER_ERROR
-    # What botocore itself finds wrong with a call will be wrong again.
-    return isinstance(cause, BotoCoreError) and not isinstance(cause, ParamValidationError)
+    if isinstance(cause, ServiceError):
+        status = status_of(cause)
+        return code_of(cause) in TRANSIENT_CODES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(cause, SdkError) and not isinstance(cause, InvalidCall)
 
 
 def condition_failed(error: PynamoDBException) -> bool:
@@ -39,6 +38,4 @@ def condition_failed(error: PynamoDBException) -> bool:
     pynamodb's `cause_response_code` itself fails when there was no answer at all.
     """
     cause = error.cause
-    if not isinstance(cause, ClientError):
-        return False
-    return bool(cause.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")
+    return isinstance(cause, ServiceError) and code_of(cause) == "ConditionalCheckFailedException"

@@ -4,7 +4,6 @@ A run ends itself; this is for those that cannot: an execution that was stopped 
 timed out (then nothing of it runs any more), or that was never started.
 """
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException, UpdateError
 
 from chalicelib.kernel import aws, clock, telemetry
@@ -27,7 +26,7 @@ def reconcile() -> int:
                 continue
             late += _is_over(project)
             ended += _look(project)
-        except (AppError, BotoCoreError, ClientError, PynamoDBException) as error:
+        except (AppError, *aws.CALL_FAILED, PynamoDBException) as error:
             # The next look is a minute away, and the others must not wait for this one.
             word = type(error).__name__
             telemetry.log.warning("not looked at", project=project_id, error=word)
@@ -56,8 +55,8 @@ def _status_of(arn: str) -> str:
     """The execution's status; empty when there is none."""
     try:
         answer = aws.client("stepfunctions").describe_execution(executionArn=arn)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+    except aws.ServiceError as error:
+        if aws.code_of(error) != "ExecutionDoesNotExist":
             raise
         return ""
     return str(answer["status"])

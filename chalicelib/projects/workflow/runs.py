@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, cast
 
-from botocore.exceptions import ClientError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action as Update
 
@@ -83,8 +82,8 @@ def start(tenant_id: str, project_id: str, run: int) -> str:
         aws.client("stepfunctions").start_execution(
             stateMachineArn=machine_arn(), name=name, input=json.dumps(content)
         )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+    except aws.ServiceError as error:
+        if aws.code_of(error) != "ExecutionAlreadyExists":
             raise
     telemetry.log.info("run started", project=project_id, run=run, kind=project.kind)
     return name

@@ -1,4 +1,12 @@
-"""DynamoDB: one request at a time, so that each is atomic, and transactions that are."""
+"""DynamoDB: requests one at a time, transactions with their tokens, batches within their limit.
+
+moto runs the requests of several threads at once and so interleaves them, executes a transaction
+again when it is repeated under the same ClientRequestToken, and writes batches of any size.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html
+"""
 
 import threading
 from collections.abc import Callable
@@ -7,41 +15,43 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
+from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
-from infra.local.corrections import orders, transactions
+from infra.local.corrections import transactions
+from infra.local.patching import replace_all, wrap_all
 
 MAX_BATCH_WRITES = 25
 
-#: Held while a request is executed. Whoever looks into moto's tables directly takes it too.
+#: Held while a request is executed; to be taken by whoever reads moto's tables directly.
 lock = threading.RLock()
 _tokens = transactions.Tokens()
 
 
 def install() -> None:
-    handler: dict[str, Callable[..., Any]] = {
-        "call_action": _one_at_a_time(DynamoHandler.call_action),
-        "transact_write_items": _with_token(DynamoHandler.transact_write_items),
-        "batch_write_item": _at_most_25(DynamoHandler.batch_write_item),
-    }
-    for name, replacement in handler.items():
-        setattr(DynamoHandler, name, replacement)
-    backend: dict[str, Callable[..., Any]] = {
-        "transact_write_items": transactions.transact_write_items,
-    }
-    for name, replacement in backend.items():
-        setattr(DynamoDBBackend, name, replacement)
+    wrap_all(
+        [
+            (DynamoHandler, "call_action", _one_at_a_time),
+            (DynamoHandler, "transact_write_items", _idempotent),
+            (DynamoHandler, "batch_write_item", _limited),
+        ]
+    )
+    replace_all([(DynamoDBBackend, "transact_write_items", transactions.transact_write_items)])
 
 
-def empty_all() -> None:
-    """No items left in any table, the tables stay."""
+def empty_all() -> list[Table]:
+    """Deletes all items of all tables, and returns the tables."""
     with lock:
         _tokens.clear()
-        for account in list(dynamodb_backends.values()):
-            for backend in list(account.values()):
-                for table in backend.tables.values():
-                    table.items.clear()
-                    orders.forget(table)
+        tables = [
+            table
+            for account in list(dynamodb_backends.values())
+            for backend in list(account.values())
+            for table in backend.tables.values()
+        ]
+        for table in tables:
+            table.items.clear()
+        return tables
 
 
 def _one_at_a_time(moto: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,7 +62,7 @@ def _one_at_a_time(moto: Callable[..., Any]) -> Callable[..., Any]:
     return call_action
 
 
-def _with_token(moto: Callable[..., ActionResult]) -> Callable[..., ActionResult]:
+def _idempotent(moto: Callable[..., ActionResult]) -> Callable[..., ActionResult]:
     def transact_write_items(handler: DynamoHandler) -> ActionResult:
         token, items = handler.body.get("ClientRequestToken"), handler.body["TransactItems"]
         backend = handler.dynamodb_backend
@@ -67,7 +77,7 @@ def _with_token(moto: Callable[..., ActionResult]) -> Callable[..., ActionResult
     return transact_write_items
 
 
-def _at_most_25(moto: Callable[..., ActionResult]) -> Callable[..., ActionResult]:
+def _limited(moto: Callable[..., ActionResult]) -> Callable[..., ActionResult]:
     def batch_write_item(handler: DynamoHandler) -> ActionResult:
         writes = sum(len(requests) for requests in handler.body["RequestItems"].values())
         if writes > MAX_BATCH_WRITES:

@@ -1,8 +1,9 @@
-"""The messages of one queue: waiting, delayed or in flight, each found in constant time.
+"""The messages of one queue: waiting, delayed or in flight.
 
-A message stands in `_ready` (first in, first out) or in `_later` (a heap by the time at which it
-becomes visible). Both keep stale entries, told by the message's `version`, until they come to the
-top: taking and deleting stay cheap however many messages there are. Callers hold the lock.
+A message is in `_ready` (first in, first out) or in `_later` (a heap by the time at which it
+becomes visible). An entry is stale when its version is not the message's; stale entries are dropped
+when they reach the top, so taking and deleting take the same time however many messages there are.
+Callers hold the lock of sqs_queues.py.
 """
 
 import copy
@@ -32,10 +33,10 @@ class StoredMessage:
     sent_timestamp: int  #: milliseconds; a move to a dead-letter queue keeps it
     approximate_first_receive_timestamp: int | None = None  #: milliseconds
     approximate_receive_count: int = 0
-    receipt_handle: str | None = None  #: of the newest receive, the only one that counts
-    received_at: float = 0.0  #: seconds; the 12 h of hiding count from here
+    receipt_handle: str | None = None  #: the newest, the only valid one
+    received_at: float = 0.0  #: seconds; it can be hidden for 12 hours from here
     state: str = GONE
-    version: int = 0  #: grows with each move; an entry with another version is stale
+    version: int = 0  #: increases with every move; an entry with another version is stale
     expires_at: float = field(default=0.0)  #: seconds
 
 
@@ -59,7 +60,7 @@ class MessageStore:
         return Counts(numbers[WAITING], numbers[IN_FLIGHT], numbers[DELAYED])
 
     def add(self, message: StoredMessage, *, visible_at: float | None = None) -> None:
-        """Hidden until visible_at, or waiting at once."""
+        """Adds a message that is hidden until `visible_at`, or visible at once if that is None."""
         self._messages[message.id] = message
         heapq.heappush(self._by_expiry, (message.expires_at, next(self._serial), message))
         if visible_at is None:
@@ -68,7 +69,7 @@ class MessageStore:
             self._hide(message, DELAYED, visible_at)
 
     def take(self) -> StoredMessage | None:
-        """The oldest waiting message. It stays the caller's to hold, release or remove."""
+        """The oldest waiting message, or None; the caller then holds, releases or removes it."""
         while self._ready:
             message, version = self._ready.popleft()
             if message.version == version:
@@ -89,7 +90,7 @@ class MessageStore:
         self.__init__()  # type: ignore[misc]  # an empty store is a new store
 
     def settle(self, now: float) -> None:
-        """Show what has become visible by now and drop what has outlived its retention."""
+        """Shows messages that have become visible and deletes those past their retention."""
         while self._later and self._later[0][0] <= now:
             _, _, message, version = heapq.heappop(self._later)
             if message.version == version:
@@ -98,11 +99,11 @@ class MessageStore:
             self.remove(heapq.heappop(self._by_expiry)[2])
 
     def next_visible_at(self) -> float | None:
-        """When the next hidden message shows, None when none does. May be early, never late."""
+        """When the next hidden message becomes visible, or earlier; None if none is hidden."""
         return self._later[0][0] if self._later else None
 
     def retain(self, seconds: int) -> None:
-        """The queue's retention has changed: the messages in it follow."""
+        """Applies a new retention period to all messages."""
         for message in self._messages.values():
             message.expires_at = message.sent_timestamp / 1000 + seconds
         self._order_by_expiry()
@@ -125,13 +126,13 @@ class MessageStore:
         self._forget_stale()
 
     def _forget_stale(self) -> None:
-        most = 2 * len(self._messages) + 100
-        if len(self._later) > most:
+        limit = 2 * len(self._messages) + 100
+        if len(self._later) > limit:
             self._later = [entry for entry in self._later if entry[2].version == entry[3]]
             heapq.heapify(self._later)
-        if len(self._ready) > most:
+        if len(self._ready) > limit:
             self._ready = deque(entry for entry in self._ready if entry[0].version == entry[1])
-        if len(self._by_expiry) > most:
+        if len(self._by_expiry) > limit:
             self._order_by_expiry()
 
     def _order_by_expiry(self) -> None:
@@ -142,5 +143,5 @@ class MessageStore:
 
 
 def receipt_copy(message: StoredMessage) -> StoredMessage:
-    """What a receiver is told, which later events must not change."""
+    """A copy for the receiver, which later events do not change."""
     return copy.copy(message)

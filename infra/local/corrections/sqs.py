@@ -1,98 +1,78 @@
-"""The queues' messages, their one lock, and whoever waits for a message.
+"""Replaces moto's operations on messages by those of sqs_operations.py, under the same names.
 
-A receive that waits for messages waits on the condition `changed`, never on the lock.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html
 """
 
 import threading
-import time
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import Any
 
-from moto.sqs.models import Queue, sqs_backends
+from moto.sqs.exceptions import SQSException
+from moto.sqs.models import Queue, SQSBackend
 
-from infra.local.corrections.message_store import Counts, MessageStore
+from infra.local.corrections import sqs_operations, sqs_queues
+from infra.local.patching import replace_all, wrap_all
 
-#: Held while messages are looked at or moved, notified when one may have become visible.
-changed = threading.Condition()
-_wake_ups = 0
-
-
-def queue_counts(name: str) -> Counts:
-    """KeyError for a queue that does not exist."""
-    with changed:
-        return settled(_queue_named(name)).counts()
+_queues_lock = threading.RLock()
 
 
-def wait_for_message(names: Iterable[str], timeout_seconds: float) -> list[str]:
-    """The queues of these that have a visible message, as soon as one has.
-
-    Empty when the time is over, and at once after `wake_all`, so that a poller can look around.
-    """
-    deadline = time.monotonic() + timeout_seconds
-    wanted = list(names)
-    with changed:
-        before = _wake_ups
-        while True:
-            stores = {name: settled(_queue_named(name)) for name in wanted}
-            ready = [name for name, store in stores.items() if store.counts().waiting]
-            left = deadline - time.monotonic()
-            if ready or left <= 0 or _wake_ups != before:
-                return ready
-            changed.wait(pause(stores.values(), left))
-
-
-def wake_all() -> None:
-    """Every waiting receive looks at the clock again. For whoever moves the clock, or stops."""
-    global _wake_ups  # noqa: PLW0603  # the count that waiters compare
-    with changed:
-        _wake_ups += 1
-        changed.notify_all()
-
-
-def empty_all() -> None:
-    with changed:
-        for queue in _queues():
-            store_of(queue).clear()
+def install() -> None:
+    operations = (
+        "send_message",
+        "send_message_batch",
+        "receive_message",
+        "delete_message",
+        "delete_message_batch",
+        "change_message_visibility",
+        "change_message_visibility_batch",
+        "purge_queue",
+    )
+    replace_all((SQSBackend, name, getattr(sqs_operations, name)) for name in operations)
+    wrap_all(
+        [
+            (SQSBackend, "create_queue", _standard_only),
+            (SQSBackend, "delete_queue", _one_at_a_time),
+            (SQSBackend, "set_queue_attributes", _with_retention),
+        ]
+    )
+    numbers: dict[str, Callable[[Queue], int]] = {
+        "approximate_number_of_messages": lambda queue: sqs_queues.counts(queue).waiting,
+        "approximate_number_of_messages_not_visible": lambda q: sqs_queues.counts(q).in_flight,
+        "approximate_number_of_messages_delayed": lambda queue: sqs_queues.counts(queue).delayed,
+    }
+    replace_all((Queue, name, property(number)) for name, number in numbers.items())
 
 
-def counts(queue: Queue) -> Counts:
-    with changed:
-        return settled(queue).counts()
+def _one_at_a_time(moto: Callable[..., Any]) -> Callable[..., Any]:
+    def operation(*args: Any, **named: Any) -> Any:
+        with _queues_lock:
+            return moto(*args, **named)
+
+    return operation
 
 
-def retain(queue: Queue, seconds: int) -> None:
-    """The queue's retention has changed; the messages in it follow."""
-    with changed:
-        store_of(queue).retain(seconds)
+def _standard_only(moto: Callable[..., Any]) -> Callable[..., Any]:
+    def create_queue(backend: SQSBackend, name: str, *args: Any, **attributes: Any) -> Queue:
+        if name.endswith(".fifo") or str(attributes.get("FifoQueue")).lower() == "true":
+            raise SQSException(
+                "AWS.SimpleQueueService.UnsupportedOperation",
+                "The local cloud supports standard queues only.",
+            )
+        with _queues_lock:
+            queue: Queue = moto(backend, name, *args, **attributes)
+        return queue
+
+    return create_queue
 
 
-def _queues() -> list[Queue]:
-    backends = [b for account in list(sqs_backends.values()) for b in list(account.values())]
-    return [queue for backend in backends for queue in list(backend.queues.values())]
+def _with_retention(moto: Callable[..., Any]) -> Callable[..., Any]:
+    def set_queue_attributes(
+        backend: SQSBackend, queue_name: str, attributes: dict[str, Any]
+    ) -> Queue:
+        with _queues_lock:
+            queue: Queue = moto(backend, queue_name, attributes)
+        if "MessageRetentionPeriod" in attributes:
+            sqs_queues.retain(queue, int(attributes["MessageRetentionPeriod"]))
+        return queue
 
-
-def _queue_named(name: str) -> Queue:
-    for queue in _queues():
-        if queue.name == name:
-            return queue
-    raise KeyError(f"There is no queue {name}")
-
-
-def store_of(queue: Queue) -> MessageStore:
-    store: MessageStore | None = queue.__dict__.get("message_store")
-    if store is None:
-        store = queue.__dict__["message_store"] = MessageStore()
-    return store
-
-
-def settled(queue: Queue) -> MessageStore:
-    store = store_of(queue)
-    store.settle(time.time())
-    return store
-
-
-def pause(stores: Iterable[MessageStore], at_most: float) -> float:
-    """Seconds until something may show by itself."""
-    moments = [moment for store in stores if (moment := store.next_visible_at()) is not None]
-    if not moments:
-        return at_most
-    return max(0.001, min(at_most, min(moments) - time.time()))
+    return set_queue_attributes

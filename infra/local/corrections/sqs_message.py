@@ -1,4 +1,9 @@
-"""What SQS accepts as a message, and the handles under which it lends one out."""
+"""SQS's rules for messages and batches, and its receipt handles.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessageBatch.html
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+"""
 
 import base64
 import binascii
@@ -32,14 +37,14 @@ _ENTRY_ID = re.compile(r"[\w-]{1,80}", re.ASCII)
 
 @dataclass(eq=False)
 class SqsMessage(StoredMessage):
-    """A stored message with the names by which moto's responses read it."""
+    """A stored message with the attributes that moto's responses read."""
 
     deduplication_id: str | None = None
     sequence_number: str | None = None
     user_id: str | None = None  #: the entry's Id in the batch that sent it
     sender_id: str = DEFAULT_SENDER_ID
 
-    # moto computes both from `body` and `message_attributes`, which we have.
+    # moto's own methods: they need `body` and `message_attributes` only.
     body_md5 = Message.body_md5
     attribute_md5 = Message.attribute_md5
     update_binary_length_and_value = staticmethod(Message.update_binary_length_and_value)
@@ -66,7 +71,7 @@ def new_receipt_handle(queue: Queue, message: StoredMessage) -> str:
 
 
 def message_id_of(queue: Queue, receipt_handle: str) -> str:
-    """ReceiptHandleIsInvalid for anything that this queue never gave out."""
+    """Raises ReceiptHandleIsInvalid for a handle that is not from this queue."""
     try:
         name, message_id, _ = base64.b64decode(receipt_handle, validate=True).decode().split("/")
     except (binascii.Error, UnicodeDecodeError, ValueError):

@@ -1,7 +1,13 @@
-"""SQS as AWS does it. moto walks all messages for each call, copies them deeply, and lets a stale
-receipt handle delete; here every operation on messages is our own.
+"""Every operation on the messages of a standard queue, in place of moto's.
 
-Standard queues only: this project has no other.
+moto lets a stale receipt handle delete a message and change its visibility, does not limit batches
+of deletes and changes, and accepts characters that no message may contain. It also reads and copies
+all messages for every call.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 """
 
 import time
@@ -14,8 +20,8 @@ from moto.sqs.models import Queue, SQSBackend, _filter_message_attributes
 
 from infra.local.corrections import sqs_message
 from infra.local.corrections.message_store import IN_FLIGHT, StoredMessage, receipt_copy
-from infra.local.corrections.sqs import changed, pause, settled, store_of
 from infra.local.corrections.sqs_message import SqsMessage
+from infra.local.corrections.sqs_queues import changed, pause, settled, store_of
 
 Failure = dict[str, Any]
 
@@ -89,7 +95,7 @@ def receive_message(
     visibility_timeout: int,
     message_attribute_names: list[str] | None = None,
 ) -> list[SqsMessage]:
-    # Both clocks: a jump ahead ends the wait, and a clock set back cannot prolong it.
+    # By both clocks: a jump ahead ends the wait, and setting the clock back does not prolong it.
     virtual_end = time.time() + wait_seconds_timeout
     real_end = time.monotonic() + wait_seconds_timeout
     with changed:
@@ -101,7 +107,7 @@ def receive_message(
                 break
             changed.wait(pause([store_of(queue)], left))
     for message in received:
-        as_moto: Any = message  # one field of it is read and set
+        as_moto: Any = message  # which the function reads and sets one field of
         _filter_message_attributes(as_moto, message_attribute_names or [])
     return received
 
@@ -110,12 +116,12 @@ def _take(queue: Queue, count: int, visibility_timeout: int) -> list[SqsMessage]
     store = settled(queue)
     taken: list[StoredMessage] = []
     while len(taken) < count and (message := store.take()) is not None:
-        if _is_worn_out(queue, message):
+        if _exceeds_receive_count(queue, message):
             _move_to_dead_letters(queue, message)
         else:
             taken.append(message)
     now = time.time()
-    for message in taken:  # held only now: with a visibility of 0 none comes twice in one receive
+    for message in taken:  # only now, or with a visibility of 0 one would be received twice
         _mark_received(queue, message, now)
         if visibility_timeout:
             store.hold(message, now + visibility_timeout)
@@ -124,7 +130,7 @@ def _take(queue: Queue, count: int, visibility_timeout: int) -> list[SqsMessage]
     return [copy for m in taken if isinstance(copy := receipt_copy(m), SqsMessage)]
 
 
-def _is_worn_out(queue: Queue, message: StoredMessage) -> bool:
+def _exceeds_receive_count(queue: Queue, message: StoredMessage) -> bool:
     if queue.dead_letter_queue is None or not queue.redrive_policy:
         return False
     return message.approximate_receive_count >= int(queue.redrive_policy["maxReceiveCount"])
@@ -152,17 +158,17 @@ def _mark_received(queue: Queue, message: StoredMessage, now: float) -> None:
         message.approximate_first_receive_timestamp = int(now * 1000)
 
 
-def _lent(queue: Queue, receipt_handle: str) -> StoredMessage | None:
-    """The message that this handle is the newest one of."""
+def _message_of(queue: Queue, receipt_handle: str) -> StoredMessage | None:
+    """The message whose newest receipt handle this is."""
     message = settled(queue).get(sqs_message.message_id_of(queue, receipt_handle))
     return message if message and message.receipt_handle == receipt_handle else None
 
 
 def delete_message(backend: SQSBackend, queue_name: str, receipt_handle: str) -> None:
-    """A stale handle, or one of a message already deleted, is accepted and deletes nothing."""
+    """Accepts a stale handle, and one of a deleted message, without deleting anything."""
     with changed:
         queue = backend.get_queue(queue_name)
-        message = _lent(queue, receipt_handle)
+        message = _message_of(queue, receipt_handle)
         if message is not None:
             store_of(queue).remove(message)
 
@@ -172,7 +178,7 @@ def change_message_visibility(
 ) -> None:
     with changed:
         queue = backend.get_queue(queue_name)
-        message = _lent(queue, receipt_handle)
+        message = _message_of(queue, receipt_handle)
         if message is None:
             raise InvalidParameterValue(
                 f"Value {receipt_handle} for parameter ReceiptHandle is invalid. Reason: Message "
@@ -182,10 +188,10 @@ def change_message_visibility(
             raise SQSException(
                 "AWS.SimpleQueueService.MessageNotInflight", "The message is not in flight."
             )
-        _hide_for(queue, message, int(visibility_timeout))
+        _set_visibility(queue, message, int(visibility_timeout))
 
 
-def _hide_for(queue: Queue, message: StoredMessage, seconds: int) -> None:
+def _set_visibility(queue: Queue, message: StoredMessage, seconds: int) -> None:
     until = time.time() + seconds
     if seconds < 0 or until - message.received_at > MAXIMUM_VISIBILITY_TIMEOUT + 1:
         raise InvalidParameterValue(
@@ -199,7 +205,7 @@ def _hide_for(queue: Queue, message: StoredMessage, seconds: int) -> None:
     changed.notify_all()
 
 
-def _each_entry(
+def _by_entry(
     entries: list[dict[str, Any]], act: Callable[[dict[str, Any]], None]
 ) -> tuple[list[str], list[Failure]]:
     sqs_message.check_batch(entries)
@@ -223,7 +229,7 @@ def _failure(entry: dict[str, Any], error: SQSException) -> Failure:
 def delete_message_batch(
     backend: SQSBackend, queue_name: str, receipts: list[dict[str, Any]]
 ) -> tuple[list[str], list[Failure]]:
-    return _each_entry(
+    return _by_entry(
         receipts, lambda entry: delete_message(backend, queue_name, entry["ReceiptHandle"])
     )
 
@@ -231,7 +237,7 @@ def delete_message_batch(
 def change_message_visibility_batch(
     backend: SQSBackend, queue_name: str, entries: list[dict[str, Any]]
 ) -> tuple[list[str], list[Failure]]:
-    return _each_entry(
+    return _by_entry(
         entries,
         lambda entry: change_message_visibility(
             backend, queue_name, entry["ReceiptHandle"], entry.get("VisibilityTimeout", 0)

@@ -1,9 +1,11 @@
-"""TransactWriteItems as AWS does it.
+"""TransactWriteItems: all or nothing, and without loss of what other threads write.
 
-moto copies every table that a transaction names and, when a condition fails, puts the copies back:
-whatever other threads committed meanwhile is gone. Here all conditions are checked first, then the
-items are written, and only the items that the transaction names are put back when a write fails.
-Callers hold the lock of DynamoDB.
+moto copies every table that a transaction names and, when a condition fails, puts the copies back,
+which undoes everything that other threads have committed since. Here all conditions are checked
+first, then the items are written; if a write fails, only the transaction's own items are restored.
+Callers hold the lock of dynamodb.py.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 """
 
 import copy
@@ -31,14 +33,14 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 
-from infra.local.corrections import orders
+from infra.local.corrections.item_writes import restore
 
 MAX_ACTIONS = 100
 MAX_BYTES = 4 * 1024 * 1024
 TOKEN_SECONDS = 600
 
-#: Faults of an item that AWS tells as a cancellation; any other fault is one of the request.
-ITEM_FAULTS = (
+#: Errors of an item, which AWS reports as a cancellation; any other is an error of the request.
+ITEM_ERRORS = (
     AttributeDoesNotExist,
     IncorrectDataType,
     IncorrectOperandType,
@@ -68,16 +70,9 @@ class Action(NamedTuple):
     def current(self) -> Item | None:
         return self.table.get_item(self.hash_key, self.range_key)
 
-    @property
-    def key(self) -> dict[str, Any]:
-        key: dict[str, Any] = {self.table.hash_key_attr: self.hash_key}
-        if self.table.range_key_attr is not None and self.range_key is not None:
-            key[self.table.range_key_attr] = self.range_key
-        return key
-
 
 def transact_write_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
-    """All of it or nothing; TransactionCanceledException says why, action by action."""
+    """Raises TransactionCanceledException with one reason per action when nothing was written."""
     if not 1 <= len(transact_items) <= MAX_ACTIONS:
         raise TooManyTransactionsException
     actions = [_action(backend, item) for item in transact_items]
@@ -90,7 +85,7 @@ def transact_write_items(backend: DynamoDBBackend, transact_items: list[dict[str
 
 
 class Tokens:
-    """The ClientRequestTokens of the last ten minutes and what each was used for."""
+    """The ClientRequestTokens of the last ten minutes with the requests they were used for."""
 
     def __init__(self) -> None:
         self._used: dict[tuple[DynamoDBBackend, str], tuple[float, str]] = {}
@@ -124,19 +119,21 @@ def _action(backend: DynamoDBBackend, item: dict[str, Any]) -> Action:
     kind, body = next(iter(item.items()))
     table = backend.get_table(body["TableName"])
     names = table.table_key_attrs
-    given = body["Item"] if kind == "Put" else body["Key"]
-    if any(name not in given for name in names):
-        raise _missing_key(kind, given, names)
-    if kind != "Put" and len(given) != len(names):
+    attributes = body["Item"] if kind == "Put" else body["Key"]
+    if any(name not in attributes for name in names):
+        raise _missing_key(kind, attributes, names)
+    if kind != "Put" and len(attributes) != len(names):
         raise ProvidedKeyDoesNotExist
-    keys = [DynamoType(given[name]) for name in names]
+    keys = [DynamoType(attributes[name]) for name in names]
     return Action(kind, body, table, keys[0], keys[1] if len(keys) > 1 else None)
 
 
-def _missing_key(kind: str, given: dict[str, Any], names: list[str]) -> MockValidationException:
+def _missing_key(
+    kind: str, attributes: dict[str, Any], names: list[str]
+) -> MockValidationException:
     if kind != "Put":
         return ProvidedKeyDoesNotExist()
-    missing = next(name for name in names if name not in given)
+    missing = next(name for name in names if name not in attributes)
     return MockValidationException(
         f"One or more parameter values were invalid: Missing the key {missing} in the item"
     )
@@ -156,8 +153,8 @@ def _refuse_more_than_4_mb(actions: list[Action]) -> None:
 def _size(action: Action) -> int:
     if action.kind == "Put":
         return _attributes_size(action.body["Item"])
-    given = _attributes_size(action.body.get("ExpressionAttributeValues") or {})
-    return given + (action.current.size() if action.current else 0)
+    values = _attributes_size(action.body.get("ExpressionAttributeValues") or {})
+    return values + (action.current.size() if action.current else 0)
 
 
 def _attributes_size(attributes: dict[str, Any]) -> int:
@@ -172,27 +169,27 @@ def _condition_failure(action: Action) -> Reason:
     names, values = body.get("ExpressionAttributeNames"), body.get("ExpressionAttributeValues")
     if get_filter_expression(expression, names, values).expr(current):
         return None, None, None
-    wanted = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and current is not None
-    old = current.to_json()["Attributes"] if wanted and current is not None else None
+    returns_old = body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    old = current.to_json()["Attributes"] if returns_old and current is not None else None
     return "ConditionalCheckFailed", "The conditional request failed", old
 
 
 def _write_all(backend: DynamoDBBackend, actions: list[Action]) -> None:
     before: list[tuple[Action, Item | None]] = []
     for action in actions:
-        before.append((action, _kept(action)))
+        before.append((action, _snapshot(action)))
         try:
             _write(backend, action)
         except Exception as error:
             for written, item in reversed(before):
-                orders.put_back(written.table, written.hash_key, written.range_key, item)
-            if isinstance(error, ITEM_FAULTS):
-                raise TransactionCanceledException(_one_reason(actions, action, error)) from error
+                restore(written.table, written.hash_key, written.range_key, item)
+            if isinstance(error, ITEM_ERRORS):
+                raise TransactionCanceledException(_reasons(actions, action, error)) from error
             raise
 
 
-def _kept(action: Action) -> Item | None:
-    # An update changes the item in place; a put or a delete leaves the old one as it was.
+def _snapshot(action: Action) -> Item | None:
+    # Only an update changes the item in place and so needs a copy.
     return copy.deepcopy(action.current) if action.kind == "Update" else action.current
 
 
@@ -211,7 +208,7 @@ def _write(backend: DynamoDBBackend, action: Action) -> None:
         )
 
 
-def _one_reason(actions: list[Action], culprit: Action, error: Exception) -> list[Reason]:
+def _reasons(actions: list[Action], culprit: Action, error: Exception) -> list[Reason]:
     message = str(getattr(error, "message", error))
     reason: Reason = ("ValidationError", message, None)
     return [reason if action is culprit else (None, None, None) for action in actions]

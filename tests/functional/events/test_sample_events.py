@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
 from chalicelib.kernel.jobs.worker import BatchIncomplete
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller
 
@@ -52,10 +52,10 @@ def test_a_sample_event_replayed_twice_has_the_same_outcome_and_is_done_once(
     function = cloud.app if name == "api_handler" else cloud.app.handler_map[name]
 
     first = _outcome(function, event)
-    sent, jobs = outbox.sent(), manager.jobs()
+    sent, jobs = mailbox.sent(), manager.jobs()
     # The last step ends the run: done again, it finds it over.
     assert _outcome(function, event) in (first, OVER)
-    assert outbox.sent() == sent
+    assert mailbox.sent() == sent
     assert manager.jobs() == jobs
     assert {manager.job(job_id)["status"] for job_id in named} <= {"done", "skipped"}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller
 
@@ -110,7 +110,7 @@ def test_the_link_in_the_mail_holds_under_a_prefix(cloud: LocalCloud) -> None:
     create(cloud)
     cloud.run_until_idle()
 
-    assert f"{GATEWAY}/invitations/accept?token=" in outbox.sent()[0].text
+    assert f"{GATEWAY}/invitations/accept?token=" in mailbox.sent()[0].text
 
 
 def test_the_described_server_is_the_address_with_its_prefix(cloud: LocalCloud) -> None:
@@ -129,7 +129,7 @@ def test_a_public_address_in_settings_stands_before_what_the_request_says(
 
     public = address.rstrip("/")
     assert answer["headers"]["Location"].startswith(f"{public}/admin/v1/users/")
-    assert f"{public}/invitations/accept?token=" in outbox.sent()[0].text
+    assert f"{public}/invitations/accept?token=" in mailbox.sent()[0].text
     described = json.loads(call(cloud, "GET", "/openapi.json")["body"])
     assert described["servers"] == [{"url": public}]
 
@@ -141,7 +141,7 @@ def test_a_forged_host_never_gets_into_a_mail_once_the_public_address_is_set(
     create(cloud, headers={"Host": "evil.example", "X-Forwarded-Proto": "http"})
     cloud.run_until_idle()
 
-    assert "evil.example" not in outbox.sent()[0].text + outbox.sent()[0].html
+    assert "evil.example" not in mailbox.sent()[0].text + mailbox.sent()[0].html
 
 
 def test_a_key_outside_ascii_is_a_422(cloud: LocalCloud, manager: Caller) -> None:

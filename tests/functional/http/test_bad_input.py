@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Answer, Caller
@@ -34,7 +34,7 @@ def assert_refused(cloud: LocalCloud, answer: Answer, status: int) -> None:
     assert aws.rows("people") == {}
     assert aws.rows("kernel") == {}
     cloud.run_until_idle()
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
 
 
 @pytest.mark.parametrize(

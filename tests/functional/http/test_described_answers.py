@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from infra import openapi
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional.client import Answer, Caller, Client
@@ -168,9 +168,9 @@ def of_sockets(manager: Caller) -> Iterator[Sample]:
 
 
 def of_invitations(client: Client) -> Iterator[Sample]:
-    mails = outbox.sent(to="ann@example.com", channel="email")
+    mails = mailbox.sent(to="ann@example.com", channel="email")
     token = {"token": mails[-1].text.partition("token=")[2].split()[0]}
-    bobs = {"token": outbox.sent(to="bob@example.com")[-1].text.partition("token=")[2].split()[0]}
+    bobs = {"token": mailbox.sent(to="bob@example.com")[-1].text.partition("token=")[2].split()[0]}
     yield "GET", PAGE, client.send("GET", PAGE, params=token)
     yield "GET", PAGE, client.send("GET", PAGE, params={"token": "x"})
     yield "GET", PAGE, client.send("GET", PAGE)

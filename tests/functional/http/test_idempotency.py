@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
@@ -50,7 +50,7 @@ def test_one_key_from_twenty_threads_has_one_effect_and_every_201_is_equal_byte_
     assert sum("Idempotent-Replayed" not in answer.headers for answer in created) == 1
     assert len(manager.users()) == 1
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 2  # a mail and an SMS
+    assert len(mailbox.sent()) == 2  # a mail and an SMS
     assert len({answer.headers["Location"] for answer in created}) == 1
 
 
@@ -107,7 +107,7 @@ def test_a_key_with_another_request_is_a_422_and_changes_nothing(
     assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
     assert len(manager.users()) == 1
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
 
 
 def test_after_a_lost_answer_of_the_commit_the_retry_gives_the_one_user_and_one_mail(
@@ -126,7 +126,7 @@ def test_after_a_lost_answer_of_the_commit_the_retry_gives_the_one_user_and_one_
     assert user["id"] == retried.json()["data"]["user"]["id"]
     cloud.advance(61)
     cloud.run_until_idle()
-    assert Counter(message.channel for message in outbox.sent()) == {"email": 1, "sms": 1}
+    assert Counter(message.channel for message in mailbox.sent()) == {"email": 1, "sms": 1}
 
 
 def test_an_error_stores_nothing_and_its_key_may_be_tried_again(
@@ -226,7 +226,7 @@ def test_a_resend_with_a_key_is_one_invitation_also_within_the_minute_of_it(
     assert first.status_code == 202
     assert_replayed(first, manager.post(path, headers=keyed("one")))
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
 
 
 def test_an_import_with_a_key_is_one_batch(cloud: LocalCloud, manager: Caller) -> None:
@@ -240,7 +240,7 @@ def test_an_import_with_a_key_is_one_batch(cloud: LocalCloud, manager: Caller) -
     assert_replayed(first, upload())
     cloud.run_until_idle()
     assert len(manager.users()) == 1
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
 
 
 def test_accepting_with_a_key_needs_no_token_of_a_caller_and_is_replayed(
@@ -248,7 +248,7 @@ def test_accepting_with_a_key_needs_no_token_of_a_caller_and_is_replayed(
 ) -> None:
     manager.create_user()
     cloud.run_until_idle()
-    token = outbox.sent()[0].text.partition("token=")[2].split()[0]
+    token = mailbox.sent()[0].text.partition("token=")[2].split()[0]
 
     def accept(body: dict[str, Any]) -> Answer:
         path = "/v1/invitations/accept"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional.client import Answer, Caller, Client
@@ -71,7 +71,7 @@ def test_accepting_an_invitation_waits_for_the_store(
 ) -> None:
     manager.create_user()
     cloud.run_until_idle()
-    token = outbox.sent()[0].text.partition("token=")[2].split()[0]
+    token = mailbox.sent()[0].text.partition("token=")[2].split()[0]
     faults.add(Fault("dynamodb", kind=kind, times=None))
 
     body = {"token": token}

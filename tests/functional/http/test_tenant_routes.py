@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Caller, Client, at_once, aws_calls
 
@@ -226,7 +226,7 @@ def test_the_default_sender_is_the_name_that_mails_come_from(
     manager.create_user()
     cloud.run_until_idle()
 
-    (mail,) = outbox.sent()
+    (mail,) = mailbox.sent()
     assert name in mail.sender
     assert mail.sender.endswith("<no-reply@example.com>")
 

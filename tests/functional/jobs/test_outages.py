@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional.client import Caller, aws_calls
@@ -20,10 +20,10 @@ def test_a_user_is_accepted_while_sqs_refuses_everything_and_the_sweep_delivers_
 
     faults.clear()
     cloud.run_until_idle()
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     cloud.advance(120)
     cloud.run_until_idle()
-    assert sorted(message.to for message in outbox.sent()) == [
+    assert sorted(message.to for message in mailbox.sent()) == [
         "ann@example.com",
         "bob@example.com",
         "cid@example.com",
@@ -42,7 +42,7 @@ def test_an_outage_of_hours_delays_what_waits_by_a_minute_not_by_hours(
     faults.clear()
     cloud.advance(60)
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
 
 
 @pytest.mark.parametrize("kind", ["throttle", "lose_answer"])
@@ -57,7 +57,7 @@ def test_a_push_that_is_throttled_or_loses_its_answer_is_still_delivered_once(
     for _ in range(4):
         cloud.advance(61)
         cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert manager.the_job()["attempts"] == 1
 
 
@@ -88,7 +88,7 @@ def test_a_transaction_whose_answer_is_lost_creates_the_user_once(
     assert faults.active() == []  # the answer was lost
     assert len(manager.users()) == 1
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
 
 
 def test_reading_while_the_store_is_down_is_a_503(cloud: LocalCloud, manager: Caller) -> None:
@@ -108,12 +108,12 @@ def test_a_worker_that_cannot_reach_the_store_leaves_its_messages_in_the_queue(
     manager.create_user()
     faults.add(Fault("dynamodb", "*", "refuse", times=None))
     cloud.run_until_idle()
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
 
     faults.clear()
     cloud.advance(400)
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert cloud.state()["queues"]["notify"]["dead"] == 0
 
 
@@ -126,7 +126,7 @@ def test_a_claim_whose_answer_is_lost_is_recognised_and_sends_once(
     assert faults.active() == []  # the answer was lost
 
     job = manager.the_job()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert (job["status"], job["attempts"]) == ("done", 1)
     assert [entry["outcome"] for entry in job["history"]] == ["done"]
 
@@ -144,13 +144,13 @@ def test_a_mark_whose_answers_are_lost_is_not_sent_again(
     up_to_the_mark()
     faults.add(Fault("dynamodb", "UpdateItem", "lose_answer", times=10))
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
 
     faults.clear()
     for _ in range(8):
         cloud.advance(100)
         cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert manager.the_job()["status"] == "done"
 
 
@@ -171,7 +171,7 @@ def test_a_mark_that_the_store_refuses_leads_to_a_second_mail_only_when_no_event
         cloud.run_until_idle()
     job = manager.the_job()
     assert job["status"] == "done"
-    assert len(outbox.sent()) == mails
+    assert len(mailbox.sent()) == mails
     assert job["attempts"] == mails
 
 
@@ -188,7 +188,7 @@ def test_a_sweep_that_the_store_stops_goes_on_at_the_next_minute(
     cloud.advance(60)
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
 
 
 def test_a_delivered_job_is_not_pushed_again(cloud: LocalCloud, manager: Caller) -> None:

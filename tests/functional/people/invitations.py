@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
-from infra.local import outbox
+from infra.local import mailbox
 from tests.functional.client import Answer, Caller, Client
 
 ACCEPT = "/v1/invitations/accept"
@@ -25,7 +25,7 @@ def by_looking(client: Client, token: str) -> Answer:
 
 def newest_token(email: str = "ann@example.com") -> str:
     """As it stands in the link of the last mail to this address."""
-    link = next(word for word in outbox.sent(to=email)[-1].text.split() if word.startswith("http"))
+    link = next(word for word in mailbox.sent(to=email)[-1].text.split() if word.startswith("http"))
     return parse_qs(urlsplit(link).query)["token"][0]
 
 

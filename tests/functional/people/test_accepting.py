@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, Client, at_once, aws_calls
@@ -191,7 +191,7 @@ def test_a_deactivated_users_token_is_a_404_and_their_waiting_invitation_is_skip
     assert manager.delete(f"/admin/v1/users/{user_of(manager)['id']}").status_code == 200
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert [each["status"] for each in manager.notifications()] == ["skipped", "delivered"]
     assert by_api(client, token).status_code == 404
 
@@ -232,7 +232,7 @@ def test_the_page_and_the_mail_show_names_as_text(
     manager.create_user(name)
     cloud.run_until_idle()
 
-    page, mail = by_looking(client, newest_token()).text, outbox.sent()[0]
+    page, mail = by_looking(client, newest_token()).text, mailbox.sent()[0]
     for html in (page, mail.html):
         assert "<script" not in html
         assert "&lt;script&gt;" in html

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
@@ -218,4 +218,4 @@ def test_changes_send_nothing(cloud: LocalCloud, manager: Caller) -> None:
     assert manager.delete(path_of(user)).status_code == 200
     cloud.run_until_idle()
 
-    assert outbox.sent() == []
+    assert mailbox.sent() == []

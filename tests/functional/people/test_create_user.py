@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller, aws_calls
 
@@ -16,9 +16,9 @@ def test_a_user_is_accepted_in_two_aws_calls_and_the_invitation_arrives_by_mail_
 
     assert answer.status_code == 201
     assert aws_calls(answer) == 2
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     cloud.run_until_idle()
-    assert sorted((each.channel, each.to) for each in outbox.sent()) == [
+    assert sorted((each.channel, each.to) for each in mailbox.sent()) == [
         ("email", "ann@example.com"),
         ("sms", "+4915112345678"),
     ]
@@ -85,7 +85,7 @@ def test_only_the_wanted_channels_are_used(
     assert ("queued" in answer["message"]) is bool(channels)
     assert data["email_invitation_queued"] is ("email" in channels)
     assert data["sms_invitation_queued"] is ("sms" in channels)
-    assert sorted(each.channel for each in outbox.sent()) == channels
+    assert sorted(each.channel for each in mailbox.sent()) == channels
 
 
 @pytest.mark.parametrize("second", ["ann@example.com", "ANN@example.com", "Ann@Example.COM"])
@@ -101,7 +101,7 @@ def test_an_address_that_exists_is_a_conflict_in_at_most_two_calls_whatever_its_
     assert aws_calls(answer) <= 2
     cloud.run_until_idle()
     assert [user["name"] for user in manager.users()] == ["Ann Example"]
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
 
 
 def test_two_tenants_may_have_the_same_address(manager: Caller, other: Caller) -> None:
@@ -115,7 +115,7 @@ def test_the_link_in_mail_and_sms_leads_to_the_page_for_accepting(
     manager.create_user(phone="+4915112345678")
     cloud.run_until_idle()
 
-    texts = {message.channel: message.text for message in outbox.sent()}
+    texts = {message.channel: message.text for message in mailbox.sent()}
     assert texts.keys() == {"email", "sms"}
     for text in texts.values():
         assert f"{cloud.url}/invitations/accept?token=" in text
@@ -125,7 +125,7 @@ def test_messages_name_the_tenant_and_carry_its_tag(cloud: LocalCloud, manager: 
     manager.create_user(phone="+4915112345678")
     cloud.run_until_idle()
 
-    mail, sms = sorted(outbox.sent(), key=lambda each: each.channel)
+    mail, sms = sorted(mailbox.sent(), key=lambda each: each.channel)
     assert mail.subject == "Alder Books invites you"
     assert "Alder Books" in mail.sender
     assert "Alder Books" in sms.text
@@ -152,4 +152,4 @@ def test_running_an_invitations_message_again_sends_nothing_again(
     cloud.advance(3600)
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1

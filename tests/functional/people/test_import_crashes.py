@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
@@ -115,7 +115,7 @@ def test_an_import_whose_worker_is_killed_twice_ends_with_right_counts_and_every
         assert bad[error["line"]] in error["detail"], error
     people = [sk for sk in aws.rows("people") if sk.startswith("person#")]
     assert len(people) == rows - len(bad) + len(taken)
-    sent = Counter(each.to for each in outbox.sent())
+    sent = Counter(each.to for each in mailbox.sent())
     assert len(sent) == rows - len(bad)
     # An invitation is sent at least once: what was between SES and its mark at a crash, again.
     assert sent.total() - len(sent) <= 2 * IN_FLIGHT
@@ -139,7 +139,7 @@ def test_wherever_a_worker_dies_its_own_rows_are_no_duplicates_afterwards(
     batch = watch.look()
     assert (batch["status"], batch["done"], batch["errors"]) == ("done", ONE_CHUNK, [])
     assert batch["finished_at"]
-    assert len(manager.users()) == len(outbox.sent()) == ONE_CHUNK
+    assert len(manager.users()) == len(mailbox.sent()) == ONE_CHUNK
 
 
 def file_with(rows: int) -> str:
@@ -165,7 +165,7 @@ def test_a_message_that_comes_three_times_counts_once(cloud: LocalCloud, manager
     batch = watch.look()
     assert (batch["total"], batch["done"], batch["failed"]) == (TWO_CHUNKS, TWO_CHUNKS, 0)
     assert (batch["status"], batch["errors"]) == ("done", [])
-    assert len(manager.users()) == len(outbox.sent()) == TWO_CHUNKS
+    assert len(manager.users()) == len(mailbox.sent()) == TWO_CHUNKS
 
 
 def test_two_imports_of_one_file_at_once_share_its_rows_between_them(
@@ -178,7 +178,7 @@ def test_two_imports_of_one_file_at_once_share_its_rows_between_them(
     batches = (first.look(), second.look())
     assert sum(batch["failed"] for batch in batches) == TWO_CHUNKS
     assert sum(len(batch["errors"]) for batch in batches) == TWO_CHUNKS
-    assert len(manager.users()) == len(outbox.sent()) == TWO_CHUNKS
+    assert len(manager.users()) == len(mailbox.sent()) == TWO_CHUNKS
 
 
 def later(cloud: LocalCloud) -> None:
@@ -214,7 +214,7 @@ def test_an_import_waits_for_a_store_that_is_down_and_loses_no_row(
     batch = watch.look()
     assert (batch["status"], batch["total"], batch["done"]) == ("done", TWO_CHUNKS, TWO_CHUNKS)
     assert (batch["failed"], batch["errors"]) == (0, [])
-    assert len(manager.users()) == len(outbox.sent()) == TWO_CHUNKS
+    assert len(manager.users()) == len(mailbox.sent()) == TWO_CHUNKS
 
 
 def test_uploads_batch_and_jobs_carry_the_time_at_which_dynamodb_deletes_them(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, Client, aws_calls
@@ -25,7 +25,7 @@ def test_a_file_is_stored_answered_and_worked_afterwards(
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
     ann = next(user for user in manager.users() if user["name"] == "Ann")
     assert (ann["phone"], ann["role"], ann["status"]) == ("+4915112345678", "staff", "invited")
-    assert sorted((each.channel, each.to) for each in outbox.sent()) == [
+    assert sorted((each.channel, each.to) for each in mailbox.sent()) == [
         ("email", "ann@example.com"),
         ("email", "bob@example.com"),
         ("sms", "+4915112345678"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, Client
@@ -130,7 +130,7 @@ def test_the_same_file_again_creates_and_invites_nobody_and_tells_every_row(
 
     assert sorted(told(again)) == list(range(2, 28))
     assert (again["status"], again["failed"]) == ("failed", 26)
-    assert len(manager.users()) == len(outbox.sent()) == 26
+    assert len(manager.users()) == len(mailbox.sent()) == 26
 
 
 def test_a_file_of_which_no_row_is_good_has_failed_at_once(
@@ -194,7 +194,7 @@ def test_a_row_says_which_messages_its_user_gets(
 
     assert told(batch) == {5: "send_email must be true or false"}
     assert emails(manager) == ["both@example.com", "mail@example.com", "none@example.com"]
-    sent = sorted(each.to for each in outbox.sent())
+    sent = sorted(each.to for each in mailbox.sent())
     assert sent == ["+4915112345671", "both@example.com", "mail@example.com"]
 
 
@@ -227,7 +227,7 @@ def test_an_invitation_of_an_import_can_be_accepted(
     cloud: LocalCloud, client: Client, manager: Caller
 ) -> None:
     imported(cloud, manager, HEADER + "A,a@example.com,,staff\n")
-    token = outbox.sent()[0].text.partition("token=")[2].split()[0]
+    token = mailbox.sent()[0].text.partition("token=")[2].split()[0]
 
     answer = client.send("POST", "/v1/invitations/accept", json={"token": token})
     assert answer.status_code == 200

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Answer, Caller, at_once
@@ -43,7 +43,7 @@ def test_after_a_race_each_winner_gets_one_mail_and_no_loser_does(
     _race(manager, 20, 20)
     cloud.run_until_idle()
 
-    assert Counter(message.to.lower() for message in outbox.sent()) == {
+    assert Counter(message.to.lower() for message in mailbox.sent()) == {
         "same@example.com": 1,
         **{f"other-{number}@example.com": 1 for number in range(20)},
     }

@@ -3,7 +3,7 @@
 from collections import Counter
 from functools import partial
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller, Client, at_once
 from tests.functional.people.invitations import by_api, newest_token, resend, user_of
@@ -26,9 +26,9 @@ def test_a_resend_reaches_mail_and_phone(cloud: LocalCloud, manager: Caller) -> 
     cloud.advance(61)
 
     assert resend(manager).status_code == 202
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     cloud.run_until_idle()
-    assert sorted(each.channel for each in outbox.sent()) == ["email", "sms"]
+    assert sorted(each.channel for each in mailbox.sent()) == ["email", "sms"]
 
 
 def test_there_is_nothing_to_resend_to_an_active_or_deactivated_user(
@@ -65,7 +65,7 @@ def test_of_eight_resends_at_once_one_is_sent(
     assert statuses[202] == 1
     assert set(statuses) <= {202, 409, 429}
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
 
 
 def test_a_resend_before_the_first_was_sent_sends_only_the_new_one(
@@ -76,7 +76,7 @@ def test_a_resend_before_the_first_was_sent_sends_only_the_new_one(
     resend(manager)
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert by_api(client, newest_token()).status_code == 200
 
 
@@ -91,7 +91,7 @@ def test_a_deactivated_users_waiting_invitation_is_skipped(
     assert manager.delete(f"/admin/v1/users/{user_of(manager)['id']}").status_code == 200
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     assert len(manager.jobs(status="skipped")) == 1
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, Client, at_once, aws_calls
@@ -144,7 +144,7 @@ def test_undoing_leaves_nothing_and_frees_the_name(
         "removed"
     }
     assert create(manager).status_code == 201
-    assert [mail.subject for mail in outbox.sent()] == []
+    assert [mail.subject for mail in mailbox.sent()] == []
 
 
 def test_undoing_is_for_the_versions_that_are_named(

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, Client, aws_calls
@@ -162,7 +162,7 @@ def test_the_creator_is_told_when_the_project_is_ready(cloud: LocalCloud, client
     project_id = created(boss, "Alder <b>Website</b>")
     cloud.run_until_idle()
 
-    (mail,) = outbox.sent(to="boss@example.com")
+    (mail,) = mailbox.sent(to="boss@example.com")
     assert mail.subject == "Alder <b>Website</b> is ready"
     assert "Alder &lt;b&gt;Website&lt;/b&gt;" in mail.html
     assert f"{cloud.url}/projects/{project_id}" in mail.text

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, Client
@@ -70,13 +70,13 @@ def test_a_step_that_always_crashes_fails_the_project_there_and_a_retry_makes_it
     assert step(shown, SHOWN.get(name, name))["status"] == "failed"
     assert workflow.steps()[name] == 3
     assert "running" not in {each["status"] for each in shown["progress"]["steps"]}
-    (mail,) = outbox.sent(to="boss@example.com")
+    (mail,) = mailbox.sent(to="boss@example.com")
     assert SHOWN.get(name, name) in mail.text
     workflow.healed()
     assert manager.post(path(project_id, "retry")).status_code == 202
     cloud.run_until_idle()
     assert_whole(manager, project_id, ids)
-    assert len(outbox.sent(to="boss@example.com")) == 2
+    assert len(mailbox.sent(to="boss@example.com")) == 2
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 
 #: Between taking a turn and the provider's taking the message real time passes.
@@ -32,12 +32,12 @@ def sending_times(cloud: LocalCloud) -> Iterator[dict[str, list[float]]]:
     """When messages were taken by SES and SNS, by tenant and channel, in virtual time."""
     times: dict[str, list[float]] = {}
 
-    def note(sent: outbox.Sent) -> None:
+    def note(sent: mailbox.Sent) -> None:
         times.setdefault(f"{sent.tenant_id} {sent.channel}", []).append(time.time())
 
-    outbox.on_record(note)
+    mailbox.on_record(note)
     yield times
-    outbox.off_record(note)
+    mailbox.off_record(note)
 
 
 def assert_within_rate(times: list[float], per_second: float, burst: int) -> None:

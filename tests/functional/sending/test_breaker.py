@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.local import clock, faults, outbox
+from infra.local import clock, faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
@@ -85,14 +85,14 @@ def test_after_ten_minutes_without_provider_all_is_sent_within_the_rate_and_noth
     cloud.run_until_idle()
     go_on(cloud, 600, step=10)
     assert 0 < tried() <= most_calls(600)
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
 
     faults.clear()
     waited = 0
-    while len(outbox.sent()) < jobs and waited < 3600:
+    while len(mailbox.sent()) < jobs and waited < 3600:
         go_on(cloud, 10, step=5)
         waited += 10
-    assert Counter(mail.job_id for mail in outbox.sent()) == Counter(ids)
+    assert Counter(mail.job_id for mail in mailbox.sent()) == Counter(ids)
     assert_within_rate(sending_times["t1 email"], rate, burst)
     # The longest pause, and a few minutes for those who find the bucket empty.
     assert waited <= LONGEST_PAUSE * 1.25 + jobs / rate + 360
@@ -112,7 +112,7 @@ def test_calls_that_were_under_way_when_it_opened_do_not_lengthen_the_pause(
     faults.clear()
     go_on(cloud, 60, step=5)
 
-    assert len(outbox.sent()) == THREADS
+    assert len(mailbox.sent()) == THREADS
 
 
 def test_while_it_is_open_nobody_calls(cloud: LocalCloud, manager: Caller) -> None:
@@ -148,32 +148,32 @@ def test_a_probe_that_succeeds_opens_the_way_for_all(cloud: LocalCloud, manager:
     clock.advance(FIRST_PAUSE + 1)
     notices.queue("reminder", ANN)
     cloud.run_until_idle()
-    assert len(outbox.sent()) >= 1
+    assert len(mailbox.sent()) >= 1
 
     notices.queue("reminder", *[f"next-{number}@example.com" for number in range(20)])
     cloud.run_until_idle()
-    assert len([mail for mail in outbox.sent() if mail.to.startswith("next-")]) == 20
+    assert len([mail for mail in mailbox.sent() if mail.to.startswith("next-")]) == 20
 
 
 def test_a_probe_whose_worker_dies_is_followed_by_another(cloud: LocalCloud) -> None:
     class Dead(BaseException):
         pass
 
-    def die(_: outbox.Sent) -> None:
-        outbox.off_record(die)
+    def die(_: mailbox.Sent) -> None:
+        mailbox.off_record(die)
         raise Dead
 
     opened(cloud)
     faults.clear()
-    outbox.on_record(die)
+    mailbox.on_record(die)
     clock.advance(FIRST_PAUSE + 1)
     cloud.run_until_idle()
     notices.queue("reminder", ANN)
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     go_on(cloud, 3 * PROBE, step=5)  # hers may come while the other probe is under way, and wait
 
-    assert len(outbox.sent(to=ANN)) == 1
+    assert len(mailbox.sent(to=ANN)) == 1
 
 
 def test_throttling_does_not_open_it(cloud: LocalCloud, manager: Caller) -> None:
@@ -185,7 +185,7 @@ def test_throttling_does_not_open_it(cloud: LocalCloud, manager: Caller) -> None
     faults.clear()
     notices.queue("reminder", ANN)
     cloud.run_until_idle()
-    assert len(outbox.sent(to=ANN)) == 1
+    assert len(mailbox.sent(to=ANN)) == 1
 
 
 def test_refused_messages_do_not_open_it(cloud: LocalCloud) -> None:
@@ -194,7 +194,7 @@ def test_refused_messages_do_not_open_it(cloud: LocalCloud) -> None:
     cloud.run_until_idle()
 
     assert tried() == 20
-    assert len(outbox.sent(to=ANN)) == 1
+    assert len(mailbox.sent(to=ANN)) == 1
 
 
 def test_answers_that_stay_lost_open_it_since_each_may_be_a_second_mail(cloud: LocalCloud) -> None:
@@ -203,7 +203,7 @@ def test_answers_that_stay_lost_open_it_since_each_may_be_a_second_mail(cloud: L
     notices.queue("reminder", *addresses(30))
     cloud.run_until_idle()
 
-    assert OPENED_BY <= len(outbox.sent()) <= OPENED_BY + THREADS - 1
+    assert OPENED_BY <= len(mailbox.sent()) <= OPENED_BY + THREADS - 1
 
 
 def test_sms_go_on_while_mails_wait(cloud: LocalCloud) -> None:
@@ -211,7 +211,7 @@ def test_sms_go_on_while_mails_wait(cloud: LocalCloud) -> None:
     notices.queue("reminder", "+4915112345678")
     cloud.run_until_idle()
 
-    assert len(outbox.sent(channel="sms")) == 1
+    assert len(mailbox.sent(channel="sms")) == 1
 
 
 def test_a_mail_that_was_sent_is_not_sent_again_because_the_breaker_could_not_be_closed(
@@ -220,13 +220,13 @@ def test_a_mail_that_was_sent_is_not_sent_again_because_the_breaker_could_not_be
     opened(cloud)
     faults.clear()
 
-    def fail(_: outbox.Sent) -> None:
+    def fail(_: mailbox.Sent) -> None:
         """Refuses the next write, with the SDK's own tries."""
-        outbox.off_record(fail)
+        mailbox.off_record(fail)
         faults.add(Fault("dynamodb", "UpdateItem", "refuse", times=3))
 
-    outbox.on_record(fail)
+    mailbox.on_record(fail)
     go_on(cloud, 300, step=5)
 
-    assert set(Counter(mail.job_id for mail in outbox.sent()).values()) == {1}
-    assert len(outbox.sent()) == THREADS
+    assert set(Counter(mail.job_id for mail in mailbox.sent()).values()) == {1}
+    assert len(mailbox.sent()) == THREADS

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import clock, faults, outbox
+from infra.local import clock, faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from infra.local.poller import drain
@@ -33,7 +33,7 @@ class Deaths:
     def __init__(self) -> None:
         self.left = 0
 
-    def __call__(self, _: outbox.Sent) -> None:
+    def __call__(self, _: mailbox.Sent) -> None:
         if self.left:
             self.left -= 1
             raise Dead
@@ -42,9 +42,9 @@ class Deaths:
 @pytest.fixture
 def deaths(cloud: LocalCloud) -> Iterator[Deaths]:
     made = Deaths()
-    outbox.on_record(made)
+    mailbox.on_record(made)
     yield made
-    outbox.off_record(made)
+    mailbox.off_record(made)
 
 
 def go_on(cloud: LocalCloud, seconds: int, *, step: int = 10) -> None:
@@ -83,12 +83,12 @@ def test_confirm_then_resend_sends_one_mail_when_the_event_of_a_lost_answer_come
     go_on(cloud, 300)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert (job["status"], story(job)) == ("done", ["unconfirmed", "done"])
     assert "waiting for the provider's event" in job["history"][0]["detail"]
     (notification,) = manager.notifications()
     assert notification["status"] == "delivered"
-    assert notification["provider_message_id"] == outbox.sent()[0].message_id
+    assert notification["provider_message_id"] == mailbox.sent()[0].message_id
 
 
 def test_confirm_then_resend_sends_again_after_its_window_when_no_event_comes(
@@ -98,11 +98,11 @@ def test_confirm_then_resend_sends_again_after_its_window_when_no_event_comes(
     lose_answers("ses", "SendEmail")
     cloud.run_until_idle()
     go_on(cloud, WINDOW_SECONDS - 10)
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     go_on(cloud, 60)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     assert (job["status"], job["attempts"], story(job)) == ("done", 2, ["unconfirmed", "done"])
 
 
@@ -113,14 +113,14 @@ def test_an_event_within_the_window_of_the_second_mail_prevents_a_third(
     lose_answers("ses", "SendEmail", times=2)
     cloud.run_until_idle()
     go_on(cloud, WINDOW_SECONDS + 30)
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     go_on(cloud, WINDOW_SECONDS - 40)
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     events.bring(cloud, events.about("delivery", job_id))
     go_on(cloud, 300)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     assert (job["status"], story(job)) == ("done", ["unconfirmed", "unconfirmed", "done"])
 
 
@@ -134,7 +134,7 @@ def test_confirm_then_resend_after_the_death_of_its_worker_takes_the_event_for_t
     go_on(cloud, 600)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert (job["status"], manager.notifications()[0]["status"]) == ("done", "delivered")
 
 
@@ -152,7 +152,7 @@ def test_a_dead_workers_job_waits_for_an_event_that_comes_only_after_the_takeove
     clock.advance(WINDOW_SECONDS / 2)
     go_on(cloud, 300)
 
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert manager.job(job_id)["status"] == "done"
 
 
@@ -163,11 +163,11 @@ def test_a_dead_workers_job_is_sent_again_when_no_event_comes_within_the_window(
     deaths.left = 1
     cloud.run_until_idle()
     go_on(cloud, LEASE_SECONDS + WINDOW_SECONDS - 10)
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     go_on(cloud, 600)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     assert (job["status"], job["attempts"], story(job)) == ("done", 2, ["lost", "held", "done"])
 
 
@@ -181,7 +181,7 @@ def test_a_worker_that_dies_each_time_costs_the_allowed_attempts_and_not_one_mai
     job = manager.job(job_id)
     assert job["status"] == "failed"
     assert "without a result" in job["last_error"]
-    assert len(outbox.sent()) == job["max_attempts"]
+    assert len(mailbox.sent()) == job["max_attempts"]
     assert story(job).count("lost") == job["max_attempts"]
 
 
@@ -195,13 +195,13 @@ def test_at_least_once_sends_again_after_a_lost_answer_and_after_the_death_of_a_
     (unmarked,) = notices.queue("reminder", "second@example.com")
     deaths.left = 1
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     go_on(cloud, 600)
 
     for job_id, outcome in ((unanswered, "unconfirmed"), (unmarked, "lost")):
         job = manager.job(job_id)
         assert (job["status"], job["attempts"], story(job)) == ("done", 2, [outcome, "done"])
-        assert len([mail for mail in outbox.sent() if mail.job_id == job_id]) == 2
+        assert len([mail for mail in mailbox.sent() if mail.job_id == job_id]) == 2
 
 
 def test_at_least_once_spares_the_second_mail_too_when_the_event_comes_first(
@@ -212,7 +212,7 @@ def test_at_least_once_spares_the_second_mail_too_when_the_event_comes_first(
     cloud.run_until_idle()
     go_on(cloud, 300)
 
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert manager.job(job_id)["status"] == "done"
 
 
@@ -227,7 +227,7 @@ def test_at_most_once_is_not_sent_again_after_a_lost_answer_and_says_so(
     go_on(cloud, 900, step=60)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert (job["status"], job["attempts"]) == ("failed", 1)
     assert "at most once" in job["last_error"]
     assert aws.jobs_named_by(aws.take_messages("notify-dead")) == [job_id]
@@ -243,7 +243,7 @@ def test_at_most_once_is_not_sent_again_after_the_death_of_its_worker(
     go_on(cloud, 900, step=60)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert (job["status"], story(job)) == ("failed", ["lost", "failed"])
     assert "at most once" in job["last_error"]
 
@@ -257,7 +257,7 @@ def test_at_most_once_is_still_tried_again_when_it_is_certain_that_nothing_went_
     go_on(cloud, 600, step=30)
 
     job = manager.job(job_id)
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert (job["status"], job["attempts"], story(job)) == ("done", 1, ["held", "held", "done"])
 
 
@@ -268,8 +268,8 @@ def test_an_sms_has_no_events_and_is_sent_again_after_a_lost_answer(
     lose_answers("sns", "Publish")
     go_on(cloud, 300)
 
-    assert len(outbox.sent(channel="sms")) == 2
-    assert len(outbox.sent(channel="email")) == 1
+    assert len(mailbox.sent(channel="sms")) == 2
+    assert len(mailbox.sent(channel="email")) == 1
 
 
 @pytest.mark.parametrize("kind", ["refuse", "throttle", "lose_answer"])

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
@@ -45,7 +45,7 @@ def test_no_window_has_more_than_the_burst_and_what_the_rate_brings(
     manager: Caller,
     configure: Configure,
     sending_times: dict[str, list[float]],
-    channel: outbox.Channel,
+    channel: mailbox.Channel,
     to: Callable[[int], list[str]],
     jobs: int,
 ) -> None:
@@ -57,10 +57,10 @@ def test_no_window_has_more_than_the_burst_and_what_the_rate_brings(
     )
     notices.queue("reminder", *to(jobs))
     cloud.run_until_idle()
-    assert len(outbox.sent()) >= 5
+    assert len(mailbox.sent()) >= 5
     go_on(cloud, 200)
 
-    assert len(outbox.sent(channel=channel)) == jobs
+    assert len(mailbox.sent(channel=channel)) == jobs
     assert_within_rate(sending_times[f"t1 {channel}"], 2, 5)
     told = [manager.job(job["id"]) for job in manager.jobs()]
     assert {(job["status"], job["attempts"]) for job in told} == {("done", 1)}
@@ -80,7 +80,7 @@ def test_a_burst_that_fits_is_sent_at_once(
     notices.queue("reminder", *addresses(burst))
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == burst
+    assert len(mailbox.sent()) == burst
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_what_waits_for_its_rate_uses_it(
     notices.queue("reminder", *addresses(jobs))
     at_best = (jobs - burst) // rate
     go_on(cloud, 6 * at_best, step=2)
-    assert len(outbox.sent()) >= 0.9 * jobs
+    assert len(mailbox.sent()) >= 0.9 * jobs
 
     go_on(cloud, 600, step=20)  # some draw long waits to the end
-    assert len(outbox.sent()) == jobs
+    assert len(mailbox.sent()) == jobs
 
 
 @pytest.mark.parametrize("jobs", [12, pytest.param(100, marks=pytest.mark.thorough)])
@@ -106,8 +106,8 @@ def test_another_tenant_is_not_slowed(cloud: LocalCloud, configure: Configure, j
     notices.queue("reminder", "ann@example.com", "bob@example.com", tenant="t2")
     cloud.run_until_idle()
 
-    assert len(outbox.sent(tenant_id="t2")) == 2
-    assert 3 <= len(outbox.sent(tenant_id="t1")) < 10
+    assert len(mailbox.sent(tenant_id="t2")) == 2
+    assert 3 <= len(mailbox.sent(tenant_id="t1")) < 10
 
 
 def test_five_unasked_messages_a_day_and_five_on_the_next_and_any_number_that_is_asked_for(
@@ -116,12 +116,12 @@ def test_five_unasked_messages_a_day_and_five_on_the_next_and_any_number_that_is
     for day in (1, 2):
         notices.queue("reminder", *["Ann@example.com"] * 4, *["ann@example.com"] * 4)
         cloud.run_until_idle()
-        assert len(outbox.sent()) == 5 * day
+        assert len(mailbox.sent()) == 5 * day
         cloud.advance(DAY_SECONDS)
     notices.queue("code", *["ann@example.com"] * 8)
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == 18
+    assert len(mailbox.sent()) == 18
     skipped = manager.notifications(status="skipped")
     assert [each["error"] for each in skipped] == ["recipient-daily-limit: 5 a day"] * 6
 
@@ -132,8 +132,8 @@ def test_each_recipient_channel_and_tenant_has_a_count_of_its_own(cloud: LocalCl
             notices.queue("reminder", *[to] * 7, tenant=tenant)
     cloud.run_until_idle()
 
-    assert set(Counter((sent.to, sent.tenant_id) for sent in outbox.sent()).values()) == {5}
-    assert len(outbox.sent()) == 8 * 5
+    assert set(Counter((sent.to, sent.tenant_id) for sent in mailbox.sent()).values()) == {5}
+    assert len(mailbox.sent()) == 8 * 5
 
 
 @pytest.mark.parametrize("kind", ["throttle", "refuse", "lose_answer"])
@@ -150,7 +150,7 @@ def test_a_message_that_is_tried_again_is_counted_once(
     cloud.run_until_idle()
 
     for channel in ("email", "sms"):
-        sent = {mail.job_id for mail in outbox.sent(channel=channel)}  # type: ignore[arg-type]
+        sent = {mail.job_id for mail in mailbox.sent(channel=channel)}  # type: ignore[arg-type]
         assert len(sent) == 5
         assert sent & set(jobs)
 
@@ -163,8 +163,8 @@ def test_messages_that_had_to_wait_are_counted_too(
     notices.queue("reminder", *[NUMBER] * 8, *[f"+49151000000{n:02}" for n in range(8)])
     go_on(cloud, 900, step=10)
 
-    assert len(outbox.sent(channel="sms")) == 6
-    assert len(outbox.sent(to=NUMBER)) <= 5
+    assert len(mailbox.sent(channel="sms")) == 6
+    assert len(mailbox.sent(to=NUMBER)) <= 5
     assert {job["status"] for job in manager.jobs()} == {"done", "skipped"}
 
 
@@ -179,7 +179,7 @@ def test_twenty_workers_at_once_send_one_recipient_exactly_as_many_as_allowed(
             single = replace(mapping, batch_size=1)
             for poll in [pool.submit(single.poll_once, aws.client("sqs")) for _ in range(20)]:
                 assert poll.result() == 1
-        assert len(outbox.sent(to=f"ann{run}@example.com")) == 5
+        assert len(mailbox.sent(to=f"ann{run}@example.com")) == 5
     assert len(manager.notifications(status="skipped")) == runs * 15
 
 
@@ -194,7 +194,7 @@ def test_twenty_workers_at_once_spend_exactly_a_tenants_sms_of_the_day(
         for poll in [pool.submit(single.poll_once, aws.client("sqs")) for _ in range(20)]:
             assert poll.result() == 1
 
-    assert len(outbox.sent(channel="sms")) == 7
+    assert len(mailbox.sent(channel="sms")) == 7
 
 
 def test_a_tenants_sms_of_the_day_are_spent_and_come_back_the_next_day(
@@ -205,15 +205,15 @@ def test_a_tenants_sms_of_the_day_are_spent_and_come_back_the_next_day(
     notices.queue("reminder", *numbers)
     notices.queue("reminder", *numbers[:3], tenant="t2")
     cloud.run_until_idle()
-    assert len(outbox.sent(tenant_id="t1")) == 10
-    assert len(outbox.sent(tenant_id="t2")) == 3
+    assert len(mailbox.sent(tenant_id="t1")) == 10
+    assert len(mailbox.sent(tenant_id="t2")) == 3
     reasons = {each["error"] for each in manager.notifications(status="skipped")}
     assert reasons == {"sms-daily-limit: 10 a day for this tenant"}
 
     cloud.advance(DAY_SECONDS)
     notices.queue("reminder", *numbers)
     cloud.run_until_idle()
-    assert len(outbox.sent(tenant_id="t1")) == 20
+    assert len(mailbox.sent(tenant_id="t1")) == 20
 
 
 def test_one_number_asked_for_often_does_not_use_up_what_the_tenant_may_send(
@@ -225,8 +225,8 @@ def test_one_number_asked_for_often_does_not_use_up_what_the_tenant_may_send(
     notices.queue("reminder", *[f"+49151000000{number:02}" for number in range(5)])
     cloud.run_until_idle()
 
-    assert len(outbox.sent(to=NUMBER)) == 5
-    assert len(outbox.sent(channel="sms")) == 10
+    assert len(mailbox.sent(to=NUMBER)) == 5
+    assert len(mailbox.sent(channel="sms")) == 10
 
 
 @pytest.mark.parametrize(
@@ -250,8 +250,8 @@ def test_sms_go_to_the_countries_of_the_settings_only(
     manager.create_user(phone=number)
     cloud.run_until_idle()
 
-    assert len(outbox.sent(channel="sms")) == (expected[0] == "sent")
-    assert len(outbox.sent(channel="email")) == 1
+    assert len(mailbox.sent(channel="sms")) == (expected[0] == "sent")
+    assert len(mailbox.sent(channel="email")) == 1
     (sms,) = (each for each in manager.notifications() if each["channel"] == "sms")
     assert (sms["status"], sms["error"]) == expected
 
@@ -288,7 +288,7 @@ def test_however_many_requests_no_more_sms_than_the_limit_and_each_refusal_expla
     cloud.run_until_idle()
     go_on(cloud, 600, step=20)
 
-    assert len(outbox.sent(channel="sms")) == most
+    assert len(mailbox.sent(channel="sms")) == most
     told = Counter((each["status"], each["error"]) for each in manager.notifications())
     sent = sum(count for (status, _), count in told.items() if status == "sent")
     assert (sent, told["skipped", reason]) == (most, requests - most)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.local import clock, outbox
+from infra.local import clock, mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import sample_jobs
 from tests.functional.client import Caller
@@ -53,7 +53,7 @@ def test_a_mail_is_shown_as_delivered_under_the_id_that_ses_gave_it(
     cloud.run_until_idle()
 
     (notification,) = manager.notifications()
-    (mail,) = outbox.sent()
+    (mail,) = mailbox.sent()
     assert notification["status"] == "delivered"
     assert notification["provider_message_id"] == mail.message_id
     assert manager.the_job()["status"] == "done"
@@ -156,21 +156,21 @@ def test_an_event_of_a_mail_that_is_not_the_tenants_is_harmless(
 
 
 def test_an_event_that_overtakes_the_mark_is_kept(cloud: LocalCloud, manager: Caller) -> None:
-    def deliver_at_once(mail: outbox.Sent) -> None:
+    def deliver_at_once(mail: mailbox.Sent) -> None:
         function = cloud.app.handler_map["feedback"]
         function(events.batch_of(events.about("delivery", str(mail.job_id))), events.Context())
 
-    outbox.on_record(deliver_at_once)
+    mailbox.on_record(deliver_at_once)
     try:
         job_id = str(manager.create_user() and manager.the_job()["id"])
         cloud.mail_events.muted = True
         cloud.run_until_idle()
     finally:
-        outbox.off_record(deliver_at_once)
+        mailbox.off_record(deliver_at_once)
 
     job = manager.job(job_id)
     assert status(manager, job_id) == "delivered"
-    assert (job["status"], job["attempts"], len(outbox.sent())) == ("done", 1, 1)
+    assert (job["status"], job["attempts"], len(mailbox.sent())) == ("done", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_a_bad_address_gets_no_more_mail_of_this_tenant_and_the_notification_say
 
     assert again["status"] == "suppressed"
     assert why in again["error"]
-    mails = outbox.sent(channel="email", to=ANN)
+    mails = mailbox.sent(channel="email", to=ANN)
     assert [mail.tenant_id for mail in mails] == ["t1", "t2"]
-    assert len(outbox.sent(channel="sms")) == 2
+    assert len(mailbox.sent(channel="sms")) == 2
     assert cloud.state()["queues"]["notify"]["dead"] == 0
 
 
@@ -232,7 +232,7 @@ def test_an_address_taken_off_the_list_gets_mail_again(
     assert manager.delete(path, params=query).status_code == 404
     assert manager.listed(path) == []
     assert resend(cloud, manager)["status"] == "sent"
-    assert len(outbox.sent(to=ANN)) == 2
+    assert len(mailbox.sent(to=ANN)) == 2
 
 
 JSON = st.recursive(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
@@ -32,7 +32,7 @@ def test_a_message_that_the_provider_refuses_fails_alone_among_nine_good_ones(
         cloud.advance(240)
 
     good = [id_ for number, id_ in enumerate(ids) if number != place]
-    assert Counter(mail.job_id for mail in outbox.sent()) == Counter(good)
+    assert Counter(mail.job_id for mail in mailbox.sent()) == Counter(good)
     poison = manager.job(ids[place])
     assert (poison["status"], poison["attempts"]) == ("failed", 1)
     assert "control character" in poison["last_error"].lower()
@@ -52,7 +52,7 @@ def test_one_address_that_ses_refuses_does_not_spoil_the_nine_beside_it(
     told = {job_id: manager.job(job_id) for job_id in ids}
     (failed,) = (job_id for job_id, job in told.items() if job["status"] == "failed")
     assert "MessageRejected" in told[failed]["last_error"]
-    assert Counter(mail.job_id for mail in outbox.sent()) == Counter(set(ids) - {failed})
+    assert Counter(mail.job_id for mail in mailbox.sent()) == Counter(set(ids) - {failed})
 
 
 JSON = st.recursive(
@@ -113,7 +113,7 @@ def assert_put_aside(cloud: LocalCloud, body: str) -> None:
     notices.queue("code", *[f"u{number}@example.com" for number in range(3)])
     cloud.run_until_idle()
 
-    assert len(outbox.sent()) == 3
+    assert len(mailbox.sent()) == 3
     queue = cloud.state()["queues"]["notify"]
     assert queue["waiting"] == queue["in_flight"] == 0
     dead = aws.take_messages("notify-dead")

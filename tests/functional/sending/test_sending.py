@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infra.local import faults, outbox
+from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
@@ -31,10 +31,10 @@ def test_throttled_mails_wait_longer_each_time_and_lose_neither_message_nor_atte
         manager.create_user(email=f"u{number}@example.com")
     faults.add(Fault("ses", kind="throttle", times=15))
     cloud.run_until_idle()
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     work_for(cloud, 12)
 
-    assert len(outbox.sent()) == 5
+    assert len(mailbox.sent()) == 5
     for listed in manager.jobs():
         job = manager.job(listed["id"])
         waits = [entry["wait_seconds"] for entry in job["history"][:-1]]
@@ -65,7 +65,7 @@ def test_an_outage_of_ses_for_hours_is_held_without_charge_and_delivered_after_i
         cloud.advance(1800)
         cloud.run_until_idle()
     assert manager.the_job()["status"] == "done"
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     assert cloud.state()["queues"]["notify"]["dead"] == 0
 
 
@@ -92,7 +92,7 @@ def test_a_failed_message_is_not_tried_again(cloud: LocalCloud, manager: Caller)
     cloud.run_until_idle()
     work_for(cloud, 20)
 
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     assert manager.the_job()["status"] == "failed"
 
 
@@ -103,11 +103,11 @@ def test_the_mail_whose_answer_was_lost_is_sent_again_and_the_history_says_so(
     manager.create_user()
     faults.add(Fault("ses", "SendEmail", "lose_answer", times=1))
     cloud.run_until_idle()
-    assert len(outbox.sent()) == 1
+    assert len(mailbox.sent()) == 1
     work_for(cloud, 5)
 
     job = manager.the_job()
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
     assert (job["status"], job["attempts"], outcomes(job)) == ("done", 2, ["unconfirmed", "done"])
     assert "no answer" in job["history"][0]["detail"]
 
@@ -119,7 +119,7 @@ def test_the_sdk_itself_never_sends_a_mail_twice(cloud: LocalCloud, manager: Cal
     cloud.run_until_idle()
 
     assert faults.active() == []  # both answers were lost
-    assert sorted(message.channel for message in outbox.sent()) == ["email", "sms"]
+    assert sorted(message.channel for message in mailbox.sent()) == ["email", "sms"]
 
 
 def test_answers_that_stay_lost_end_after_the_allowed_attempts(
@@ -135,7 +135,7 @@ def test_answers_that_stay_lost_end_after_the_allowed_attempts(
 
     job = manager.the_job()
     assert job["status"] == "failed"
-    assert job["attempts"] == job["max_attempts"] == len(outbox.sent())
+    assert job["attempts"] == job["max_attempts"] == len(mailbox.sent())
     assert cloud.state()["queues"]["notify"]["dead"] == 1
 
 
@@ -159,7 +159,7 @@ def test_the_invitation_of_a_user_deleted_before_sending_is_skipped_with_its_rea
     aws.delete_row("people", f"person#{user['id']}")
     cloud.run_until_idle()
 
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     told = {each["channel"]: (each["status"], each["error"]) for each in manager.notifications()}
     assert told == dict.fromkeys(("email", "sms"), ("skipped", "user-deleted"))
     assert cloud.state()["queues"]["notify"]["dead"] == 0
@@ -176,7 +176,7 @@ def test_without_sms_configured_the_sms_is_skipped_with_its_reason_and_the_mail_
 
     seen = {each["channel"]: (each["status"], each["error"]) for each in manager.notifications()}
     assert seen == {"email": ("delivered", None), "sms": ("skipped", "sms-not-configured")}
-    assert [message.channel for message in outbox.sent()] == ["email"]
+    assert [message.channel for message in mailbox.sent()] == ["email"]
 
 
 def test_an_invitation_that_waited_past_its_expiry_is_not_sent(
@@ -188,7 +188,7 @@ def test_an_invitation_that_waited_past_its_expiry_is_not_sent(
     cloud.advance(8 * 86_400)
     cloud.run_until_idle()
 
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     assert manager.the_job()["status"] == "skipped"
 
 
@@ -211,7 +211,7 @@ def test_a_name_arrives_as_the_text_it_is_and_escaped_in_html(
     cloud.run_until_idle()
 
     assert answer.json()["data"]["user"]["name"] == name
-    (mail,) = outbox.sent()
+    (mail,) = mailbox.sent()
     assert f"Hello {name}," in mail.text
     escaped = (
         name.replace("&", "&amp;")

@@ -5,7 +5,7 @@ Every mounted route with another tenant's ids: http/test_two_tenants.py.
 
 import pytest
 
-from infra.local import outbox
+from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller, Client
 
@@ -85,8 +85,8 @@ def test_a_tenant_in_the_body_changes_nothing(manager: Caller, other: Caller) ->
 
 
 def test_messages_carry_the_tenant_they_belong_to(cloud: LocalCloud, ids: dict[str, str]) -> None:
-    assert sorted(message.tenant_id or "" for message in outbox.sent()) == ["t1", "t1", "t2", "t2"]
-    for message in outbox.sent(tenant_id="t2"):
+    assert sorted(message.tenant_id or "" for message in mailbox.sent()) == ["t1", "t1", "t2", "t2"]
+    for message in mailbox.sent(tenant_id="t2"):
         assert "Birch Training" in message.text
 
 

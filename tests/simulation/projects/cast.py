@@ -16,7 +16,7 @@ from chalicelib.projects import durations
 from chalicelib.projects.gateway import simulated
 from chalicelib.projects.regions import service as regions
 from chalicelib.projects.workflow import participants, runs, user_batches, user_sync
-from infra.local import outbox
+from infra.local import mailbox
 from tests.simulation import books, cast, injection
 from tests.simulation.injection import Treadmill
 from tests.simulation.projects import invariants
@@ -60,8 +60,8 @@ def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
         on.reset(seed)
         play = _begun(world, rate, on)
         stack.enter_context(patch.object(simulated, "Simulated", partial(connect, play.provider)))
-        outbox.on_record(play.plan_events)
-        stack.callback(outbox.off_record, play.plan_events)
+        mailbox.on_record(play.plan_events)
+        stack.callback(mailbox.off_record, play.plan_events)
         injection.begin(play.weather)
         stack.callback(injection.begin, None)
         try:

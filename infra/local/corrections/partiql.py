@@ -1,13 +1,16 @@
-"""BatchExecuteStatement of UPDATE statements as AWS does it.
+"""BatchExecuteStatement: UPDATE statements with several actions and with conditions.
 
-moto's own PartiQL breaks on several SETs, arithmetic, and conditions beside the key. Here a
-statement becomes an update expression and a condition, and moto's UpdateItem makes it: what actions
-and conditions do stays moto's, and so do statements of other kinds.
+moto's PartiQL fails on several SETs and on arithmetic, and reports success where a condition does
+not hold. Here a statement is translated into an update expression and a condition, which moto's
+UpdateItem executes. Statements of other kinds are left to moto.
 
-This is stricter than AWS. Understood is what the application writes: keywords in capitals with one
-space between words, names in double quotes, a `?` for each value, one attribute to each SET and
-REMOVE, conditions joined by AND, RETURNING ALL NEW *. Anything else is an error that says where it
-begins. Callers hold the lock of DynamoDB.
+This is stricter than AWS. It understands the form that the application writes: keywords in capitals
+with single spaces, names in double quotes, `?` for every value, one attribute per SET and REMOVE,
+conditions joined by AND, RETURNING ALL NEW *. The error for anything else names the place where the
+text stops being understood. Callers hold the lock of dynamodb.py.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
 """
 
 import re
@@ -26,14 +29,16 @@ from moto.dynamodb.exceptions import (
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 
-MOST = 25  #: statements in one call
+from infra.local.patching import replace_all
+
+MAX_STATEMENTS = 25  #: in one call
 
 Answer = dict[str, Any]
 
 _NAME = r'"[^"]+"'
 _ACTION = rf"(?:SET {_NAME} = (?:{_NAME} [+-] )?\?|REMOVE {_NAME})"
 _CONDITION = rf"{_NAME} (?:(?:=|<>|<=?|>=?) \?|IS (?:NOT )?MISSING)"
-#: It ends where a statement is not understood any more.
+#: A match ends where a statement stops being understood.
 _UPDATE = re.compile(
     rf"UPDATE ({_NAME})(?:((?: {_ACTION})+)"
     rf"(?: WHERE ({_CONDITION}(?: AND {_CONDITION})*)( RETURNING ALL NEW \*)?)?)?"
@@ -49,11 +54,11 @@ _moto_batch: Callable[..., list[Answer]] = DynamoDBBackend.batch_execute_stateme
 
 class Statement(NamedTuple):
     table_name: str
-    names: dict[str, str]  #: by #0, #1 and so on
-    values: list[str]  #: :0, :1 and so on
+    names: dict[str, str]  #: attributes by their placeholders #0, #1 and so on
+    values: list[str]  #: the placeholders :0, :1 and so on
     actions: str
     condition: str
-    reads: bool
+    returns_item: bool
 
 
 class Update(NamedTuple):
@@ -63,27 +68,26 @@ class Update(NamedTuple):
 
 
 def install() -> None:
-    name, replacement = "batch_execute_statement", _batch_execute_statement
-    setattr(DynamoDBBackend, name, replacement)
+    replace_all([(DynamoDBBackend, "batch_execute_statement", _batch_execute_statement)])
 
 
 def _batch_execute_statement(
     backend: DynamoDBBackend, statements: list[dict[str, Any]]
 ) -> list[Answer]:
-    """Each for itself, in order: one that is refused or fails leaves the others as they are."""
-    if not 1 <= len(statements) <= MOST:
-        raise MockValidationException(f"There must be between 1 and {MOST} statements")
-    if any(_OTHERS.match(each["Statement"]) for each in statements):
+    """Executes the statements in order; one that fails does not affect the others."""
+    if not 1 <= len(statements) <= MAX_STATEMENTS:
+        raise MockValidationException(f"There must be between 1 and {MAX_STATEMENTS} statements")
+    if any(_OTHERS.match(request["Statement"]) for request in statements):
         return _moto_batch(backend, statements)
-    updates = [_update(backend, each) for each in statements]
+    updates = [_update(backend, request) for request in statements]
     items = [
-        (each.statement.table_name, *map(DynamoType, each.key.values()))
-        for each in updates
-        if isinstance(each, Update)
+        (update.statement.table_name, *map(DynamoType, update.key.values()))
+        for update in updates
+        if isinstance(update, Update)
     ]
     if len(set(items)) < len(items):
         raise MockValidationException("Provided list of item keys contains duplicates")
-    return [_answer(backend, each) for each in updates]
+    return [_answer(backend, update) for update in updates]
 
 
 def _update(backend: DynamoDBBackend, request: dict[str, Any]) -> Update | JsonRESTError:
@@ -98,20 +102,21 @@ def _update(backend: DynamoDBBackend, request: dict[str, Any]) -> Update | JsonR
             )
         values = dict(zip(statement.values, parameters, strict=True))
         names = backend.get_table(statement.table_name).table_key_attrs
-        return Update(statement, values, {name: values[_asked(statement, name)] for name in names})
+        key = {name: values[_key_value(statement, name)] for name in names}
+        return Update(statement, values, key)
     except (DynamodbException, ResourceNotFoundException) as error:
         return error
 
 
-def _asked(statement: Statement, key_name: str) -> str:
-    """The parameter that a part of the key is; nothing else may be asked of it."""
-    asked = re.findall(r"(#\d+)(?: = (:\d+))?", statement.condition)
-    found = [value for name, value in asked if statement.names[name] == key_name]
-    if len(found) != 1 or not found[0]:
+def _key_value(statement: Statement, key_name: str) -> str:
+    """The placeholder of a key attribute, which must appear in one equality and nowhere else."""
+    comparisons = re.findall(r"(#\d+)(?: = (:\d+))?", statement.condition)
+    values = [value for name, value in comparisons if statement.names[name] == key_name]
+    if len(values) != 1 or not values[0]:
         raise MockValidationException(
             "Where clause does not contain a mandatory equality on all key attributes"
         )
-    return str(found[0])
+    return str(values[0])
 
 
 @lru_cache(maxsize=1024)
@@ -123,27 +128,27 @@ def _read(text: str) -> Statement:
             "Statement wasn't well formed, can't be processed: "
             f"not understood from here: {text[end:].strip() or 'its end'}"
         )
-    numbers, places = count(), dict[str, str]()
+    numbers, placeholders = count(), dict[str, str]()
 
-    def place(word: re.Match[str]) -> str:
-        if word[0] == "?":
+    def placeholder(match: re.Match[str]) -> str:
+        if match[0] == "?":
             return f":{next(numbers)}"
-        return places.setdefault(word[0].strip('"'), f"#{len(places)}")
+        return placeholders.setdefault(match[0].strip('"'), f"#{len(placeholders)}")
 
-    actions, conditions = (re.sub(rf"{_NAME}|\?", place, form[part]) for part in (2, 3))
+    actions, conditions = (re.sub(rf"{_NAME}|\?", placeholder, form[part]) for part in (2, 3))
     return Statement(
         table_name=form[1].strip('"'),
-        names={place: name for name, place in places.items()},
+        names={placeholder: name for name, placeholder in placeholders.items()},
         values=[f":{number}" for number in range(next(numbers))],
         actions=_actions(actions),
         condition=_condition(conditions),
-        reads=form[4] is not None,
+        returns_item=form[4] is not None,
     )
 
 
 def _actions(clauses: str) -> str:
     parts = {kind: re.findall(rf"{kind} ([^A-Z]+\d)", clauses) for kind in ("SET", "REMOVE")}
-    return " ".join(f"{kind} {', '.join(found)}" for kind, found in parts.items() if found)
+    return " ".join(f"{kind} {', '.join(each)}" for kind, each in parts.items() if each)
 
 
 def _condition(conditions: str) -> str:
@@ -157,7 +162,7 @@ def _answer(backend: DynamoDBBackend, update: Update | JsonRESTError) -> Answer:
     statement, values, key = update
     answer: Answer = {"TableName": statement.table_name}
     try:
-        # The key is asked for by the condition too, so that no item is created.
+        # The condition includes the key, so that no item is created.
         item = backend.update_item(
             statement.table_name,
             key,
@@ -168,7 +173,7 @@ def _answer(backend: DynamoDBBackend, update: Update | JsonRESTError) -> Answer:
         )
     except DynamodbException as error:
         return answer | _refusal(error)
-    return answer | ({"Item": item.to_json()["Attributes"]} if statement.reads else {})
+    return answer | ({"Item": item.to_json()["Attributes"]} if statement.returns_item else {})
 
 
 def _refusal(error: JsonRESTError) -> Answer:

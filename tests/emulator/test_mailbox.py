@@ -1,4 +1,4 @@
-"""The outbox holds what SES and SNS accepted, and nothing that they refused."""
+"""The mailbox holds what SES and SNS accepted, and nothing that they refused."""
 
 from email.message import EmailMessage
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local import emulator, outbox
+from infra.local import emulator, mailbox
 from tests.emulator.conftest import client
 
 SENDER = '"Backburner, Inc." <no-reply@example.com>'
@@ -36,9 +36,9 @@ def simple(**changes: Any) -> dict[str, Any]:
 
 def test_a_mail_is_kept_as_it_was_on_the_wire(ses: Any) -> None:
     message_id = ses.send_email(**simple())["MessageId"]
-    (mail,) = outbox.sent()
+    (mail,) = mailbox.sent()
     assert mail.at.endswith("Z")
-    assert mail == outbox.Sent(
+    assert mail == mailbox.Sent(
         channel="email",
         to="ann@example.com",
         subject="Hello",
@@ -58,7 +58,7 @@ def test_a_raw_mail_is_read(ses: Any) -> None:
     message.set_content("plain")
     message.add_alternative("<i>rich</i>", subtype="html")
     ses.send_email(Content={"Raw": {"Data": message.as_bytes()}}, EmailTags=TAGS)
-    (mail,) = outbox.sent(to="ann@example.com")
+    (mail,) = mailbox.sent(to="ann@example.com")
     assert (mail.subject, mail.text.strip(), mail.html.strip()) == ("Grüße", "plain", "<i>rich</i>")
     assert mail.sender == SENDER
 
@@ -76,7 +76,7 @@ def test_version_1_of_the_api_is_read_too(ses: Any) -> None:
         Destinations=["c@example.com"],
         RawMessage={"Data": b"Subject: R\r\nTo: c@example.com\r\n\r\nbody"},
     )
-    assert [(m.to, m.subject, m.job_id) for m in outbox.sent(channel="email")] == [
+    assert [(m.to, m.subject, m.job_id) for m in mailbox.sent(channel="email")] == [
         ("a@example.com", "S", "j1"),
         ("b@example.com", "S", "j1"),
         ("c@example.com", "R", None),
@@ -91,10 +91,10 @@ def test_an_sms_is_kept_with_its_tags(ses: Any) -> None:
     }
     answer = sns.publish(PhoneNumber="+4915112345678", Message="hi", MessageAttributes=attributes)
     ses.send_email(**simple())
-    (sms,) = outbox.sent(tenant_id="t2", channel="sms")
+    (sms,) = mailbox.sent(tenant_id="t2", channel="sms")
     assert (sms.to, sms.text, sms.job_id) == ("+4915112345678", "hi", "j2")
     assert sms.message_id == answer["MessageId"]
-    assert len(outbox.sent()) == 2
+    assert len(mailbox.sent()) == 2
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_ses_refuses_is_not_sent(ses: Any, fault: dict[str, Any], code: str
     with pytest.raises(ClientError) as caught:
         ses.send_email(**simple(**fault))
     assert caught.value.response["Error"]["Code"] == code
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
 
 
 def test_version_1_refuses_a_line_break_in_its_own_words(ses: Any) -> None:
@@ -121,13 +121,13 @@ def test_version_1_refuses_a_line_break_in_its_own_words(ses: Any) -> None:
             Destination={"ToAddresses": ["a@example.com"]},
             Message={"Subject": {"Data": "S\nT"}, "Body": {"Text": {"Data": "T"}}},
         )
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
 
 
 def test_a_number_that_is_none_is_refused(aws: None) -> None:
     with pytest.raises(ClientError, match="E164"):
         client("sns").publish(PhoneNumber="0151", Message="hi")
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
 
 
 def test_reset_data_empties_everything_and_keeps_the_resources(
@@ -138,7 +138,7 @@ def test_reset_data_empties_everything_and_keeps_the_resources(
     dynamodb.put_item(TableName="things", Item={"tenant": {"S": "t"}, "sk": {"S": "s"}})
     ses.send_email(**simple())
     emulator.reset_data()
-    assert outbox.sent() == []
+    assert mailbox.sent() == []
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
     assert dynamodb.scan(TableName="things")["Count"] == 0
     ses.send_email(**simple())

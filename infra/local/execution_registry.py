@@ -1,7 +1,7 @@
-"""Executions of state machines under way, and whether there is anything that they do just now.
+"""The executions of state machines that run, and which of them are busy at this moment.
 
-An execution is busy while one of its threads is: in a task, or between two states. It rests while
-all of them wait for a time of the local clock: for a back-off to end, or in a Wait state.
+An execution is busy while one of its threads is in a task or between two states. It rests while all
+of them wait for a time of the local clock: for a back-off to end, or in a Wait state.
 """
 
 from collections import Counter
@@ -12,19 +12,19 @@ from typing import Any
 from infra.local import clock
 from infra.local.waits import changed
 
-SETTLE_SECONDS = 300  # an execution that is busy for longer is taken for stuck
+SETTLE_SECONDS = 300  # an execution that is busy for longer counts as stuck
 
 
 @dataclass(eq=False)
 class _Sleeper:
     until: float  #: by clock.monotonic()
-    environment: Any  #: moto's, which knows whether its execution goes on
+    environment: Any  #: moto's; knows whether its execution still runs
 
 
 @dataclass(eq=False)
 class _Run:
     execution: Any
-    busy: int = 1  #: threads that neither sleep nor wait for others of the same execution
+    busy: int = 1  #: threads that neither sleep nor wait for threads of the same execution
     sleepers: list[_Sleeper] = field(default_factory=list)
 
 
@@ -35,7 +35,7 @@ _listeners: list[Callable[[Any], None]] = []
 
 
 def on_end(callback: Callable[[Any], None]) -> None:
-    """Call back with each execution that has ended, in its own thread."""
+    """Calls back with every execution that has ended, in the execution's own thread."""
     _listeners.append(callback)
 
 
@@ -44,14 +44,14 @@ def off_end(callback: Callable[[Any], None]) -> None:
 
 
 def begin(execution: Any) -> None:
-    global _begun  # noqa: PLW0603  # there is one count in a process
+    global _begun  # noqa: PLW0603  # a process has one count
     with changed:
         _runs[execution.exec_arn] = _Run(execution)
         _begun += 1
 
 
 def end(execution: Any) -> None:
-    """Its status says how."""
+    """Counts the execution as ended, with its status."""
     for listener in tuple(_listeners):
         listener(execution)
     with changed:
@@ -66,7 +66,7 @@ def forget_ended() -> None:
 
 
 def begun() -> int:
-    """How many ever began."""
+    """How many executions have begun so far."""
     return _begun
 
 
@@ -83,12 +83,12 @@ def ended() -> Counter[str]:
 
 
 def arn_of(environment: Any) -> str:
-    """Of the execution that moto evaluates in this environment."""
+    """The ARN of the execution that moto evaluates in this environment."""
     return str(environment.states.context_object.context_object_data["Execution"]["Id"])
 
 
 def count_busy(arn: str, threads: int) -> None:
-    """So many threads more, or less, of this execution are busy."""
+    """Adds to the execution's busy threads; a negative number subtracts."""
     with changed:
         if run := _runs.get(arn):
             run.busy += threads
@@ -96,7 +96,7 @@ def count_busy(arn: str, threads: int) -> None:
 
 
 def sleep(environment: Any, seconds: float) -> None:
-    """Until the local clock is so much further, or the execution ends."""
+    """Returns after so many seconds of the local clock, or when the execution ends."""
     sleeper = _Sleeper(clock.monotonic() + seconds, environment)
     with changed:
         run = _runs.get(arn_of(environment))
@@ -111,10 +111,10 @@ def sleep(environment: Any, seconds: float) -> None:
 
 
 def wake_due() -> bool:
-    """Ends the sleep of those whose time has come; whether there were any.
+    """Ends every sleep that is over; returns whether there was one.
 
-    They count as busy from here on, not only when their threads run again, so that nobody takes
-    their executions for resting meanwhile.
+    The sleepers count as busy from here on, not only when their threads run again: otherwise their
+    executions would seem to rest in between.
     """
     woken = 0
     with changed:
@@ -129,7 +129,7 @@ def wake_due() -> bool:
 
 
 def rest() -> float | None:
-    """Returns when no execution is busy: the seconds until the first goes on, None without any."""
+    """Waits until no execution is busy; returns the seconds until one continues, None if none."""
     with changed:
         if not changed.wait_for(_none_is_busy, SETTLE_SECONDS):
             raise RuntimeError(f"executions still busy after {SETTLE_SECONDS} s: {list(_runs)}")

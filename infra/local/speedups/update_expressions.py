@@ -1,8 +1,8 @@
-"""Expressions parsed once, and walked without asking each node what it might be.
+"""Expressions are parsed once, and their trees walked with the types of nodes remembered.
 
-moto parses an update expression twice for each request, copies its tree by pickle's protocol,
-tests every node against abstract classes ten times over, and asks of every branch what holds for
-it when it holds for the whole tree. The rules stay moto's.
+moto parses an update expression twice for every request, copies its tree by pickle's protocol,
+tests every node against ten abstract classes, and validates every branch although validating the
+whole tree covers it. The rules stay moto's.
 """
 
 from collections import deque
@@ -13,6 +13,8 @@ from typing import Any
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.parsing import ast_nodes, expressions
 from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
+
+from infra.local.patching import replace_all
 
 # moto leaves these modules untyped.
 Expression: Any = vars(ast_nodes)["Expression"]
@@ -26,26 +28,26 @@ _moto_lex: Callable[[Any], Any] = ConditionExpressionParser._lex_condition_expre
 
 
 def install() -> None:
-    replacements: list[tuple[Any, str, Any]] = [
-        (UpdateExpressionParser, "make", staticmethod(lru_cache(maxsize=1024)(_moto_make))),
-        (Traverser, "traverse", _traverse),
-        (ActionCountValidator, "traverse", _ask_of_the_whole),
-        (OverlappingPathsValidator, "traverse", _ask_of_the_whole),
-        (Node, "__deepcopy__", _deepcopy),
-        (Node, "find_clauses", _find_clauses),
-        (ConditionExpressionParser, "_lex_condition_expression", _lex),
-    ]
-    for owner, name, replacement in replacements:
-        setattr(owner, name, replacement)
+    replace_all(
+        [
+            (UpdateExpressionParser, "make", staticmethod(lru_cache(maxsize=1024)(_moto_make))),
+            (Traverser, "traverse", _traverse),
+            (ActionCountValidator, "traverse", _validate_root),
+            (OverlappingPathsValidator, "traverse", _validate_root),
+            (Node, "__deepcopy__", _deepcopy),
+            (Node, "find_clauses", _find_clauses),
+            (ConditionExpressionParser, "_lex_condition_expression", _lex),
+        ]
+    )
 
 
 @lru_cache(maxsize=1024)
-def _words(expression: str) -> tuple[Any, ...]:
+def _tokens(expression: str) -> tuple[Any, ...]:
     return tuple(_moto_lex(ConditionExpressionParser(expression, None, None)))
 
 
 def _lex(parser: ConditionExpressionParser) -> deque[Any]:
-    return deque(_words(parser.condition_expression or ""))
+    return deque(_tokens(parser.condition_expression or ""))
 
 
 @cache
@@ -70,12 +72,12 @@ def _kind(node: Any) -> Any:
 def _traverse(traverser: Any, root: Any) -> Any:
     processors = traverser._processing_map()
     kinds = tuple(processors)
-    hears = type(traverser).pre_processing_of_child is not Traverser.pre_processing_of_child
+    has_hook = type(traverser).pre_processing_of_child is not Traverser.pre_processing_of_child
 
     def visit(node: Any, child_id: int) -> Any:
         parent = node.parent
         for number, child in enumerate(node.children or ()):
-            if hears:
+            if has_hook:
                 traverser.pre_processing_of_child(node, number)
             if _is_node(_kind(child)):
                 visit(child, number)
@@ -90,10 +92,10 @@ def _traverse(traverser: Any, root: Any) -> Any:
     return visit(root, -1)
 
 
-def _ask_of_the_whole(traverser: Any, root: Any) -> Any:
-    """Of a validator that looks for clauses down the tree: what it finds in a branch is in it."""
-    (ask,) = traverser._processing_map().values()
-    return ask(root)
+def _validate_root(traverser: Any, root: Any) -> Any:
+    """For validators that search the tree below a node: the root's tree includes every branch."""
+    (validate,) = traverser._processing_map().values()
+    return validate(root)
 
 
 def _find_clauses(node: Any, clause_types: list[type]) -> list[Any]:
@@ -107,7 +109,7 @@ def _find_clauses(node: Any, clause_types: list[type]) -> list[Any]:
 
 
 def _deepcopy(node: Any, memo: dict[int, Any]) -> Any:
-    """A tree just parsed: nodes and plain values, nothing shared."""
+    """A tree fresh from the parser holds nodes and plain values, and shares nothing."""
     twin = object.__new__(type(node))
     twin.__dict__.update(node.__dict__)
     twin.parent = None

@@ -1,16 +1,16 @@
-"""What is left to do in a local cloud."""
+"""The state of a local cloud: what is left to do, and whether it is idle."""
 
 from collections.abc import Sequence
 from typing import TypedDict
 
-from infra.local.corrections import sqs
+from infra.local.corrections import sqs_queues
+from infra.local.executions import Executions, ExecutionsState
 from infra.local.mapping import Mapping
 from infra.local.schedules import Schedules
-from infra.local.states import Executions, ExecutionsState
 
 
 class QueueState(TypedDict):
-    """One queue's messages, and those of its dead-letter queue."""
+    """The numbers of messages in a queue, and in its dead-letter queue."""
 
     waiting: int
     in_flight: int
@@ -20,7 +20,7 @@ class QueueState(TypedDict):
 
 class State(TypedDict):
     idle: bool
-    working: int  #: invocations and schedules under way in this process
+    working: int  #: invocations and schedules that run in this process
     queues: dict[str, QueueState]
     executions: ExecutionsState
 
@@ -30,27 +30,28 @@ def state_of(
     schedules: Schedules,
     executions: Executions,
     *,
-    apart: bool,
-    left: int = 0,
+    has_external_workers: bool,
+    pending_events: int = 0,
 ) -> State:
-    """Idle when nothing waits and nothing is being worked at one and the same moment.
+    """Idle means that at one moment no message waits and nothing runs.
 
-    `left` counts what is on its way to a queue, such as events of mails.
-
-    A message that is hidden until its next try is no work for now. Where another process works
-    the queues (`apart`), such a message cannot be told from one that is being worked, so
-    nothing may be in flight there. An execution that waits for its next try is not at its end.
+    `pending_events` are on their way to a queue, such as events of mails. A message that is hidden
+    until its next try does not count as work. But if another process works the queues, such a
+    message looks the same as one in work, so with external workers none may be in flight. An
+    execution that waits for its next try counts as work.
     """
     before = _begun(mappings, schedules), _working(mappings, schedules)
     under_way = executions.begun, executions.running
     queues = {mapping.queue_name.rpartition("-")[2]: _queue(mapping) for mapping in mappings}
     working = _working(mappings, schedules)
-    # A job that began and ended meanwhile may have sent a message just after its queue was read.
-    quiet = working == 0 and before == (_begun(mappings, schedules), 0)
-    quiet = quiet and under_way == (executions.begun, 0)
-    left += sum(queue["waiting"] + queue["in_flight"] * apart for queue in queues.values())
+    # A job that began and ended in between may have sent a message after its queue was counted.
+    is_quiet = working == 0 and before == (_begun(mappings, schedules), 0)
+    is_quiet = is_quiet and under_way == (executions.begun, 0)
+    left = pending_events + sum(queue["waiting"] for queue in queues.values())
+    if has_external_workers:
+        left += sum(queue["in_flight"] for queue in queues.values())
     return {
-        "idle": quiet and left == 0,
+        "idle": is_quiet and left == 0,
         "working": working,
         "queues": queues,
         "executions": executions.state(),
@@ -58,8 +59,8 @@ def state_of(
 
 
 def _queue(mapping: Mapping) -> QueueState:
-    counts = sqs.queue_counts(mapping.queue_name)
-    dead = sqs.queue_counts(f"{mapping.queue_name}-dead")
+    counts = sqs_queues.queue_counts(mapping.queue_name)
+    dead = sqs_queues.queue_counts(f"{mapping.queue_name}-dead")
     return {
         "waiting": counts.waiting,
         "in_flight": counts.in_flight,

@@ -1,8 +1,8 @@
-"""botocore's data, down to what is read: 31 MB of which a cold start pays for every byte it loads.
+"""Cuts botocore's data and certificates, 31 MB, down to what is used.
 
-Kept are the services that the code asks for, found in the code itself, so that a new one is
-nothing to add here. Of a service stay all its operations and shapes: leaving out the unused ones
-would save another 0.7 ms, and make a call that nobody packed fail at run time.
+The services are found in the code that creates clients, so a new one needs no change here. Every
+operation and shape of a service is kept: leaving out the unused ones would save another 0.7 ms, and
+a call that was left out would fail only at run time.
 """
 
 import ast
@@ -16,13 +16,13 @@ from infra.package.content import Files, PackingError
 from infra.package.trimming import OURS
 
 DATA = "botocore/data/"
-#: What botocore reads for every service.
+#: Files that botocore reads for every service.
 COMMON = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
 _MODEL = re.compile(
     rf"{DATA}(?P<service>[^/]+)/(?P<version>[^/]+)/(?P<kind>[a-z-]+)-\d\.json(\.gz)?$"
 )
 _KINDS = frozenset({"service", "endpoint-rule-set"})  # no paginators, waiters, examples
-#: Services whose name in endpoints.json is another than that of their client.
+#: Services whose name in endpoints.json differs from their client's.
 _PREFIXES = {"sesv2": "email", "stepfunctions": "states"}
 #: AWS's own certificates: Amazon Trust Services, which every endpoint of the partition `aws` uses.
 #: https://www.amazontrust.com/repository/
@@ -32,10 +32,10 @@ _AUTHORITIES = re.compile(
 AUTHORITIES_FILE = "botocore/cacert.pem"
 
 
-def used(files: Files) -> frozenset[str]:
-    """The services whose clients our code makes.
+def used_services(files: Files) -> frozenset[str]:
+    """The services that our code creates clients for.
 
-    Raises PackingError where a client's name is not written out: it could not be found here.
+    Raises PackingError where the service is not a literal, since it could not be found.
     """
     return frozenset(
         service
@@ -53,16 +53,14 @@ def _clients(name: str, source: bytes) -> Iterator[str]:
             continue
         first = node.args[0] if node.args else None
         if not isinstance(first, ast.Constant):
-            raise PackingError(f"{name}:{node.lineno}: write the name of the service out")
+            raise PackingError(f"{name}:{node.lineno}: name the service by a literal string")
         yield str(first.value)
 
 
-def pruned(files: Files) -> Files:
+def prune(files: Files) -> Files:
     """The files with botocore's data and certificates cut down."""
-    services = used(files) | {
-        "sqs"
-    }  # kernel/aws/clients.py asks SQS itself for addresses of queues
-    if unknown := {each for each in services if not _versions(files, each)}:
+    services = used_services(files) | {"sqs"}  # which kernel/aws/clients.py creates itself
+    if unknown := {service for service in services if not _versions(files, service)}:
         raise PackingError(f"botocore knows no service {', '.join(sorted(unknown))}")
     kept = {name: content for name, content in files.items() if not name.startswith(DATA)}
     kept[AUTHORITIES_FILE] = authorities(files[AUTHORITIES_FILE])
@@ -85,24 +83,26 @@ def _versions(files: Files, service: str) -> set[str]:
 
 
 def _plain(content: bytes) -> bytes:
-    """A model without its documentation, unpacked: Lambda has unzipped it already."""
+    """A model without its documentation, uncompressed: the package is compressed as a whole."""
     text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-    return _json(_without_words(json.loads(text)))
+    return _json(_without_documentation(json.loads(text)))
 
 
-def _without_words(value: Any) -> Any:
-    """Without documentation, and without the parameters from which botocore works out, with one
-    jmespath search a call, whose account an ARN names. We name tables and queues, never ARNs.
+def _without_documentation(value: Any) -> Any:
+    """Without documentation and operationContextParams.
+
+    From the latter botocore finds the account in an ARN, by a jmespath search per call; we name
+    tables and queues without ARNs.
     """
     if isinstance(value, dict):
         return {
-            key: _without_words(inner)
+            key: _without_documentation(inner)
             for key, inner in value.items()
             if not (key == "documentation" and isinstance(inner, str))
             and key != "operationContextParams"
         }
     if isinstance(value, list):
-        return [_without_words(inner) for inner in value]
+        return [_without_documentation(inner) for inner in value]
     return value
 
 
@@ -111,15 +111,15 @@ def _endpoints(content: bytes, services: frozenset[str]) -> bytes:
     names = {_PREFIXES.get(service, service) for service in services}
     for partition in document["partitions"]:
         partition["services"] = {
-            name: told for name, told in partition["services"].items() if name in names
+            name: data for name, data in partition["services"].items() if name in names
         }
     return _json(document)
 
 
 def authorities(bundle: bytes) -> bytes:
-    """Of all certificates those of AWS: reading 140 costs 16 ms of CPU for each new connection.
+    """AWS's own certificates: reading all 140 takes 16 ms of CPU for every new connection.
 
-    AWS_CA_BUNDLE names another file where a proxy or another partition needs one.
+    Where a proxy or another partition needs other ones, AWS_CA_BUNDLE names their file.
     """
     entries = bundle.split(b"\n# Issuer: ")
     kept = [entry for entry in entries[1:] if _AUTHORITIES.search(entry)]

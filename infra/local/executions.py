@@ -1,10 +1,10 @@
-"""Lambda's part in Step Functions: tasks run the app's own functions, in this process.
+"""The executions of state machines, whose tasks call the app's own functions in this process.
 
     arn:aws:lambda:<region>:<account>:function:<app>-<stage>-<name>   @app.lambda_function() <name>
 
-The executions themselves are run by moto's interpreter as corrected in corrections/interpreter.py,
-which also says how they wait. As with queues, a function that overstays its timeout is not killed:
-the state that called it goes on without its answer.
+moto's interpreter runs them, patched by hooks/interpreter.py and corrections/executions.py. As with
+queues, a function that exceeds its timeout is not killed: the state that called it continues
+without its answer.
 """
 
 import json
@@ -15,27 +15,26 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalice.app import Chalice
 
-from infra.local import clock, log
+from infra.local import clock, execution_registry, log
 from infra.local.activity import Activity
-from infra.local.corrections import runs
 from infra.local.mapping import FUNCTION_TIMEOUT_SECONDS, Function, LambdaContext, OnError
 
-if TYPE_CHECKING:  # its import costs half a second, and only a started one needs it
-    from infra.local.corrections.interpreter import Invoke
+if TYPE_CHECKING:  # its import takes half a second, and only `start` needs it
+    from infra.local.hooks.interpreter import Invoke
 
-LAST_TASKS_SECONDS = 5  #: given to tasks under way when their executions are stopped
-LONGEST_SKIP_SECONDS = 60  #: a wait that is longer is no work for now
+LAST_TASKS_SECONDS = 5  #: that tasks have to end when their executions are stopped
+LONGEST_SKIP_SECONDS = 60  #: a longer wait does not count as work
 _log = logging.getLogger(__name__)
 
 
 class ExecutionsState(TypedDict):
     running: int
     succeeded: int
-    failed: int  #: also those whose time was over and those stopped from outside
+    failed: int  #: also those that timed out or were stopped
 
 
 def functions_of(app: Chalice, stage: str = "local") -> dict[str, Function]:
-    """The functions that only their name calls, by the names that they have on Lambda."""
+    """The functions of @app.lambda_function(), by their names on Lambda."""
     return {
         f"{app.app_name}-{stage}-{function.name}": app.handler_map[function.name]
         for function in app.pure_lambda_functions
@@ -43,7 +42,7 @@ def functions_of(app: Chalice, stage: str = "local") -> dict[str, Function]:
 
 
 class Executions:
-    """The executions of a local cloud; there can be one in a process."""
+    """The executions of a local cloud; a process can have one."""
 
     def __init__(
         self,
@@ -59,30 +58,31 @@ class Executions:
         self._account = account
         self._timeout_seconds = function_timeout_seconds
         self._on_error = on_error
-        self._seen = runs.begun()
-        self._before: Invoke | None = None
+        self._seen = execution_registry.begun()
+        self._previous: Invoke | None = None
         self.tasks = Activity()
 
     def start(self) -> None:
-        """From here on tasks find their functions, and no longer those of who started before."""
-        from infra.local.corrections import interpreter
+        """From here on tasks call these functions, instead of those of an earlier start."""
+        from infra.local.hooks import interpreter
 
-        self._before = interpreter.invoke_with(self.invoke)
-        if self._before is None:
-            runs.on_end(_tell)
+        self._previous = interpreter.invoke_with(self.invoke)
+        if self._previous is None:
+            execution_registry.on_end(_log_end)
 
     def stop(self) -> None:
-        """Ends what is under way; tasks that have begun are finished first."""
-        from infra.local.corrections import executions, interpreter
+        """Stops all executions; tasks that have begun end first."""
+        from infra.local.corrections import executions
+        from infra.local.hooks import interpreter
 
         executions.stop_all()
         self.tasks.wait_until_none(LAST_TASKS_SECONDS)
-        interpreter.invoke_with(self._before)
-        if self._before is None:
-            runs.off_end(_tell)
+        interpreter.invoke_with(self._previous)
+        if self._previous is None:
+            execution_registry.off_end(_log_end)
 
     def clear(self) -> None:
-        """No execution is known any more, and no task of one runs."""
+        """Stops and forgets all executions, and waits for their tasks."""
         from infra.local.corrections import executions
 
         executions.empty_all()
@@ -91,29 +91,29 @@ class Executions:
 
     @property
     def begun(self) -> int:
-        """How many ever began."""
-        return runs.begun()
+        """How many executions have begun so far."""
+        return execution_registry.begun()
 
     @property
     def running(self) -> int:
-        return len(runs.under_way())
+        return len(execution_registry.under_way())
 
     def state(self) -> ExecutionsState:
-        ended = runs.ended()
+        ended = execution_registry.ended()
         succeeded = ended["SUCCEEDED"]
         failed = ended.total() - succeeded
         return {"running": self.running, "succeeded": succeeded, "failed": failed}
 
-    def go_on(self) -> bool:
-        """Returns when no execution has anything to do; False when none had since the last call.
+    def advance(self) -> bool:
+        """Waits until all executions rest; returns False if none has run since the last call.
 
-        A short wait, such as a back-off, is nothing to wait for: the clock is moved to its end.
+        If they rest until a near time, such as the end of a back-off, moves the clock there.
         """
         begun, seen = self.begun, self._seen
         if begun == seen and not self.running:
             return False
         self._seen = begun
-        seconds = runs.rest()
+        seconds = execution_registry.rest()
         if seconds is None:
             return True
         if seconds > LONGEST_SKIP_SECONDS:
@@ -122,8 +122,8 @@ class Executions:
         return True
 
     def invoke(self, name: str, payload: Any) -> tuple[Any, str | None]:
-        """What Lambda answers to an invocation: (answer, None), or (the error, its kind)."""
-        from infra.local.corrections import interpreter
+        """Invokes a function as Lambda does; returns (answer, None) or (error, its kind)."""
+        from infra.local.hooks import interpreter
 
         function = self._functions.get(name)
         if function is None:
@@ -133,13 +133,13 @@ class Executions:
             try:
                 answer = function(json.loads(json.dumps(payload)), context)
                 return json.loads(json.dumps(answer)), None
-            except BaseException as error:  # noqa: BLE001  # a crash ends the function, not us
+            except BaseException as error:  # noqa: BLE001  # a crash ends the function only
                 self._on_error(name, error)
-                return _described(error, context), "Unhandled"
+                return _error_payload(error, context), "Unhandled"
 
 
-def _described(error: BaseException, context: LambdaContext) -> dict[str, Any]:
-    """As Lambda's Python tells of an exception; a crash has no more than its name."""
+def _error_payload(error: BaseException, context: LambdaContext) -> dict[str, Any]:
+    """An exception as Lambda's Python runtime reports it; a crash has a name only."""
     if not isinstance(error, Exception):
         message = f"RequestId: {context.aws_request_id} Error: {type(error).__name__}"
         return {"errorType": "Runtime.ExitError", "errorMessage": message}
@@ -151,7 +151,7 @@ def _described(error: BaseException, context: LambdaContext) -> dict[str, Any]:
     }
 
 
-def _tell(execution: Any) -> None:
+def _log_end(execution: Any) -> None:
     took = execution.stop_date - execution.start_date if execution.stop_date else None
     _log.info(
         "execution",

@@ -1,4 +1,4 @@
-"""What left the house: every e-mail and SMS that SES and SNS accepted, as it was on the wire."""
+"""The mailbox of the local cloud: every e-mail and SMS that SES and SNS accepted."""
 
 import threading
 from collections.abc import Callable
@@ -14,12 +14,12 @@ class Sent:
     to: str  #: one address or number; a message to two people is two entries
     subject: str  #: empty for an SMS
     text: str
-    html: str  #: empty when the mail has none
+    html: str  #: empty for an SMS and for a mail without HTML
     at: str  #: ISO 8601, UTC
-    tenant_id: str | None  #: the tag `tenant`
-    job_id: str | None  #: the tag `job`
+    tenant_id: str | None  #: from the tag `tenant`
+    job_id: str | None  #: from the tag `job`
     message_id: str  #: the provider's
-    sender: str  #: as given, with the display name; empty for an SMS
+    sender: str  #: as in the request, with the display name; empty for an SMS
 
 
 _lock = threading.Lock()
@@ -30,12 +30,12 @@ _listeners: list[Callable[[Sent], None]] = []
 def sent(
     tenant_id: str | None = None, channel: Channel | None = None, to: str | None = None
 ) -> list[Sent]:
-    """Oldest first; each filter that is given must match."""
+    """The messages that match every filter that is not None, oldest first."""
     with _lock:
-        everything = list(_sent)
+        messages = list(_sent)
     return [
         message
-        for message in everything
+        for message in messages
         if (tenant_id is None or message.tenant_id == tenant_id)
         and (channel is None or message.channel == channel)
         and (to is None or message.to == to)
@@ -43,6 +43,7 @@ def sent(
 
 
 def record(message: Sent) -> None:
+    """Adds a message and passes it to the listeners."""
     with _lock:
         _sent.append(message)
         listeners = list(_listeners)
@@ -51,12 +52,13 @@ def record(message: Sent) -> None:
 
 
 def on_record(listener: Callable[[Sent], None]) -> None:
-    """Tell of each message that is accepted from now on."""
+    """Calls the listener with every message recorded from now on."""
     with _lock:
         _listeners.append(listener)
 
 
 def off_record(listener: Callable[[Sent], None]) -> None:
+    """Stops calling the listener; an unknown one is ignored."""
     with _lock:
         if listener in _listeners:
             _listeners.remove(listener)

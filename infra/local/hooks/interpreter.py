@@ -1,13 +1,12 @@
-"""Step Functions: the states of a machine, on the local clock and with the app's own functions.
+"""Step Functions: state machines run by the local clock and call the app's own functions.
 
-moto waits in real time, whatever the clock says, starts three threads for each item of a Map,
-reads a definition anew for each execution, and asks Lambda through a client made for the call.
+Left alone, moto would wait in real time and call Lambda through a client. The items of a Map run in
+one thread each, so that execution_registry.py can count how many are busy; moto takes three.
 """
 
 import json
 import threading
 from collections.abc import Callable
-from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,40 +29,35 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
-from infra.local import clock, waits
-from infra.local.corrections import runs
+from infra.local import clock, execution_registry, waits
+from infra.local.patching import replace_all
 
-#: Runs the function of that name on a payload: (its answer, None) or (the error's, its kind).
+#: Runs the function of that name with a payload; returns (answer, None) or (error, its kind).
 Invoke = Callable[[str, Any], tuple[Any, str | None]]
 
 _invoke: Invoke | None = None
 
 
 def install() -> None:
-    replacements: list[tuple[Any, str, Any]] = [
-        (AmazonStateLanguageParser, "parse", staticmethod(lru_cache(_moto_parse))),
-        (lambda_eval_utils, "_invoke_lambda_function", _invoke_function),
-        # A task's TimeoutSeconds.
-        (execute_state, "threading", SimpleNamespace(Event=waits.Event)),
-        (Program, "eval", _eval_program),
-        (WaitFunction, "_wait_interval", _wait),
-        (retrier_decl.RetrierDecl, "_eval_body", _retry),
-        (inline.InlineIterationComponent, "_launch_worker", _launch_worker),
-        (JobPool, "await_jobs", _await_jobs),
-        (JobPool, "_notify_on_termination", _tell_termination),
-    ]
-    for owner, name, replacement in replacements:
-        setattr(owner, name, replacement)
-
-
-_moto_parse: Callable[[str], Any] = AmazonStateLanguageParser.parse
+    replace_all(
+        [
+            (lambda_eval_utils, "_invoke_lambda_function", _invoke_function),
+            # For the TimeoutSeconds of a task.
+            (execute_state, "threading", SimpleNamespace(Event=waits.Event)),
+            (Program, "eval", _eval_program),
+            (WaitFunction, "_wait_interval", _wait),
+            (retrier_decl.RetrierDecl, "_eval_body", _retry),
+            (inline.InlineIterationComponent, "_launch_worker", _launch_worker),
+            (JobPool, "await_jobs", _await_jobs),
+            (JobPool, "_notify_on_termination", _notify_termination),
+        ]
+    )
 
 
 def invoke_with(invoke: Invoke | None) -> Invoke | None:
-    """Who runs the functions that tasks name, and who did before; None: each is unknown."""
-    global _invoke  # there is one Lambda in a process
+    """Sets what runs the functions of tasks and returns what did before; None knows no function."""
+    global _invoke  # a process has one Lambda
     before, _invoke = _invoke, invoke
     return before
 
@@ -78,14 +72,14 @@ def _invoke_function(parameters: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def unknown_function(name: str) -> Exception:
-    """What Lambda answers to an invocation of a function that is not there."""
+    """Lambda's error for the invocation of a function that does not exist."""
     details = {"Code": "ResourceNotFoundException", "Message": f"Function not found: {name}"}
     error: Exception = ClientError({"Error": details}, "Invoke")
     return error
 
 
 def _eval_program(program: Program, environment: Environment) -> None:
-    """A machine until its end, its stop or its time; an item of a Map in the caller's thread."""
+    """Runs a machine until it ends, is stopped or times out; an item of a Map, in this thread."""
     if environment._program_state is None or environment.is_running():
         environment.next_state_name = program.start_at.start_at_name
     if environment.is_frame():
@@ -106,7 +100,7 @@ def _eval_program(program: Program, environment: Environment) -> None:
     with environment._state_mutex:
         if environment.is_running():
             environment.set_timed_out()
-    runs.wake_due()
+    execution_registry.wake_due()
 
 
 def _is_stopped(environment: Environment) -> bool:
@@ -114,11 +108,11 @@ def _is_stopped(environment: Environment) -> bool:
 
 
 def _wait(_: WaitFunction, env: Environment, wait_seconds: float) -> None:
-    runs.sleep(env, wait_seconds)
+    execution_registry.sleep(env, wait_seconds)
 
 
 def _retry(retrier: Any, env: Environment) -> None:
-    """As moto, but for the sleep."""
+    """The same as moto's, except for the sleep."""
     retrier.error_equals.eval(env)
     if not env.stack.pop():
         env.stack.append(RetrierOutcome.Skipped)
@@ -127,34 +121,34 @@ def _retry(retrier: Any, env: Environment) -> None:
     if env.stack.pop() == MaxAttemptsOutcome.EXHAUSTED:
         env.stack.append(RetrierOutcome.Failed)
         return
-    for figure in (
+    for parameter in (
         retrier.interval_seconds,
         retrier.backoff_rate,
         retrier.max_delay_seconds,
         retrier.jitter_strategy,
     ):
-        figure.eval(env)
-    runs.sleep(env, env.stack.pop())
+        parameter.eval(env)
+    execution_registry.sleep(env, env.stack.pop())
     env.stack.append(RetrierOutcome.Executed)
 
 
-# A Map: the thread that waits for the items is not busy, those that work on items are. The last
-# item makes the one that waits busy again, before its own thread stops being so.
+# A Map: the thread that waits for the items is not busy, the items' threads are. The last item
+# counts the waiting thread as busy again before its own thread stops being busy.
 
 
 def _launch_worker(
     component: inline.InlineIterationComponent, env: Environment, eval_input: Any, job_pool: JobPool
 ) -> Any:
-    pool: Any = job_pool  # which gets an attribute more
-    pool.arn = arn = runs.arn_of(env)
-    runs.count_busy(arn, +1)
+    pool: Any = job_pool  # gets an additional attribute
+    pool.arn = arn = execution_registry.arn_of(env)
+    execution_registry.count_busy(arn, +1)
     worker = component._create_worker(env=env, eval_input=eval_input, job_pool=job_pool)
 
     def work() -> None:
         try:
             worker.eval()
         finally:
-            runs.count_busy(arn, -1)
+            execution_registry.count_busy(arn, -1)
 
     threading.Thread(target=work, daemon=True).start()
     return worker
@@ -162,11 +156,11 @@ def _launch_worker(
 
 def _await_jobs(pool: Any) -> None:
     if pool._jobs_number:
-        runs.count_busy(pool.arn, -1)
+        execution_registry.count_busy(pool.arn, -1)
         pool._termination_event.wait()
 
 
-def _tell_termination(pool: Any) -> None:
+def _notify_termination(pool: Any) -> None:
     if pool._is_terminated():
-        runs.count_busy(pool.arn, +1)
+        execution_registry.count_busy(pool.arn, +1)
         pool._termination_event.set()
