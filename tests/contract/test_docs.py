@@ -82,7 +82,7 @@ def apply(project: Path, block: Block) -> None:
         target.write_text(target.read_text().rstrip() + "\n\n\n" + block.code)
     else:
         lines = target.read_text().splitlines(keepends=True)
-        at = next((n for n, line in enumerate(lines) if re.search(block.where, line)), None)
+        at = next((n for n, line in enumerate(lines) if block.where in line), None)
         assert at is not None, f"{block.path} has no line with {block.where}"
         target.write_text("".join([*lines[: at + 1], block.code, *lines[at + 1 :]]))
 
