@@ -105,7 +105,7 @@ def test_processes_that_start_at_once_settle_on_one_key() -> None:
     of_the_other = vault.seal("t1", "x", SECRET)
     stored = aws.rows("kernel")["datakey#1"]
     aws.delete_row("kernel", "datakey#1")
-    vault.forget()
+    cache.forget_all()
     faults.clear()
 
     with just_before("PutItem", lambda: aws.put_rows("kernel", [stored])):
@@ -113,7 +113,7 @@ def test_processes_that_start_at_once_settle_on_one_key() -> None:
     assert kms_calls() == {"kms.Decrypt": 1, "kms.GenerateDataKey": 1}
     assert aws.rows("kernel")["datakey#1"] == stored
 
-    vault.forget()
+    cache.forget_all()
     assert vault.unseal("t1", "y", sealed) == SECRET
     assert vault.unseal("t1", "x", of_the_other) == SECRET
 
