@@ -1,8 +1,8 @@
-"""Every way in: HTTP routes, one function per queue, schedules. A table of contents."""
+"""All entry points, as a table of contents: HTTP routes, queues, schedules, workflow, sockets."""
 
 import gc
 
-gc.disable()  # what is made while importing stays: looking through it again costs a cold start 7 %
+gc.disable()  # objects made by imports stay: collecting among them takes 7 % of a cold start
 
 from typing import Any
 
@@ -30,13 +30,13 @@ from chalicelib.projects import page as projects_page
 from chalicelib.projects.regions import api as projects_regions_api
 
 app = Chalice("backburner")
-app.experimental_feature_flags.update(["WEBSOCKETS"])  # Chalice packages none without it
+app.experimental_feature_flags.update(["WEBSOCKETS"])  # without it Chalice packages no WebSocket
 middleware.install(app)
 
 
 @app.authorizer(ttl_seconds=300)
 def authorize(request: AuthRequest) -> AuthResponse:
-    """Say who calls, by the bearer token."""
+    """Identify the caller by the bearer token."""
     from chalicelib.kernel.auth import tokens
 
     return tokens.authorize(request.token, may_enter=people_api.sign_in)
@@ -62,7 +62,7 @@ dispatch.mount(
 
 @app.on_sqs_message(queue=settings.resource("notify"), batch_size=10)
 def notify(event: SQSEvent) -> Any:
-    """Deliver e-mail and SMS that somebody waits for."""
+    """Deliver e-mail and SMS that a person is waiting for."""
     return _drain(event)
 
 
@@ -80,7 +80,7 @@ def bulk(event: SQSEvent) -> Any:
 
 @app.on_sqs_message(queue=settings.resource("feedback"), batch_size=10)
 def feedback(event: SQSEvent) -> Any:
-    """Take in what SES says of mails it took."""
+    """Take in SES's events about mails that it accepted."""
     from chalicelib.kernel.jobs import worker
     from chalicelib.kernel.notify import feedback as mail_events
 
@@ -96,7 +96,7 @@ def sweep(event: CloudWatchEvent) -> None:
 
 
 @app.schedule("rate(1 minute)")
-def reconcile(event: CloudWatchEvent) -> None:  # noqa: ARG001  # it says nothing but the time
+def reconcile(event: CloudWatchEvent) -> None:  # noqa: ARG001  # it holds only the time
     """End projects whose workflow died or takes too long."""
     from chalicelib.projects import steps
 
@@ -104,7 +104,7 @@ def reconcile(event: CloudWatchEvent) -> None:  # noqa: ARG001  # it says nothin
 
 
 @app.lambda_function()
-def provision(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # Lambda gives both
+def provision(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # Lambda passes both
     """One step of a project's workflow: infra/statemachines/provision-project.asl.json."""
     from chalicelib.projects import steps
 
@@ -113,7 +113,7 @@ def provision(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # La
 
 @app.on_ws_connect()
 def websocket_connect(event: WebsocketEvent) -> dict[str, int]:
-    """Admit who has a ticket."""
+    """Admit a client that has a ticket."""
     from chalicelib.kernel.sockets import connections
 
     query = event.to_dict().get("queryStringParameters") or {}

@@ -4,7 +4,7 @@
 
 In prod what cannot be made again stays: the tables, the KMS key that the secrets in them are under,
 and the signing keys, without which no link that was sent would work. The next deployment takes them
-over.
+over. The bucket of templates goes there too: it holds no data, and a deployment makes it anew.
 """
 
 import argparse
@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 
 from infra import policies
-from infra.deploy import functions, project, record, stack
-from infra.deploy.__main__ import guarded
+from infra.deploy import functions, project, record, stack, template_bucket
 from infra.deploy.account import Account, DeployError
+from infra.deploy.command import guarded
+from infra.deploy.template import KEEPS_DATA
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def destroy(account: Account, confirmed: str | None) -> int:
     """Takes the stage down when its name was said twice; 1 when it was not."""
     place = account.place
     print(f"This takes down stage {place.stage} in account {place.account}, {place.region}.")
-    keeps = account.stage == stack.KEEPS_DATA
+    keeps = account.stage == KEEPS_DATA
     if keeps:
         print("Tables, the key of their secrets and the signing keys stay.")
     if (confirmed or _asked(account.stage)) != account.stage:
@@ -51,6 +52,8 @@ def destroy(account: Account, confirmed: str | None) -> int:
     if there:
         stack.delete(account)
     print(f"  template   {'deleted, data kept' if keeps else 'deleted'}", flush=True)
+    removed = template_bucket.remove(account)
+    print(f"  bucket     {'deleted' if removed else 'was not there'}", flush=True)
     print(f"  memory     {record.forget(account, keys=not keeps)} values deleted")
     return 0
 

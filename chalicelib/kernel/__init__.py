@@ -1,1 +1,1 @@
-"""What every domain stands on: requests, records, jobs, notices, tenants. It names no domain."""
+"""What every domain builds on: requests, records, jobs, notices, tenants. It names no domain."""

@@ -13,12 +13,12 @@ def now() -> datetime:
 
 
 def epoch_seconds() -> int:
-    """Whole seconds since 1970, as DynamoDB's TTL and our leases count."""
+    """Whole seconds since 1970, the unit of DynamoDB's TTL and of our leases."""
     return int(time.time())
 
 
 def iso(moment: datetime) -> str:
-    """`2026-11-22T10:15:30.123Z`: sorts as text in the order of time."""
+    """A moment as `2026-11-22T10:15:30.123Z`; such texts sort in the order of time."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -28,7 +28,7 @@ def iso_seconds(epoch: int) -> str:
 
 
 def new_id() -> str:
-    """26 characters, 48 bits of milliseconds and 80 random ones, in the order of creation.
+    """26 characters: 48 bits of milliseconds, then 80 random bits. Ids sort by time of creation.
 
     The layout is that of a ULID (https://github.com/ulid/spec), in lower case.
     """
@@ -36,12 +36,13 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """True for what `new_id` may have made. Anything else names no record, and could be longer
-    than a key may be.
+    """True for a text that `new_id` could have returned.
+
+    Any other text names no record, and could be longer than DynamoDB allows a key to be.
     """
     return len(text) == _ID_LENGTH and all(letter in _ALPHABET for letter in text)
 
 
 def encode_id(number: int, length: int) -> str:
-    """The number's lowest bits in the alphabet of ids, five a character."""
+    """The lowest `5 * length` bits of the number in the alphabet of ids, five bits a character."""
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * length - 5, -1, -5))

@@ -1,15 +1,15 @@
 """Errors that explain themselves: the docstring is the title, the argument says what to do.
 
-Raised anywhere, turned into `application/problem+json` (RFC 9457) at the edge. In a job every
-`AppError` but `Unavailable` means "never" (the work cannot succeed), `Retry` and `Unavailable`
-mean "not now", `Skip` means "no longer wanted"; anything else is unexpected and costs an attempt.
+They may be raised anywhere; the HTTP layer turns them into `application/problem+json` (RFC 9457).
+In a job every `AppError` but `Later` means that the work can never succeed, `Retry` and `Later`
+mean "not now", and `Skip` means "no longer needed". Any other error costs an attempt.
 """
 
 from typing import Any, ClassVar, NamedTuple
 
 
 class FieldError(NamedTuple):
-    """One thing wrong with what the client sent."""
+    """An error in one field of the request."""
 
     field: str
     detail: str
@@ -19,9 +19,9 @@ class AppError(Exception):
     """The request could not be carried out"""
 
     STATUS: ClassVar[int] = 500
-    #: Of several failed conditions of a transaction the lowest counts.
+    #: When several conditions of a transaction fail, the error with the lowest priority is raised.
     PRIORITY: ClassVar[int] = 1
-    #: True for an error that wants to see the record on which its condition failed.
+    #: True for an error that needs the record on which its condition failed; see `on_conflict`.
     RETURNS_EXISTING: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, field_errors: tuple[FieldError, ...] = ()) -> None:
@@ -30,16 +30,16 @@ class AppError(Exception):
         self.field_errors = field_errors
 
     def on_conflict(self, raw_item: dict[str, Any]) -> None:
-        """Called with that record in DynamoDB's form, when `WANTS_OLD`."""
+        """Receives that record in DynamoDB's form, if `RETURNS_EXISTING` is True."""
 
     @property
     def title(self) -> str:
-        """The same for every error of one kind."""
+        """The first line of the class's docstring: the same for every error of its class."""
         return (type(self).__doc__ or "Error").strip().splitlines()[0]
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers which the answer carries besides the problem."""
+        """Headers that are sent with the problem."""
         return {}
 
 
@@ -60,7 +60,7 @@ class Unauthorized(AppError):
 
 
 class Forbidden(AppError):
-    """This caller may not do that"""
+    """You may not do this"""
 
     STATUS = 403
 
@@ -72,25 +72,25 @@ class NotFound(AppError):
 
 
 class MethodNotAllowed(AppError):
-    """This path does not answer that method"""
+    """This path does not support this method"""
 
     STATUS = 405
 
 
 class Conflict(AppError):
-    """The record changed, or already exists"""
+    """The record has changed or already exists"""
 
     STATUS = 409
 
 
 class Gone(AppError):
-    """This was there once and has ended"""
+    """This no longer exists"""
 
     STATUS = 410
 
 
 class PreconditionFailed(AppError):
-    """The record is not in the version you named"""
+    """The record does not have the version that you named"""
 
     STATUS = 412
 
@@ -102,13 +102,13 @@ class TooLarge(AppError):
 
 
 class UnsupportedMediaType(AppError):
-    """The body is of a type that this path does not take"""
+    """This path does not accept a body of this type"""
 
     STATUS = 415
 
 
 class Invalid(AppError):
-    """The request is well-formed and its values are not"""
+    """The request is well-formed, but some of its values are not valid"""
 
     STATUS = 422
 
@@ -140,8 +140,8 @@ class Unavailable(Later):
 class Retry(Exception):
     """Not now: the job waits and runs again.
 
-    `after_seconds` None leaves the wait to the job's back-off. `charged` is False when the reason
-    is a limit or an outage and not the job itself: then no attempt is used up.
+    Without `after_seconds` the job's back-off decides how long. `charged` is False when a limit or
+    an outage is the reason and not the job itself; then no attempt is used up.
     """
 
     def __init__(
@@ -154,12 +154,12 @@ class Retry(Exception):
 
 
 class Skip(Exception):
-    """No longer wanted: the job ends as `skipped`, and the argument is its reason."""
+    """The job is no longer needed: it ends as `skipped`, and the argument is its reason."""
 
 
 class Suppressed(Exception):
-    """Not to this recipient: its address bounced or complained. The argument says which."""
+    """Nothing is sent: the address bounced or complained. The argument says which."""
 
 
 class Unconfirmed(Exception):
-    """An outside service may or may not have done what it was asked: its answer was lost."""
+    """The answer of an outside service was lost: it may or may not have done the work."""

@@ -1,8 +1,8 @@
-"""Signed, unstored values: links' tokens and list cursors.
+"""Values that are signed and not stored: the tokens of links and the cursors of lists.
 
-`seal` joins a payload with its HMAC-SHA256 under the first signing key, `open_seal` accepts any
-key in settings, so that keys rotate without breaking what is out. A purpose keeps one kind of
-value from being used as another (RFC 2104; purposes as in NIST SP 800-108's labels).
+`seal` joins a payload with its HMAC-SHA256 (RFC 2104) under the first signing key. `open_seal`
+accepts every key in the settings, so a new key does not break values that are already out. A
+purpose keeps one kind of value from being used as another (as the labels of NIST SP 800-108).
 """
 
 import base64
@@ -33,12 +33,12 @@ def _text(raw: bytes) -> str:
 
 
 def open_seal(purpose: str, text: str) -> bytes | None:
-    """The payload, or None for anything that was not sealed here for this purpose."""
+    """The payload, or None for a text that `seal` did not return for this purpose."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return None
-    if _text(raw) != text:  # base64 lets its last letter be written in several ways
+    if _text(raw) != text:  # base64 has several spellings of the last letter
         return None
     mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
     for key in settings.listed("signing_keys"):

@@ -1,8 +1,8 @@
 """What happened and how long it took: one log line and a few metrics per request and per job.
 
-No address, phone number or token ever reaches a log line: callers log ids and words of their own,
-never what a client sent. AWS calls are counted by botocore hooks into the meter of the current
-request or job; calls made inside `configuration()` are counted apart (`conf`).
+No address, phone number or token ever reaches a log line: callers log ids and fixed texts, never
+what a client sent. Hooks of botocore count AWS calls in the meter of the current request or job;
+calls made inside `configuration()` are counted apart (`conf`).
 
 Both lines are written here and not by Powertools: its logger and metrics take a tenth of the CPU
 of an accepted request and 4 % of a cold start.
@@ -23,21 +23,22 @@ from chalicelib.kernel.settings import settings
 
 SERVICE = "backburner"
 NAMESPACE = "Backburner"
-_OF_ITS_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: Attributes that the logging module gives every record; all others are a caller's fields.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _json = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
-class _Line(logging.Formatter):
-    """A record as one line of JSON, which CloudWatch Logs Insights takes apart."""
+class _JsonFormatter(logging.Formatter):
+    """A record as one line of JSON, whose fields CloudWatch Logs Insights can query."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = {name: value for name, value in vars(record).items() if name not in _OF_ITS_OWN}
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         line = {
             "level": record.levelname,
             "message": record.getMessage(),
             "timestamp": clock.iso(clock.now()),
             "service": SERVICE,
-            **told,
+            **fields,
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -45,37 +46,37 @@ class _Line(logging.Formatter):
 
 
 class Log:
-    """The application's log. A line is a message that never varies, and words beside it."""
+    """The application's log. A line is a constant message with fields that vary."""
 
     def __init__(self, level: str) -> None:
         self._logger = logging.getLogger(SERVICE)
-        lines = logging.StreamHandler(sys.stdout)
-        lines.setFormatter(_Line())
-        self._logger.handlers = [lines]
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(_JsonFormatter())
+        self._logger.handlers = [handler]
         self._logger.propagate = False  # Lambda's own handler would write each line again
         self.setLevel(level)
 
-    def setLevel(self, level: int | str) -> None:  # noqa: N802  as the standard library's
-        known = level if isinstance(level, int) else logging.getLevelNamesMapping().get(level)
-        self._logger.setLevel(logging.INFO if known is None else known)
+    def setLevel(self, level: int | str) -> None:  # noqa: N802  as in the standard library
+        number = level if isinstance(level, int) else logging.getLevelNamesMapping().get(level)
+        self._logger.setLevel(logging.INFO if number is None else number)
 
-    def info(self, message: str, **told: Any) -> None:
-        self._tell(logging.INFO, message, told)
+    def info(self, message: str, **fields: Any) -> None:
+        self._write(logging.INFO, message, fields)
 
-    def warning(self, message: str, **told: Any) -> None:
-        self._tell(logging.WARNING, message, told)
+    def warning(self, message: str, **fields: Any) -> None:
+        self._write(logging.WARNING, message, fields)
 
-    def error(self, message: str, **told: Any) -> None:
-        self._tell(logging.ERROR, message, told)
+    def error(self, message: str, **fields: Any) -> None:
+        self._write(logging.ERROR, message, fields)
 
-    def exception(self, message: str, **told: Any) -> None:
-        self._tell(logging.ERROR, message, told, traced=True)
+    def exception(self, message: str, **fields: Any) -> None:
+        self._write(logging.ERROR, message, fields, traced=True)
 
-    def _tell(
-        self, level: int, message: str, told: dict[str, Any], *, traced: bool = False
+    def _write(
+        self, level: int, message: str, fields: dict[str, Any], *, traced: bool = False
     ) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, message, exc_info=traced, extra=told)
+            self._logger.log(level, message, exc_info=traced, extra=fields)
 
 
 log = Log(settings.log_level)
@@ -85,10 +86,10 @@ class Meter(msgspec.Struct):
     """AWS calls of one request or job."""
 
     started: float = msgspec.field(default_factory=time.perf_counter)
-    calls: list[str] = msgspec.field(default_factory=list)  #: `dynamodb.Query`, in order
-    aws_ms: float = 0.0
-    conf_calls: int = 0
-    slowest_ms: float = 0.0
+    calls: list[str] = msgspec.field(default_factory=list)  #: such as `dynamodb.Query`, in order
+    aws_ms: float = 0.0  #: time spent in `calls`
+    conf_calls: int = 0  #: reads of configuration, not in `calls`
+    slowest_ms: float = 0.0  #: duration of the slowest of `calls`
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
@@ -100,7 +101,7 @@ _configuring: ContextVar[bool] = ContextVar("configuring", default=False)
 
 @contextlib.contextmanager
 def measured() -> Iterator[Meter]:
-    """Counts the AWS calls made inside into a new meter."""
+    """A new meter, which counts the AWS calls made inside."""
     meter = Meter()
     token = _meter.set(meter)
     try:
@@ -111,7 +112,7 @@ def measured() -> Iterator[Meter]:
 
 @contextlib.contextmanager
 def configuration() -> Iterator[None]:
-    """Calls made inside read configuration: counted as `conf`, not as the request's own."""
+    """Counts the calls made inside as reads of configuration (`conf`)."""
     token = _configuring.set(True)
     try:
         yield
@@ -147,18 +148,18 @@ def _call_ends(context: Any, **_: Any) -> None:
 
 
 def emit(counts: dict[str, float], **dimensions: str) -> None:
-    """Writes metrics as one embedded-format line: names in `_ms` are times, others counts.
+    """Writes metrics as one line in the embedded format: times if named `_ms`, else counts.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     if settings.stage == "local":
-        return  # nobody reads them there
-    words = {"service": SERVICE, "stage": settings.stage, **dimensions}
+        return  # nobody reads metrics there
+    labels = {"service": SERVICE, "stage": settings.stage, **dimensions}
     metrics = [
         {"Name": name, "Unit": "Milliseconds" if name.endswith("_ms") else "Count"}
         for name in counts
     ]
-    told = {"Namespace": NAMESPACE, "Dimensions": [list(words)], "Metrics": metrics}
-    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [told]}
-    sys.stdout.write(_json.encode({"_aws": about, **words, **counts}).decode() + "\n")
+    directive = {"Namespace": NAMESPACE, "Dimensions": [list(labels)], "Metrics": metrics}
+    metadata = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    sys.stdout.write(_json.encode({"_aws": metadata, **labels, **counts}).decode() + "\n")
     sys.stdout.flush()

@@ -1,6 +1,7 @@
-"""jinja2 environments, one per domain. Values are text: never read as templates, escaped in HTML.
+"""jinja2 environments, one per domain.
 
-A name that a template uses and nobody passes is an error, not a gap.
+Values are text: they are never read as templates, and are escaped in HTML. A template that uses a
+name for which no value was passed raises an error instead of leaving a gap.
 """
 
 from functools import cache
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 @cache
 def environment(package: str) -> "Environment":
-    """The environment over `templates/` of this package."""
-    # Late: only workers and a page or two render, and jinja2 is a quarter of the cost of boto3.
+    """The environment of the package's folder `templates/`."""
+    # Late: only workers and few pages render, and importing jinja2 costs a quarter of boto3.
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     return Environment(
@@ -26,5 +27,5 @@ def environment(package: str) -> "Environment":
 
 
 def render_page(package: str, page: str, values: dict[str, Any]) -> str:
-    """The page `templates/pages/<page>` of this package, with the values escaped."""
+    """The page `templates/pages/<page>` of the package, with the values escaped."""
     return environment(package).get_template(f"pages/{page}").render(values)

@@ -2,10 +2,9 @@
 
 from typing import cast
 
-import msgspec
-
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
+from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import paging
@@ -22,11 +21,13 @@ from chalicelib.people.views import (
 )
 
 routes = Routes()
-sign_in = service.sign_in  #: asked by the authorizer, for every token that is new to the gateway
+sign_in = (
+    service.sign_in
+)  #: called by the authorizer for every token that the gateway has not cached
 
 ONE_READ = Calls(dynamodb=1)
 ACCEPTED = Calls(dynamodb=1, sqs=1)
-READ_AND_CHANGED = Calls(dynamodb=2, sqs=1)  #: the push of what follows in other domains
+READ_AND_CHANGED = Calls(dynamodb=2, sqs=1)  #: one push for the jobs of other domains
 
 
 @routes.post(
@@ -38,7 +39,7 @@ READ_AND_CHANGED = Calls(dynamodb=2, sqs=1)  #: the push of what follows in othe
     calls=ACCEPTED,
 )
 def create_user(caller: Caller, body: NewUser, request: Request) -> Reply:
-    """Create a user and queue the invitation. Sending happens after the answer."""
+    """Create a user and queue the invitation. It is sent after the answer."""
     tx = Transaction(caller.tenant_id)
     new = NewPerson(body.name, body.email, body.role, body.phone, body.send_email, body.send_sms)
     invited = service.invite(tx, caller, new, base_url=request.base_url)
@@ -63,7 +64,7 @@ def create_user(caller: Caller, body: NewUser, request: Request) -> Reply:
     allow=MANAGERS,
     answers=UserView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_users(caller: Caller, query: UsersQuery) -> Reply:
     """List users, newest first, or those whose name or e-mail address begins with `search`."""
@@ -94,10 +95,8 @@ def get_user(caller: Caller, user_id: str) -> Reply:
     calls=READ_AND_CHANGED,
 )
 def change_user(caller: Caller, user_id: str, body: UserChange, request: Request) -> Reply:
-    """Change a user's name, phone number or role. Nobody changes their own role."""
-    given = {name: getattr(body, name) for name in ("name", "phone", "role")}
-    new = {name: value for name, value in given.items() if value is not msgspec.UNSET}
-    return _changed(caller, user_id, cast("Change", new), request)
+    """Change a user's name, phone number or role. Nobody can change their own role."""
+    return _changed(caller, user_id, cast("Change", validation.provided(body)), request)
 
 
 @routes.delete(
@@ -108,8 +107,8 @@ def change_user(caller: Caller, user_id: str, body: UserChange, request: Request
     calls=READ_AND_CHANGED,
 )
 def deactivate_user(caller: Caller, user_id: str, request: Request) -> Reply:
-    """Deactivate a user. An invitation that waits is not sent, and its link stops working. Their
-    part in projects ends in the background.
+    """Deactivate a user. A waiting invitation is not sent, and its link stops working. Their access
+    to projects ends in the background.
     """
     return _changed(caller, user_id, {"status": "deactivated"}, request)
 

@@ -1,6 +1,5 @@
-"""What other domains ask about a tenant's people. Part of the domain's service."""
+"""What other domains may know of a tenant's people. Part of the domain's service."""
 
-import time
 from collections.abc import Callable, Collection, Iterable
 from typing import cast
 
@@ -8,6 +7,7 @@ import msgspec
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.auth.tenancy import Caller, Role
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs import outbox
 from chalicelib.kernel.settings import settings
@@ -15,112 +15,104 @@ from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.people import models, rules
 from chalicelib.people.models import EmailGuard, Login, Person
 
-MOST_AT_ONCE = 100  #: people of one call
+MOST_AT_ONCE = 100  #: the most people that one call reads
 _PRESENT = ("invited", "active")
 
-#: What another domain adds to the transaction in which somebody of this id changes.
-Follow = Callable[[outbox.Transaction, str], None]
+#: Called with the transaction in which a profile changes, and the id of the person.
+Listener = Callable[[outbox.Transaction, str], None]
 
-_follows: list[Follow] = []
-_logins: dict[tuple[str, str], tuple[float, str]] = {}
+_listeners: list[Listener] = []
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """Somebody as other domains know them."""
+    """A user of the tenant, as far as other domains need to know."""
 
     id: str
     name: str
     email: str
     role: Role
-    is_present: bool  #: invited or active; whoever was deactivated is not
+    is_present: bool  #: True while invited or active, False once deactivated
     version: int
 
 
-def when_changed(follow: Follow) -> Follow:
-    """Declares what shall happen when somebody's profile changes: in the same transaction."""
-    _follows.append(follow)
-    return follow
+def on_change(listener: Listener) -> Listener:
+    """Registers a function that adds to the transaction in which somebody's profile changes."""
+    _listeners.append(listener)
+    return listener
 
 
-def say_changed(tx: outbox.Transaction, before: Profile, after: Profile) -> None:
-    """Lets the other domains add to `tx` what follows, unless the change is none of theirs."""
+def publish_change(tx: outbox.Transaction, before: Profile, after: Profile) -> None:
+    """Calls the listeners with `tx` if the profile has changed in more than its version."""
     if msgspec.structs.replace(before, version=after.version) != after:
-        for follow in _follows:
-            follow(tx, after.id)
+        for listener in _listeners:
+            listener(tx, after.id)
 
 
 def require(tx: WriteSet, tenant_id: str, person_id: str, error: AppError) -> None:
-    """Makes `tx` fail with `otherwise` unless this is an invited or active user of the tenant."""
+    """Makes `tx` fail with `error` unless this is an invited or active user of the tenant."""
     present = Person.sk.exists() & Person.status.is_in(*_PRESENT)
     tx.check(Person, (tenant_id, models.key_of_person(person_id)), present, error)
 
 
 def require_unchanged(tx: WriteSet, tenant_id: str, profile: Profile, error: AppError) -> None:
-    """Makes `tx` fail with `otherwise` unless somebody is still as they were read."""
+    """Makes `tx` fail with `error` if the user was changed since the profile was read."""
     same = Person.version == profile.version
     tx.check(Person, (tenant_id, models.key_of_person(profile.id)), same, error)
 
 
 def find(tenant_id: str, person_id: str) -> Profile | None:
-    """A user of the tenant, deactivated ones too, as they are now."""
-    found = models.get_person(tenant_id, person_id)
-    return profile(found) if found else None
+    """The current profile of a user of the tenant, even if deactivated."""
+    person = models.get_person(tenant_id, person_id)
+    return profile(person) if person else None
 
 
-def known(tenant_id: str, person_ids: Collection[str]) -> dict[str, Profile]:
-    """Those of up to 100 ids that are users of the tenant, deactivated ones too."""
-    return {each.id: profile(each) for each in models.get_people(tenant_id, person_ids)}
+def find_all(tenant_id: str, person_ids: Collection[str]) -> dict[str, Profile]:
+    """The profiles of up to 100 users by id, deactivated ones too; unknown ids are left out."""
+    people = models.get_people(tenant_id, person_ids)
+    return {person.id: profile(person) for person in people}
 
 
-def profiles(tenant_id: str, person_ids: Collection[str]) -> dict[str, Profile]:
-    """Those of up to 100 ids that are invited or active users of the tenant."""
-    found = known(tenant_id, person_ids)
-    return {each.id: each for each in found.values() if each.is_present}
+def find_present(tenant_id: str, person_ids: Collection[str]) -> dict[str, Profile]:
+    """The profiles of up to 100 users by id; unknown ids and deactivated users are left out."""
+    profiles = find_all(tenant_id, person_ids).values()
+    return {user.id: user for user in profiles if user.is_present}
 
 
 def page(
     tenant_id: str, roles: Iterable[Role], after: str | None, size: int
 ) -> tuple[list[Profile], str | None]:
-    """Invited and active users with these roles by id: (users, id to go on after or None)."""
-    wanted = Person.role.is_in(*roles) & Person.status.is_in(*_PRESENT)
-    found, following = models.people_after(tenant_id, after, wanted, size)
-    return [profile(each) for each in found], following
+    """Invited and active users with these roles, by id: (profiles, id for `after`, or None)."""
+    only = Person.role.is_in(*roles) & Person.status.is_in(*_PRESENT)
+    people, next_after = models.people_after(tenant_id, after, only, size)
+    return [profile(person) for person in people], next_after
 
 
 def ids_by_email(tenant_id: str, emails: Iterable[str]) -> dict[str, str]:
-    """Whose these addresses are in the tenant: address -> id."""
+    """The ids of the users with these addresses; addresses without a user are left out."""
     guards = {email: models.get_email_guard(tenant_id, rules.email_key(email)) for email in emails}
     return {email: guard.person_id for email, guard in guards.items() if guard}
 
 
-def id_of(caller: Caller) -> str | None:
-    """The user that the caller's login is bound to.
-
-    A binding never changes, so it is remembered for a minute like a tenant's configuration.
-    """
-    key = (caller.tenant_id, caller.subject)
-    cached = _logins.get(key)
-    if cached and time.monotonic() - cached[0] < settings.config_cache_seconds:
-        return cached[1]
+def _read_id(tenant_and_subject: tuple[str, str]) -> str | None:
     with telemetry.configuration():
-        login = models.get_login(*key)
-    if login is None:
-        return None
-    if len(_logins) > MOST_AT_ONCE * 100:
-        _logins.clear()
-    _logins[key] = (time.monotonic(), login.person_id)
-    return login.person_id
+        login = models.get_login(*tenant_and_subject)
+    return login.person_id if login else None
 
 
-def forget_logins() -> None:
-    """Drops what this instance remembers."""
-    _logins.clear()
+# A login is never bound to another user, so its age does not matter.
+_ids = Cache(_read_id, keep_seconds=lambda: settings.config_cache_seconds)
+
+
+def id_of(caller: Caller) -> str | None:
+    """The user that the caller's login is bound to, remembered like a tenant's configuration."""
+    return _ids.get((caller.tenant_id, caller.subject))
 
 
 def address_of(tenant_id: str, subject: str, email: str) -> str:
-    """Where to write to whoever has this login or verified address: empty for nobody.
+    """The address for mails to whoever has this login or verified address; empty for nobody.
 
-    A user's own address; that of the token for an admin of the platform, who is no user.
+    That is the user's own address, or the token's address for an admin of the platform who is no
+    user of the tenant.
     """
     bound: Login | EmailGuard | None = models.get_login(tenant_id, subject)
     if bound is None and email:

@@ -1,4 +1,4 @@
-"""Background work on people; it imports what it takes, since requests only look jobs up here."""
+"""Background work on people. Its imports are late, since requests only look jobs up here."""
 
 from chalicelib.kernel.jobs.registry import Context, Result, job
 
@@ -7,7 +7,7 @@ from chalicelib.kernel.jobs.registry import Context, Result, job
 def import_rows(
     context: Context, *, upload_id: str, chunk: int, created_by: str, base_url: str
 ) -> Result:
-    """Create the users of one chunk of an upload. Safe to repeat: an address admits one user."""
+    """Create the users of one chunk of an upload. Safe to repeat: an address has only one user."""
     from chalicelib.people.imports import service as imports
 
     taken = imports.create_chunk(

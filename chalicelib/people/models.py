@@ -2,7 +2,7 @@
 
 sk                 record      found by
 person#<id>        Person      get_person, get_people, people_by_id, people_after
-email#<address>    EmailGuard  get_email_guard; its existence is the rule
+email#<address>    EmailGuard  get_email_guard; makes the address unique
 login#<subject>    Login       get_login
 upload#<id>#<n>    Upload      get_upload
 index name         Person      people_by_name     (tenant, name_key)
@@ -70,12 +70,12 @@ class Person(PeopleRecord):
     phone = UnicodeAttribute(null=True)
     role = UnicodeAttribute()
     status = UnicodeAttribute()  #: rules.Status
-    version = Number(default=1)  #: rises with each change: the ETag
+    version = Number(default=1)  #: rises with each change; sent as the ETag
     subject = UnicodeAttribute(null=True)  #: `sub` of the token with which they log in
     created_at = UnicodeAttribute()
     created_by = UnicodeAttribute()
     invitation_version = Number(default=1)  #: rises with each resend
-    invitation_sent_at = Number()  #: epoch seconds of the last one that was queued
+    invitation_sent_at = Number()  #: epoch seconds at which the last invitation was queued
     invitation_expires_at = Number()  #: epoch seconds
 
     @property
@@ -84,7 +84,7 @@ class Person(PeopleRecord):
 
 
 class EmailGuard(PeopleRecord):
-    """Stands for one e-mail address in a tenant: whoever creates it first has it."""
+    """Makes an e-mail address unique in a tenant: only one user can create its guard."""
 
     person_id = UnicodeAttribute()
 
@@ -96,7 +96,7 @@ class Login(PeopleRecord):
 
 
 class Upload(PeopleRecord):
-    """Rows of an import that wait to be created: compressed, a chunk a record."""
+    """One chunk of the rows of an import, compressed, until its users are created."""
 
     rows = BinaryAttribute(legacy_encoding=False)
     expires_at = Number()
@@ -106,13 +106,10 @@ R = TypeVar("R", bound=PeopleRecord)
 
 
 def _get(model: type[R], tenant_id: str, key: str) -> R | None:
-    """Read consistently: a job runs moments after the write that caused it, and a record that an
-    older read does not show yet would be taken for one that was deleted.
+    """Read consistently: a job runs moments after the write that caused it, and would take a record
+    that a weaker read does not show yet for a deleted one.
     """
-    try:
-        return model.get(tenant_id, key, consistent_read=True)
-    except model.DoesNotExist:
-        return None
+    return records.read(model, tenant_id, key, consistent=True)
 
 
 def person(tenant_id: str, person_id: str, **values: Any) -> Person:
@@ -129,21 +126,21 @@ def key_of_person(person_id: str) -> str:
 
 def get_people(tenant_id: str, person_ids: Collection[str]) -> list[Person]:
     """Up to 100 people by id, read consistently."""
-    keys = [(tenant_id, _PERSON + each) for each in person_ids]
+    keys = [(tenant_id, _PERSON + person_id) for person_id in person_ids]
     return list(Person.batch_get(keys, consistent_read=True)) if keys else []
 
 
 def people_after(
     tenant_id: str, after: str | None, only: Condition, size: int
 ) -> tuple[list[Person], str | None]:
-    """People by id beyond `after`, read consistently: (people, id to go on after or None).
+    """People by id beyond `after`, read consistently: (people, id for `after`, or None).
 
-    `size` is how many are looked at; `only` may leave fewer.
+    `size` records are read, and fewer are returned when `only` leaves some out.
     """
     within = Person.sk.between(f"{_PERSON}{after or ''}{'!' if after else ''}", f"{_PERSON}~")
     options = {"filter_condition": only, "page_size": size, "consistent_read": True}
-    found, key = records.page(Person, tenant_id, within, **options)
-    return found, key["sk"]["S"].removeprefix(_PERSON) if key else None
+    people, key = records.page(Person, tenant_id, within, **options)
+    return people, key["sk"]["S"].removeprefix(_PERSON) if key else None
 
 
 def email_guard(tenant_id: str, email_key: str, person_id: str = "") -> EmailGuard:

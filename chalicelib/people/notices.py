@@ -11,6 +11,6 @@ from chalicelib.people.invitations import service as invitations
 
 @notice(channels=("email", "sms"), guarantee="confirm_then_resend")
 def invitation(context: Context, *, person_id: str, version: int, base_url: str) -> dict[str, Any]:
-    """The link by which an invited person joins. A lost one would be worse than a second."""
-    told = invitations.to_send(context.tenant_id, person_id, version, base_url)
-    return msgspec.structs.asdict(told)
+    """The link by which an invited person joins. To lose it is worse than to get it twice."""
+    values = invitations.to_send(context.tenant_id, person_id, version, base_url)
+    return msgspec.structs.asdict(values)

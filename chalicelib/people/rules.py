@@ -1,4 +1,4 @@
-"""What is true of people and invitations, whatever stores or sends them."""
+"""The rules of people and invitations, without I/O."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from chalicelib.kernel.auth.tenancy import Role
 
 INVITATION_DAYS = 7
 INVITATION_SECONDS = INVITATION_DAYS * 86_400
-RESEND_SECONDS = 60  #: between two invitations of one user
+RESEND_SECONDS = 60  #: the least time between two invitations of one user
 
 _LONGEST_KEY_BYTES = 1000
 
@@ -16,7 +16,7 @@ Status = Literal["invited", "active", "deactivated"]
 
 
 class Invitation(msgspec.Struct, frozen=True):
-    """What an invitation's texts say."""
+    """The values of an invitation's texts."""
 
     name: str
     tenant_name: str
@@ -25,18 +25,18 @@ class Invitation(msgspec.Struct, frozen=True):
 
 
 def email_key(email: str) -> str:
-    """One address, one user: addresses that differ only in case are the same."""
+    """The key of an address. Addresses that differ only in case have the same key."""
     return email.lower()
 
 
 def name_key(name: str) -> str:
-    """What a search by name compares: case and outer blanks do not matter.
+    """The key by which names are searched: without case and outer blanks.
 
-    Folding can make a name three times as long; cut to what a key of an index may hold.
+    Folding can make a name three times as long, so the key is cut to what an index accepts.
     """
     return name.strip().casefold().encode()[:_LONGEST_KEY_BYTES].decode(errors="ignore")
 
 
-def may_give(giver: Role, given: Role) -> bool:
-    """Only an admin of the platform makes another one, or changes one."""
-    return given != "admin" or giver == "admin"
+def may_give(giver: Role, role: Role) -> bool:
+    """Only an admin of the platform may make somebody an admin, or change an admin."""
+    return role != "admin" or giver == "admin"

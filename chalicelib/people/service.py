@@ -1,4 +1,4 @@
-"""What can be done with people; invitations stand in `invitations/`, imports in `imports/`."""
+"""Creating, changing, finding and signing in people. See also `invitations/` and `imports/`."""
 
 from functools import reduce
 from operator import and_
@@ -6,7 +6,6 @@ from typing import Any, TypedDict, cast
 
 import msgspec
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import Caller, Role
@@ -25,7 +24,7 @@ from chalicelib.people.models import Person
 
 
 class NewPerson(msgspec.Struct, frozen=True):
-    """A user to be invited."""
+    """The values of a user who is to be invited."""
 
     name: str
     email: str
@@ -36,7 +35,7 @@ class NewPerson(msgspec.Struct, frozen=True):
 
 
 class Invited(msgspec.Struct, frozen=True):
-    """A user just added, and the channels on which the invitation waits to be sent."""
+    """A new user, and the channels on which an invitation is queued."""
 
     person: Person
     channels: frozenset[str]
@@ -45,11 +44,11 @@ class Invited(msgspec.Struct, frozen=True):
 def invite(tx: Transaction, by: Caller, new: NewPerson, *, base_url: str) -> Invited:
     """Adds a user, the guard of the e-mail address and the invitation's messages to `tx`.
 
-    The commit raises Conflict when the address is taken in this tenant. Raises Forbidden for a
-    role that the caller may not give.
+    Raises Forbidden for a role that the caller may not give. The commit raises Conflict when the
+    address is taken in this tenant.
     """
     if not rules.may_give(by.role, new.role):
-        raise Forbidden("Only an admin can make an admin")
+        raise Forbidden("Only an admin can create an admin")
     person = new_person(tx.tenant_id, clock.new_id(), new, created_by=by.subject)
     taken = Conflict(f"A user with the e-mail address {new.email} already exists")
     tx.create(person)
@@ -80,15 +79,15 @@ def new_person(tenant_id: str, person_id: str, new: NewPerson, *, created_by: st
 
 
 def get(tenant_id: str, person_id: str) -> Person:
-    """The user; raises NotFound, also for another tenant's."""
+    """The user; raises NotFound, even if another tenant has a user of this id."""
     person = models.get_person(tenant_id, person_id)
     if person is None:
-        raise NotFound("No user of this id")
+        raise NotFound("No user has this id")
     return person
 
 
 class Change(TypedDict, total=False):
-    """New values of a user; what is left out stays as it is, None removes a phone number."""
+    """New values of a user. None removes a phone number; missing members stay as they are."""
 
     name: str
     phone: str | None
@@ -97,41 +96,30 @@ class Change(TypedDict, total=False):
 
 
 def change(tx: Transaction, by: Caller, person_id: str, new: Change, if_match: IfMatch) -> Person:
-    """Adds a user's change to `tx`, and what follows from it; returns the user as they will be.
+    """Adds a user's change to `tx`, and what other domains do about it; returns the changed user.
 
-    Raises NotFound, Forbidden by the rules of roles. The commit raises PreconditionFailed
-    when the user is in none of the `wanted` versions, Conflict when another change came between, so
-    no change is lost silently.
+    Raises NotFound, and Forbidden for a role that the caller may not give or change. The commit
+    raises PreconditionFailed when the user is in none of the versions of `if_match`, Conflict when
+    another change came between.
     """
     person = get(tx.tenant_id, person_id)
     _check_roles(by, person, new)
-    unchanged, error = preconditions.unchanged_since(person, if_match, "user")
     before = directory.profile(person)
-    tx.update(person, _apply(person, new), unchanged, error)
-    directory.say_changed(tx, before, directory.profile(person))
+    values: dict[str, Any] = {**new}
+    if "name" in new:
+        values["name_key"] = rules.name_key(new["name"])
+    preconditions.apply(tx, person, values, if_match, "user")
+    directory.publish_change(tx, before, directory.profile(person))
     return person
 
 
 def _check_roles(by: Caller, person: Person, new: Change) -> None:
     themselves = by.subject == person.subject or rules.email_key(by.email) == person.email_key
     if themselves and (new.get("role", person.role) != person.role or "status" in new):
-        raise Forbidden("Nobody changes their own role or ends their own account")
+        raise Forbidden("Nobody can change their own role or deactivate themselves")
     roles = (cast("Role", person.role), new.get("role", "staff"))
     if not all(rules.may_give(by.role, role) for role in roles):
-        raise Forbidden("Only an admin changes or makes an admin")
-
-
-def _apply(person: Person, new: Change) -> list[Action]:
-    """Sets the new values on the record at hand; the same as actions of an update."""
-    values: dict[str, Any] = {**new, "version": int(person.version) + 1}
-    if "name" in new:
-        values["name_key"] = rules.name_key(new["name"])
-    for name, value in values.items():
-        setattr(person, name, value)
-    return [
-        getattr(Person, name).remove() if value is None else getattr(Person, name).set(value)
-        for name, value in values.items()
-    ]
+        raise Forbidden("Only an admin can change an admin or make somebody an admin")
 
 
 def find(
@@ -142,7 +130,7 @@ def find(
     status: str | None,
     role: str | None,
 ) -> Page[Person]:
-    """A page of users, newest first; with `search` those whose name or e-mail begins with it."""
+    """A page of users, newest first; with `search` only those whose name or address begins so."""
     only = _all_of(
         Person.status == status if status else None, Person.role == role if role else None
     )
@@ -153,7 +141,7 @@ def _listings(tenant_id: str, search: str | None, only: Condition | None) -> lis
     if not search or not search.strip():
         return [models.people_by_id(tenant_id, only)]
     name, email = rules.name_key(search), rules.email_key(search.strip())
-    # Those found by name are left out of the second part, or they would come twice.
+    # The listing by address leaves out those that the listing by name shows already.
     others = _all_of(only, ~Person.name_key.startswith(name))
     return [
         models.people_by_name(tenant_id, name, only),
@@ -162,14 +150,14 @@ def _listings(tenant_id: str, search: str | None, only: Condition | None) -> lis
 
 
 def _all_of(*conditions: Condition | None) -> Condition | None:
-    if_match = [condition for condition in conditions if condition is not None]
-    return reduce(and_, if_match) if if_match else None
+    present = [condition for condition in conditions if condition is not None]
+    return reduce(and_, present) if present else None
 
 
 def sign_in(caller: Caller) -> bool:
-    """Binds the token's subject to the user with its verified e-mail address, at the first login.
+    """At the first login, binds the token's subject to the user with its verified e-mail address.
 
-    False for a user who was deactivated. One read once bound; safe to repeat.
+    Returns False for a user who was deactivated. Safe to repeat.
     """
     if not caller.tenant_id:
         return True
@@ -189,7 +177,7 @@ def _person_with(tenant_id: str, email: str) -> str | None:
 
 
 def _bind(caller: Caller, person: Person) -> None:
-    """One subject for a person and one person for a subject; whoever is first stays."""
+    """Binds one subject to one person; an existing binding of either is never replaced."""
     tx = Transaction(caller.tenant_id)
     tx.create(models.login(caller.tenant_id, caller.subject, person.id))
     actions = [Person.subject.set(caller.subject)]
@@ -197,4 +185,4 @@ def _bind(caller: Caller, person: Person) -> None:
     try:
         tx.commit()
     except Conflict:
-        return  # bound a moment ago, or to another login: then this one stays unbound
+        return  # another login was bound first: this one stays unbound

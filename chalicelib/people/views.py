@@ -1,4 +1,4 @@
-"""People as the API shows and takes them."""
+"""The bodies, queries and answers of the API of people."""
 
 from typing import Annotated, Any, cast
 
@@ -25,7 +25,7 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserChange(msgspec.Struct, frozen=True, kw_only=True):
-    """New values of a user; what is left out stays as it is."""
+    """New values of a user; members that are left out stay as they are."""
 
     name: Name | msgspec.UnsetType = msgspec.UNSET
     phone: Phone | msgspec.UnsetType | None = msgspec.UNSET
@@ -53,7 +53,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserCreated(msgspec.Struct, frozen=True, kw_only=True):
-    """A user just created, and which messages wait to be sent."""
+    """A new user, and which messages are queued."""
 
     user: UserView
     email_invitation_queued: bool
@@ -68,7 +68,7 @@ class Acceptable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The link's query string: whatever came of the link on its way, a page answers."""
+    """The link's query string. The token is optional: a page answers a mangled link too."""
 
     token: str = ""
 

@@ -1,6 +1,7 @@
-"""Projects: a tenant's projects at a cloud provider, and who takes part in them.
+"""Projects: a tenant's projects at a cloud provider, and the people who take part in them.
 
-Creating one answers at once. A workflow then makes the provider what the rows say is wanted: the
-project, its users with their roles and credentials. It tells its progress, survives every kind of
-failure, and ends in `active`, or in `failed` with the step and a reason one can act on.
+The request that creates a project is answered at once. Then a workflow brings the provider into the
+state that our rows describe: the project, its users with their roles and credentials. It shows its
+progress, survives every kind of failure, and ends as `active`, or as `failed` with the step and a
+reason that people can act on.
 """

@@ -1,13 +1,11 @@
 """Projects over HTTP.
 
-Handlers import what they do: it would be a thirtieth of every cold start, also of those instances
-that are never asked for a project.
+Views import their services late: those are a thirtieth of a cold start, and many instances never
+serve a request about projects.
 """
 
 from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
 from chalicelib.kernel.errors import FieldError
@@ -15,7 +13,7 @@ from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import paging
-from chalicelib.projects import hooks  # noqa: F401  # declares what others ask of projects
+from chalicelib.projects import hooks  # noqa: F401  # registers what other domains call
 from chalicelib.projects.views import (
     NewParticipants,
     NewProjectBody,
@@ -39,13 +37,13 @@ READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
 
 
-def _known_faults(given: Mapping[str, Any]) -> list[FieldError]:
+def _extra_errors(values: Mapping[str, Any]) -> list[FieldError]:
     from chalicelib.projects import service
 
-    return service.known_faults(given)
+    return service.extra_errors(values)
 
 
-validation.register_check(NewProjectBody, _known_faults)
+validation.register_check(NewProjectBody, _extra_errors)
 
 
 @routes.post(
@@ -58,18 +56,18 @@ validation.register_check(NewProjectBody, _known_faults)
     calls=Calls(dynamodb=1, sqs=1),
 )
 def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Reply:
-    """Create a project. It is made at its provider after the answer; the status tells how far.
+    """Create a project. It is provisioned after the answer; the status shows the progress.
 
-    Who takes part: the given users, the tenant's managers and staff, and admins, each once.
+    The named users, the tenant's managers and staff, and the platform's admins take part in it.
     """
     from chalicelib.projects import service
 
     tx = service.ProjectTransaction(caller.tenant_id)
-    ids = service.each_once(body.user_ids)
+    ids = service.unique(body.user_ids)
     new = service.NewProject(body.name, body.description, body.provider, body.region, ids)
     project = service.create(tx, caller, new, base_url=request.base_url)
     return Reply(
-        created_view(project, service.usual_time(project)),
+        created_view(project, service.estimate(project)),
         message=_CREATED,
         extra={"status": project.status, "estimated_completion": project.estimated_at},
         headers={"Location": f"{request.base_url}/admin/v1/projects/{project.id}"},
@@ -83,14 +81,14 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
     allow=EVERYONE,
     answers=ProjectView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
-    """List projects, newest first: a tenant's for its managers, else those one takes part in."""
+    """List projects, newest first. Managers see all of the tenant's, others those they are in."""
     from chalicelib.projects import membership
 
     page = membership.list_projects(caller, query, query.status)
-    return Reply([project_view(each) for each in page.items], meta=page.meta)
+    return Reply([project_view(project) for project in page.items], meta=page.meta)
 
 
 @routes.get(
@@ -101,7 +99,7 @@ def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
     calls=ONE_READ,
 )
 def get_project(caller: Caller, project_id: str) -> Reply:
-    """Read one project that one may see."""
+    """Read one project."""
     from chalicelib.projects import membership
 
     project = membership.find(caller, project_id)
@@ -116,7 +114,7 @@ def get_project(caller: Caller, project_id: str) -> Reply:
     calls=ONE_READ,
 )
 def get_project_status(caller: Caller, project_id: str) -> Reply:
-    """Read how far a project is. One read, in which also a participant's leave is looked up."""
+    """Read the progress of a project."""
     from chalicelib.projects import membership
 
     project = membership.find(caller, project_id)
@@ -136,9 +134,7 @@ def change_project(caller: Caller, project_id: str, body: ProjectChange, request
     from chalicelib.projects import service
 
     tx = Transaction(caller.tenant_id)
-    given = {name: getattr(body, name) for name in ("name", "description")}
-    new = {name: value for name, value in given.items() if value is not msgspec.UNSET}
-    project = service.change(tx, project_id, new, request.if_match)
+    project = service.change(tx, project_id, validation.provided(body), request.if_match)
     return Reply(project_view(project), version=int(project.version), commit=tx)
 
 
@@ -160,24 +156,24 @@ def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.retry(tx, project, request.if_match)
-    return _queued(project, tx, request, "Queued; the status tells how far it is")
+    return _queued(project, tx, request, "Queued; the status shows the progress")
 
 
 @routes.delete("/admin/v1/projects/{project_id}", **CHANGED)
 def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
-    """Undo a project at its provider, with its users' credentials. Its name is free afterwards."""
+    """Delete a project and its users' credentials at the provider. Its name is free afterwards."""
     from chalicelib.projects import service
     from chalicelib.projects.workflow import runs
 
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.deprovision(tx, project, request.if_match)
-    return _queued(project, tx, request, "Queued; the status tells how far it is")
+    return _queued(project, tx, request, "Queued; the status shows the progress")
 
 
 @routes.post("/admin/v1/projects/{project_id}/suspend", **CHANGED)
 def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
-    """Switch an active project off at its provider. It is suspended once that is done."""
+    """Switch an active project off at its provider. Its status is `suspended` afterwards."""
     from chalicelib.projects import service
     from chalicelib.projects.workflow import runs
 
@@ -189,7 +185,7 @@ def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
 
 @routes.post("/admin/v1/projects/{project_id}/resume", **CHANGED)
 def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
-    """Switch a suspended project on again. It is active once that is done."""
+    """Switch a suspended project on again. Its status is `active` afterwards."""
     from chalicelib.projects import service
     from chalicelib.projects.workflow import runs
 
@@ -205,36 +201,36 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     answers=ParticipantView,
     paginated=True,
     errors=(404,),
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_project_users(caller: Caller, project_id: str, query: ParticipantsQuery) -> Reply:
-    """List who takes part in a project, and how far each of them is."""
+    """List the participants of a project, with the progress of each."""
     from chalicelib.projects import membership
 
     page = membership.list_participants(caller, project_id, query, query.status)
-    return Reply([participant_view(each) for each in page.items], meta=page.meta)
+    return Reply([participant_view(part) for part in page.items], meta=page.meta)
 
 
 @routes.post("/admin/v1/projects/{project_id}/users", **CHANGED)
 def add_project_users(
     caller: Caller, project_id: str, body: NewParticipants, request: Request
 ) -> Reply:
-    """Let more users take part. They are added in the background."""
+    """Add users to a project. They are added at the provider in the background."""
     from chalicelib.projects import service
     from chalicelib.projects.workflow import runs
 
     tx = service.ProjectTransaction(caller.tenant_id)
-    ids = service.each_once(body.user_ids)
+    ids = service.unique(body.user_ids)
     project = service.get(caller.tenant_id, project_id)
     tx.require_users(ids)
     runs.add_users(tx, project, ids, request.if_match)
-    return _queued(project, tx, request, "Queued; the status tells how far it is")
+    return _queued(project, tx, request, "Queued; the status shows the progress")
 
 
 @routes.delete("/admin/v1/projects/{project_id}/users/{user_id}", **CHANGED)
 def remove_project_user(caller: Caller, project_id: str, user_id: str, request: Request) -> Reply:
-    """Let a user no longer take part. They see the project no more at once; the provider follows
-    in the background.
+    """Remove a user from a project. They cannot see it any more at once; the provider removes their
+    access in the background.
     """
     from chalicelib.projects import membership
     from chalicelib.projects.workflow import runs
@@ -242,7 +238,7 @@ def remove_project_user(caller: Caller, project_id: str, user_id: str, request: 
     tx = Transaction(caller.tenant_id)
     project, part = membership.find_part(caller, project_id, user_id)
     runs.remove_user(tx, project, part, request.if_match)
-    return _queued(project, tx, request, "Queued; the status tells how far it is")
+    return _queued(project, tx, request, "Queued; the status shows the progress")
 
 
 def _queued(project: Any, tx: Transaction, request: Request, message: str) -> Reply:

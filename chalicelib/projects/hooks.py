@@ -1,4 +1,4 @@
-"""What others ask of projects: declared when the app is loaded, answered by what that imports."""
+"""What other domains call in projects. Registered when the app starts; its imports are late."""
 
 from chalicelib.kernel.auth.tenancy import Caller
 from chalicelib.kernel.jobs.outbox import Transaction
@@ -12,14 +12,14 @@ tenants.providers.update(rules.PROVIDERS)
 
 @topics.topic("project")
 def may_follow(caller: Caller, project_id: str) -> bool:
-    """Whoever may see a project may follow how far it is. Raises NotFound for the others."""
+    """True for whoever may see the project. Raises NotFound for everyone else."""
     from chalicelib.projects import membership
 
     membership.find(caller, project_id)
     return True
 
 
-@directory.when_changed
-def follow_person(tx: Transaction, person_id: str) -> None:
-    """Whoever changes or leaves the tenant does so in their projects too: in the background."""
+@directory.on_change
+def sync_profile(tx: Transaction, person_id: str) -> None:
+    """Queues the job that brings somebody's parts in projects up to date with their profile."""
     tx.enqueue("projects.follow_person", person_id=person_id)

@@ -1,15 +1,15 @@
-"""Background work on projects; it imports what it takes, since requests only look jobs up here."""
+"""Background work on projects. Its imports are late, since requests only look jobs up here."""
 
 from chalicelib.kernel.jobs.registry import Context, job
 from chalicelib.kernel.jobs.retry import Backoff
 
 _SOON = Backoff(first_seconds=5, max_seconds=60)
-_RESERVE_SECONDS = 10  #: left unused, so that the rest is queued in time
+_RESERVE_SECONDS = 10  #: kept in reserve, to queue the rest of the work in time
 
 
 @job(tries=8, retry=_SOON)
 def start(context: Context, *, project_id: str, run: int) -> None:
-    """Start the workflow of a project's run. Safe to repeat: a run is one execution."""
+    """Start the workflow of a project's run. Safe to repeat: a run has one execution."""
     from chalicelib.projects.workflow import runs
 
     runs.start(context.tenant_id, project_id, run)
@@ -33,10 +33,13 @@ def resume(context: Context, *, project_id: str) -> None:
 
 @job(tries=8, retry=_SOON)
 def follow_person(context: Context, *, person_id: str, after: str = "") -> None:
-    """Give somebody's parts in projects what they are now. Safe to repeat, in any order."""
+    """Bring somebody's parts in projects up to date. Safe to repeat, and in any order.
+
+    The function keeps this name, since the name of a job stands in stored rows and messages.
+    """
     from chalicelib.projects.workflow import profile_sync
 
     def has_time() -> bool:
         return context.remaining_seconds() > _RESERVE_SECONDS
 
-    profile_sync.follow(context.tenant_id, person_id, after, has_time)
+    profile_sync.sync_person(context.tenant_id, person_id, after, has_time)

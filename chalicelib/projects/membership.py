@@ -1,4 +1,4 @@
-"""Who may see which project: its participants, the tenant's managers, admins of the platform."""
+"""Who may see a project: its participants, the tenant's managers, and admins of the platform."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ from chalicelib.projects import models
 from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import State, Status
 
-_UNKNOWN = "No project of this id"
+_UNKNOWN = "No project has this id"
 
 
 class Projects(msgspec.Struct, frozen=True):
@@ -22,9 +22,9 @@ class Projects(msgspec.Struct, frozen=True):
 
 
 def find(caller: Caller, project_id: str) -> Project:
-    """The project as this caller may see it: one read, whoever asks.
+    """The project, if the caller may see it; one read for every caller.
 
-    Raises NotFound for everyone else, so that nobody learns that it exists.
+    Raises NotFound for everyone else, so that they do not learn that it exists.
     """
     if caller.role in MANAGERS:
         project = models.get_project(caller.tenant_id, project_id)
@@ -39,15 +39,15 @@ def _joined(caller: Caller, project_id: str) -> Project | None:
     person_id = directory.id_of(caller)
     if person_id is None:
         return None
-    project, part = models.seen_by(caller.tenant_id, project_id, person_id)
+    project, part = models.get_with_part(caller.tenant_id, project_id, person_id)
     return project if part is not None and part.wanted == "member" else None
 
 
 def find_part(
     caller: Caller, project_id: str, person_id: str
 ) -> tuple[Project, Participant | None]:
-    """A project and somebody's part in it, for a manager. Raises NotFound for no such project."""
-    project, part = models.seen_by(caller.tenant_id, project_id, person_id)
+    """A project and somebody's part in it, for a manager. Raises NotFound without the project."""
+    project, part = models.get_with_part(caller.tenant_id, project_id, person_id)
     if project is None:
         raise NotFound(_UNKNOWN)
     return project, part
@@ -63,25 +63,25 @@ def list_projects(caller: Caller, query: PageQuery, status: Status | None) -> Pr
 
 
 def _list_joined(caller: Caller, query: PageQuery, status: Status | None) -> Projects:
-    """With a status a page may be short: it is looked for among so many of the person's own."""
+    """Filters by status after the page was read, so a page may be short."""
     person_id = directory.id_of(caller)
     if person_id is None:
         return Projects([], {"per_page": query.per_page, "next_cursor": None})
     listing = models.projects_joined(caller.tenant_id, person_id)
-    name = f"projects of {person_id}"  # a cursor is bound to whose list it is of
+    name = f"projects of {person_id}"  # binds a cursor to this person's list
     parts: Page[Participant] = paging.read([listing], query, caller.tenant_id, name)
     ids = [part.project_id for part in parts.items]
-    found = models.get_projects(caller.tenant_id, ids)
-    shown = [found[each] for each in ids if each in found]
-    return Projects([each for each in shown if status in (None, each.status)], parts.meta)
+    by_id = models.get_projects(caller.tenant_id, ids)
+    projects = [by_id[project_id] for project_id in ids if project_id in by_id]
+    return Projects([each for each in projects if status in (None, each.status)], parts.meta)
 
 
 def list_participants(
     caller: Caller, project_id: str, query: PageQuery, status: State | None
 ) -> Page[Participant]:
-    """A page of a project's participants, for who may see the project.
+    """A page of a project's participants, for callers who may see the project.
 
-    A manager's page is one read; only an empty one is asked whether there is such a project.
+    For a manager it is one read; only after an empty page the project itself is looked up.
     """
     if caller.role not in MANAGERS:
         find(caller, project_id)

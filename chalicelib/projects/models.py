@@ -1,19 +1,19 @@
 """Records of projects. Table `projects`, keys (tenant, sk).
 
 sk                               record       found by
-project#<id>                     Project      get_project, get_projects, projects_of, seen_by
-name#<folded name>               NameGuard    its existence is the rule
+project#<id>                     Project      get_project, get_projects, projects_of, get_with_part
+name#<folded name>               NameGuard    makes the name unique
 request#<project>#<id>           Request      requests_of
 participant#<project>#<person>   Participant  participants_of, find_participants, page_of
 credential#<project>#<person>    Credential   credentials.find
-figures#<provider>               Figures      figures.find      (tenant "#platform")
+figures#<provider>               Figures      durations.find    (tenant "#platform")
 index member                     Participant  projects_joined, ids_joined  (tenant#person, project)
-index watch                      Project      to_look_at        (shard, time)
+index watch                      Project      due_for_check     (shard, time)
 """
 
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from pynamodb.attributes import ListAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
@@ -31,7 +31,7 @@ _PROJECT = "project#"
 _NAME = "name#"
 _REQUEST = "request#"
 _PARTICIPANT = "participant#"
-_SHARDS = 4  #: partitions of the index of projects under way
+_SHARDS = 4  #: partitions of the index of running projects
 
 
 class MemberIndex(GlobalSecondaryIndex[Any]):
@@ -46,7 +46,7 @@ class MemberIndex(GlobalSecondaryIndex[Any]):
 
 
 class WatchIndex(GlobalSecondaryIndex[Any]):
-    """Projects under way, by the time at which the reconciler looks at them; sparse, sharded."""
+    """Running projects by the time at which the reconciler checks them; sparse and sharded."""
 
     class Meta:
         index_name = "watch"
@@ -68,7 +68,7 @@ class ProjectsRecord(Keyed):
 
 
 class Project(ProjectsRecord):
-    """A project, how far its workflow is, and when the reconciler looks after it."""
+    """A project, the progress of its workflow, and when the reconciler checks it."""
 
     name = UnicodeAttribute()
     name_key = UnicodeAttribute()
@@ -78,30 +78,30 @@ class Project(ProjectsRecord):
     region = UnicodeAttribute()
     provider_project_id = UnicodeAttribute(null=True)
     status = UnicodeAttribute()  #: rules.Status
-    version = Number(default=1)  #: rises with each change but progress: the ETag
+    version = Number(default=1)  #: rises with each change, but not with progress; sent as the ETag
     created_at = UnicodeAttribute()
     created_by = UnicodeAttribute()  #: subject of the creator's token
-    creator_email = UnicodeAttribute(default="")  #: the verified one of the creator's token
-    base_url = UnicodeAttribute(default="")  #: address that links in its notices start with
+    creator_email = UnicodeAttribute(default="")  #: the verified address in the creator's token
+    base_url = UnicodeAttribute(default="")  #: the address that links in its notices start with
     kind = UnicodeAttribute(default="provision")  #: rules.Kind of the last run
     run = Number(default=1)  #: rises with each start of the workflow
-    requests = Number(default=0)  #: rises with each change of users that is asked for
-    requests_seen = Number(default=0)  #: what it was when users were last listed
-    attached_to = UnicodeAttribute(null=True)  #: whom attaching has come to, in all runs
-    step = UnicodeAttribute(null=True)  #: the one at work, or the last one
-    steps: MapAttribute[str, Any] = MapAttribute(default=dict)  #: name -> rows of progress.py
-    floor = Number(default=0)  #: percent that the run is never shown below
+    requests = Number(default=0)  #: rises with each requested change of users
+    requests_seen = Number(default=0)  #: `requests` when the users were last listed
+    attached_to = UnicodeAttribute(null=True)  #: id of the last of the tenant's people attached
+    step = UnicodeAttribute(null=True)  #: the running step, or the last one
+    steps: MapAttribute[str, Any] = MapAttribute(default=dict)  #: name -> progress.Row
+    floor = Number(default=0)  #: the percentage of a run is never shown below this
     users_total = Number(default=0)
     users_synced = Number(default=0)
     users_failed = Number(default=0)
-    users_removed = Number(default=0)  #: in this run
-    error = UnicodeAttribute(null=True)  #: why it failed
-    started_at = UnicodeAttribute()  #: of the last run
+    users_removed = Number(default=0)  #: users removed in this run
+    error = UnicodeAttribute(null=True)  #: why the run failed
+    started_at = UnicodeAttribute()  #: when the last run began
     completed_at = UnicodeAttribute(null=True)
     estimated_at = UnicodeAttribute()  #: when the last run should be done
-    limit_at = Number(default=0)  #: epoch seconds at which a run is ended
+    limit_at = Number(default=0)  #: epoch seconds at which the reconciler ends the run
     watch_shard = UnicodeAttribute(null=True)
-    watch_at = Number(null=True)  #: epoch seconds of the reconciler's next look
+    watch_at = Number(null=True)  #: epoch seconds of the reconciler's next check
 
     @property
     def id(self) -> str:
@@ -114,13 +114,13 @@ class Project(ProjectsRecord):
     @property
     def users(self) -> rules.Users:
         counts = (self.users_total, self.users_synced, self.users_failed, self.users_removed)
-        return rules.Users(*(max(0, int(each)) for each in counts))
+        return rules.Users(*(max(0, int(count)) for count in counts))
 
     @property
     def percent(self) -> int:
         if self.status in ("active", "suspended", "deleted"):
             return 100
-        steps = {name: each["status"] for name, each in self.step_rows.items()}
+        steps = {name: row["status"] for name, row in self.step_rows.items()}
         return rules.percent(cast("Kind", self.kind), steps, self.users, int(self.floor))
 
     @property
@@ -129,32 +129,32 @@ class Project(ProjectsRecord):
 
 
 class NameGuard(ProjectsRecord):
-    """Stands for one name in a tenant: whoever creates it first has it."""
+    """Makes a name unique in a tenant: only one project can create its guard."""
 
     project_id = UnicodeAttribute()
 
 
 class Request(ProjectsRecord):
-    """People who shall take part, as asked for; becomes participants in the background."""
+    """A request to add people, who become participants in the background."""
 
     person_ids: ListAttribute[Any] = ListAttribute()
-    number = Number(default=0)  #: the project's `requests` when it was asked for
+    number = Number(default=0)  #: the project's `requests` at the time of the request
 
 
 class Participant(ProjectsRecord):
-    """Somebody who takes part, or did so not long ago."""
+    """Somebody who takes part in a project, or did so a short time ago."""
 
-    member_key = UnicodeAttribute(null=True)  #: while they may see the project
+    member_key = UnicodeAttribute(null=True)  #: present while they may see the project
     project_id = UnicodeAttribute()
     name = UnicodeAttribute()
     email = UnicodeAttribute()
     role = UnicodeAttribute()  #: rules.ProjectRole
     wanted = UnicodeAttribute(default="member")  #: rules.Wanted
-    left = Number(default=0)  #: the project's `requests` when they last had to go
+    left = Number(default=0)  #: the project's `requests` when they were last removed
     state = UnicodeAttribute(default="waiting")  #: rules.State
-    revision = Number(default=1)  #: rises with each change, so that one of two is late
-    run = Number(default=0)  #: the last one that tried
-    attempts = Number(default=0)  #: within that run
+    revision = Number(default=1)  #: rises with each change; writes are conditional on it
+    run = Number(default=0)  #: the last run that tried to sync them
+    attempts = Number(default=0)  #: attempts within that run
     error = UnicodeAttribute(null=True)
     cloud_user_id = UnicodeAttribute(null=True)
     changed_at = UnicodeAttribute()
@@ -164,17 +164,6 @@ class Participant(ProjectsRecord):
         return str(self.sk).split("#", 2)[2]
 
 
-R = TypeVar("R", bound=ProjectsRecord)
-
-
-def read(model: type[R], tenant_id: str, key: str, *, consistent: bool = True) -> R | None:
-    """The record under a key, or None."""
-    try:
-        return model.get(tenant_id, key, consistent_read=consistent)
-    except model.DoesNotExist:
-        return None
-
-
 def project(tenant_id: str, project_id: str, **values: Any) -> Project:
     return Project(tenant_id, _PROJECT + project_id, **values)
 
@@ -182,13 +171,13 @@ def project(tenant_id: str, project_id: str, **values: Any) -> Project:
 def get_project(tenant_id: str, project_id: str, *, consistent: bool = True) -> Project | None:
     if not clock.is_id(project_id):
         return None
-    return read(Project, tenant_id, _PROJECT + project_id, consistent=consistent)
+    return records.read(Project, tenant_id, _PROJECT + project_id, consistent=consistent)
 
 
 def get_projects(tenant_id: str, project_ids: Iterable[str]) -> dict[str, Project]:
     """Up to 100 projects by id, in one call."""
-    keys = [(tenant_id, _PROJECT + each) for each in project_ids]
-    return {each.id: each for each in Project.batch_get(keys)} if keys else {}
+    keys = [(tenant_id, _PROJECT + project_id) for project_id in project_ids]
+    return {project.id: project for project in Project.batch_get(keys)} if keys else {}
 
 
 class _Either(ProjectsRecord):
@@ -200,7 +189,7 @@ class _Either(ProjectsRecord):
         return kind.from_raw_data(data)
 
 
-def seen_by(
+def get_with_part(
     tenant_id: str, project_id: str, person_id: str
 ) -> tuple[Project | None, Participant | None]:
     """A project and a person's part in it, in one call."""
@@ -208,16 +197,16 @@ def seen_by(
         return None, None
     part = f"{_PARTICIPANT}{project_id}#{person_id}"
     keys = [(tenant_id, _PROJECT + project_id), (tenant_id, part)]
-    found: Any = {type(each): each for each in _Either.batch_get(keys, consistent_read=True)}
-    return found.get(Project), found.get(Participant)
+    rows: Any = {type(row): row for row in _Either.batch_get(keys, consistent_read=True)}
+    return rows.get(Project), rows.get(Participant)
 
 
 def watch_shard(project_id: str) -> str:
     return str(zlib.crc32(project_id.encode()) % _SHARDS)
 
 
-def to_look_at(now: int) -> Iterator[tuple[str, str]]:
-    """(tenant, project) of all that the reconciler should look at by now."""
+def due_for_check(now: int) -> Iterator[tuple[str, str]]:
+    """(tenant id, project id) of the running projects that the reconciler should check now."""
     for shard in range(_SHARDS):
         for row in Project.query(str(shard), Project.watch_at <= now, index_name="watch"):
             yield str(row.tenant), row.id
@@ -240,10 +229,10 @@ def projects_joined(tenant_id: str, person_id: str) -> Listing[Participant]:
 
 
 def ids_joined(tenant_id: str, person_id: str, after: str) -> Iterator[str]:
-    """The projects beyond `after` that somebody takes part in, the oldest first."""
+    """The ids beyond `after` of the projects that somebody takes part in, the oldest first."""
     beyond = Participant.project_id > after if after else None
-    found = Participant.query(member_key(tenant_id, person_id), beyond, index_name="member")
-    return (str(each.project_id) for each in found)
+    parts = Participant.query(member_key(tenant_id, person_id), beyond, index_name="member")
+    return (str(part.project_id) for part in parts)
 
 
 def name_guard(tenant_id: str, name_key: str, project_id: str) -> NameGuard:
@@ -256,21 +245,21 @@ def request(tenant_id: str, project_id: str, person_ids: Iterable[str], number: 
 
 
 def requests_of(tenant_id: str, project_id: str) -> list[Request]:
-    """Open requests, the oldest first, not all when there are many."""
+    """The oldest open requests, the oldest first; at most one page of them."""
     prefix = Request.sk.startswith(f"{_REQUEST}{project_id}#")
     return records.page(Request, tenant_id, prefix, consistent_read=True, page_size=20)[0]
 
 
-def participant(tenant_id: str, project_id: str, who: Candidate) -> Participant:
-    """A new part, as `who` shall have it."""
+def participant(tenant_id: str, project_id: str, candidate: Candidate) -> Participant:
+    """The record of a new participant, not yet saved."""
     return Participant(
         tenant_id,
-        f"{_PARTICIPANT}{project_id}#{who.id}",
-        member_key=member_key(tenant_id, who.id),
+        f"{_PARTICIPANT}{project_id}#{candidate.id}",
+        member_key=member_key(tenant_id, candidate.id),
         project_id=project_id,
-        name=who.name,
-        email=who.email,
-        role=who.role,
+        name=candidate.name,
+        email=candidate.email,
+        role=candidate.role,
         changed_at=clock.iso(clock.now()),
     )
 
@@ -278,23 +267,23 @@ def participant(tenant_id: str, project_id: str, who: Candidate) -> Participant:
 def find_participants(
     tenant_id: str, project_id: str, person_ids: Iterable[str]
 ) -> dict[str, Participant]:
-    """Those of up to 100 people who have a part, by their id."""
-    keys = [(tenant_id, f"{_PARTICIPANT}{project_id}#{each}") for each in person_ids]
-    found = Participant.batch_get(keys, consistent_read=True) if keys else ()
-    return {each.id: each for each in found}
+    """The participants among up to 100 people, by their ids."""
+    keys = [(tenant_id, f"{_PARTICIPANT}{project_id}#{person_id}") for person_id in person_ids]
+    parts = Participant.batch_get(keys, consistent_read=True) if keys else ()
+    return {part.id: part for part in parts}
 
 
 def participants_of(
     tenant_id: str, project_id: str, first: str = "", last: str = "~", **options: Any
 ) -> Iterator[Participant]:
-    """Parts of people from `first` to `last`, by id, read consistently."""
+    """The participants with ids from `first` to `last`, read consistently."""
     prefix = f"{_PARTICIPANT}{project_id}#"
     within = Participant.sk.between(prefix + first, prefix + last)
     return iter(Participant.query(tenant_id, within, consistent_read=True, **options))
 
 
 def page_of(tenant_id: str, project_id: str, state: State | None) -> Listing[Participant]:
-    """A project's participants by id."""
+    """A project's participants in the order of their ids."""
     within = Participant.sk.startswith(f"{_PARTICIPANT}{project_id}#")
     only: Condition | None = Participant.state == state if state else None
     return Listing(Participant, tenant_id, within, only=only)

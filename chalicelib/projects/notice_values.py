@@ -1,4 +1,4 @@
-"""What notices about a project say at the time they are sent."""
+"""The values of the notices about a project, read at the time of sending."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from chalicelib.projects.models import Project
 
 
 def of_success(tenant_id: str, project_id: str, run: int) -> dict[str, Any]:
-    """Raises Skip when the project has not stayed what the message says."""
+    """Values of the notice that a project is ready; raises Skip if another run began since."""
     project = _unchanged(tenant_id, project_id, run)
     return {**_common(project), "users": int(project.users_synced)}
 
 
 def of_failure(tenant_id: str, project_id: str, run: int) -> dict[str, Any]:
-    """Raises Skip when the project has been tried again since."""
+    """Values of the notice that a run failed; raises Skip if another run began since."""
     project = _unchanged(tenant_id, project_id, run)
     return {**_common(project), "reason": project.error or ""}
 

@@ -1,4 +1,4 @@
-"""Messages about projects, to whoever created them."""
+"""Messages about projects to the people who created them."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from chalicelib.projects import notice_values
 
 @notice(channels=("email",))
 def active(context: Context, *, project_id: str, run: int) -> dict[str, Any]:
-    """The project is ready. A second such mail does less harm than none."""
+    """The project is ready. Two such mails do less harm than none."""
     return notice_values.of_success(context.tenant_id, project_id, run)
 
 
 @notice(channels=("email",))
 def failed(context: Context, *, project_id: str, run: int) -> dict[str, Any]:
-    """The project could not be made ready, and why. A second such mail does less harm than none."""
+    """The run failed, and why. Two such mails do less harm than none."""
     return notice_values.of_failure(context.tenant_id, project_id, run)

@@ -1,8 +1,8 @@
-"""The page that shows how far a project is: a public shell without data.
+"""The page that shows the progress of a project: a public page without data.
 
-Its script asks the status route, with a token that the person gives it or that stands behind the
-`#` of the address, where no server sees it. Only this page's own script runs, and it reaches only
-the address it came from.
+Its script calls the status route, with a token that the person enters or that stands behind the `#`
+of the address, where no server sees it. The policy lets only this page's own script run, and lets
+it call only the address that the page came from.
 """
 
 import secrets
@@ -20,8 +20,8 @@ _POLICY = (
 
 @routes.get("/projects/{project_id}", in_openapi=False)
 def show_project(project_id: str) -> Reply:
-    """Show how far a project is."""
-    del project_id  # the script reads it from the address: the shell is the same for all
+    """Show the progress of a project."""
+    del project_id  # the script reads it from the address; the page is the same for all projects
     nonce = secrets.token_urlsafe(16)
     shell = templates.render_page("chalicelib.projects", "project.html", {"nonce": nonce})
     return Reply(html=shell, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce)})

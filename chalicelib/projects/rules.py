@@ -1,4 +1,4 @@
-"""What is true of projects, whatever stores or provisions them."""
+"""The rules of projects, without I/O."""
 
 import hashlib
 import math
@@ -21,17 +21,15 @@ SIMULATED: Provider = "simulated"
 Status = Literal[
     "pending", "provisioning", "active", "failed", "suspended", "deprovisioning", "deleted"
 ]
-#: What a run of the workflow is for. `users` leaves out who takes part by default.
+#: The purpose of a run of the workflow. `users` adds no participants by default.
 Kind = Literal["provision", "users", "deprovision"]
-Action = Literal[
-    "retry", "suspend", "resume", "deprovision", "change its users", "follow its people"
-]
+Action = Literal["retry", "suspend", "resume", "deprovision", "change users", "sync profiles"]
 ProjectRole = Literal["admin", "member", "reader"]
 Wanted = Literal["member", "gone"]
 State = Literal["waiting", "synced", "failed", "removed"]
 StepStatus = Literal["waiting", "running", "done", "failed"]
 
-#: Every change of status that there is. Whatever is not here does not happen.
+#: The changes of status that are allowed; no others happen.
 NEXT: Mapping[Status, frozenset[Status]] = {
     "pending": frozenset({"provisioning", "deprovisioning"}),
     "provisioning": frozenset({"active", "failed"}),
@@ -41,60 +39,73 @@ NEXT: Mapping[Status, frozenset[Status]] = {
     "deprovisioning": frozenset({"deleted", "failed"}),
     "deleted": frozenset(),
 }
-#: The statuses in which a workflow is at work.
+#: The statuses in which a workflow is running.
 RUNNING: tuple[Status, ...] = ("provisioning", "deprovisioning")
-#: From where a person may ask for what; people are followed by a job.
+#: The statuses in which an action is allowed. Profiles are synced by a job, not by a request.
 ALLOWED: Mapping[Action, tuple[Status, ...]] = {
     "retry": ("failed",),
     "suspend": ("active",),
     "resume": ("suspended",),
     "deprovision": ("active", "failed", "suspended"),
-    "change its users": ("provisioning", "active", "failed"),
-    "follow its people": ("provisioning", "active", "failed", "suspended"),
+    "change users": ("provisioning", "active", "failed"),
+    "sync profiles": ("provisioning", "active", "failed", "suspended"),
+}
+_CAN: Mapping[Action, str] = {
+    "retry": "It can be retried",
+    "suspend": "It can be suspended",
+    "resume": "It can be resumed",
+    "deprovision": "It can be deleted",
+    "change users": "Its users can be changed",
+    "sync profiles": "The profiles of its users can be updated",
 }
 
+#: The steps of the workflow as clients see them.
+ENSURE_PROJECT = "ensure_project"
+ATTACH_PARTICIPANTS = "attach_participants"
+SYNC_USERS = "sync_users"
+DELETE_PROJECT = "delete_project"
+FINISH = "finish"
 STEPS: Mapping[Kind, tuple[str, ...]] = {
-    "provision": ("ensure_project", "attach_participants", "sync_users", "finish"),
-    "users": ("ensure_project", "attach_participants", "sync_users", "finish"),
-    "deprovision": ("attach_participants", "sync_users", "delete_project", "finish"),
+    "provision": (ENSURE_PROJECT, ATTACH_PARTICIPANTS, SYNC_USERS, FINISH),
+    "users": (ENSURE_PROJECT, ATTACH_PARTICIPANTS, SYNC_USERS, FINISH),
+    "deprovision": (ATTACH_PARTICIPANTS, SYNC_USERS, DELETE_PROJECT, FINISH),
 }
-#: How much of a run each step is, in percent; `sync_users` grows user by user.
+#: The share of each step in a run, in percent; that of SYNC_USERS grows with each user.
 _WEIGHTS: Mapping[str, int] = {
-    "ensure_project": 8,
-    "attach_participants": 7,
-    "sync_users": 75,
-    "delete_project": 8,
+    ENSURE_PROJECT: 8,
+    ATTACH_PARTICIPANTS: 7,
+    SYNC_USERS: 75,
+    DELETE_PROJECT: 8,
 }
-MOST_USER_IDS = 80  #: of one request: a check for each stands in one transaction of 100
-TRIES = 3  #: of one user within a run
-ASSUMED_SECONDS = 60  #: how long a run takes while no past one has taught better
-RUNS_KEPT = 100  #: past runs of a provider that its figures are made of
+MOST_USER_IDS = 80  #: the most of one request, since a transaction has at most 100 actions
+TRIES = 3  #: attempts at one user within a run
+ASSUMED_SECONDS = 60  #: the estimated duration of a run without any past runs
+RUNS_KEPT = 100  #: past runs of a provider that its estimate is made of
 
 _LONGEST_WHOLE_KEY_BYTES = 900  #: a longer one is cut and gets a digest; a key may have 1,024
 
 
-def may(status: Status, following: Status) -> bool:
-    return following in NEXT[status]
+def may(status: Status, next_status: Status) -> bool:
+    return next_status in NEXT[status]
 
 
 def why_not(action: Action, status: Status) -> str:
-    """What a client is told who asks for `action` in a status that does not allow it."""
-    return (
-        f"The project is {status}. To {action} is possible while it is "
-        f"{' or '.join(ALLOWED[action])}"
-    )
+    """Tells a client why the status does not allow `action`, and which statuses do."""
+    *others, last = ALLOWED[action]
+    allowed = f"{', '.join(others)} or {last}" if others else last
+    return f"The project is {status}. {_CAN[action]} only while it is {allowed}."
 
 
 def role_in_project(role: Role) -> ProjectRole:
-    """Who leads the tenant leads its projects; customers look on."""
+    """Admins and managers of the tenant are admins of its projects; customers may only read."""
     if role in ("admin", "manager"):
         return "admin"
     return "member" if role == "staff" else "reader"
 
 
 def name_key(name: str) -> str:
-    """Names that differ only in case, in outer blanks, or in how accents are put together are the
-    same; all others have different keys.
+    """The key of a name. Names have the same key exactly if they differ only in case, in outer
+    blanks, or in how accents are composed.
     """
     folded = unicodedata.normalize("NFD", name.strip()).casefold()
     key = unicodedata.normalize("NFC", folded)
@@ -106,13 +117,13 @@ def name_key(name: str) -> str:
 
 
 def identifier(name: str, project_id: str) -> str:
-    """A name for addresses and shells: lower-case letters, digits and hyphens, and unique."""
+    """A unique name for addresses and shells: lower-case letters, digits and hyphens."""
     words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].rstrip("-")
     return f"{words or 'project'}-{project_id[-8:]}"
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """Somebody who shall take part."""
+    """Somebody who may become a participant."""
 
     id: str
     name: str
@@ -121,25 +132,25 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 def platform_admin(tenant_id: str, email: str) -> Candidate:
-    """An admin of the platform who is no user of the tenant. Known there by an id of their own."""
+    """An admin of the platform who is no user of the tenant; their id is made from the address."""
     digest = hashlib.sha256(f"{tenant_id}\n{email.lower()}".encode()).hexdigest()[:24]
     return Candidate(f"admin-{digest}", email.partition("@")[0], email, "admin")
 
 
-def each_once(*groups: Iterable[Candidate]) -> list[Candidate]:
-    """All candidates, each person once: the first counts, by id and by e-mail address."""
-    found: dict[str, Candidate] = {}
+def unique(*groups: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates without duplicates: of those with one id or one address, only the first."""
+    by_id: dict[str, Candidate] = {}
     addresses: set[str] = set()
     for group in groups:
-        for each in group:
-            if each.id not in found and each.email.lower() not in addresses:
-                found[each.id] = each
-                addresses.add(each.email.lower())
-    return list(found.values())
+        for candidate in group:
+            if candidate.id not in by_id and candidate.email.lower() not in addresses:
+                by_id[candidate.id] = candidate
+                addresses.add(candidate.email.lower())
+    return list(by_id.values())
 
 
 class Users(msgspec.Struct, frozen=True):
-    """How many take part, and how far they are."""
+    """How many users a project has, and how many of them are synced, failed or removed."""
 
     total: int
     synced: int
@@ -148,7 +159,7 @@ class Users(msgspec.Struct, frozen=True):
 
 
 def percent(kind: Kind, steps: Mapping[str, StepStatus], users: Users, floor: int) -> int:
-    """How far a run is, 0 to 99: 100 is said only once it has ended well. Never below `floor`."""
+    """The progress of a run, `floor` to 99 percent: 100 is left to a run that has succeeded."""
     names = STEPS[kind]
     whole = sum(_WEIGHTS.get(name, 0) for name in names) + 10
     done = sum(
@@ -161,22 +172,22 @@ def percent(kind: Kind, steps: Mapping[str, StepStatus], users: Users, floor: in
 def _share(name: str, status: StepStatus, kind: Kind, users: Users) -> float:
     if status == "done":
         return 1.0
-    if name != "sync_users" or status == "waiting":
+    if name != SYNC_USERS or status == "waiting":
         return 0.0
     settled = users.failed + (users.removed if kind == "deprovision" else users.synced)
     return min(1.0, settled / users.total) if users.total else 1.0
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """How long a run takes."""
+    """How long a run takes: half of the runs, and nine of ten, are done in these times."""
 
     p50_seconds: int
     p90_seconds: int
-    runs: int  #: past ones that it was learned from; 0: it is only assumed
+    runs: int  #: the number of past runs it was made from; 0: it is only assumed
 
 
 def estimate(past_seconds: Sequence[int]) -> Estimate:
-    """The median and the time in which nine of ten were done, by nearest rank."""
+    """The estimate from past runs, by nearest rank."""
     if not past_seconds:
         return Estimate(ASSUMED_SECONDS, ASSUMED_SECONDS, 0)
     ordered = sorted(past_seconds)
@@ -185,14 +196,14 @@ def estimate(past_seconds: Sequence[int]) -> Estimate:
 
 
 def with_run(past_seconds: Sequence[int], seconds: int) -> list[int]:
-    """The past runs with one more; the oldest drops out."""
+    """The past runs and one more; of more than RUNS_KEPT the oldest is dropped."""
     return [*past_seconds, seconds][-RUNS_KEPT:]
 
 
 def is_settled(kind: Kind, run: int, wanted: Wanted, state: State, tried_in: int) -> bool:
-    """True for a participant that this run has nothing left to do for.
+    """True for a participant for whom this run has nothing left to do.
 
-    One that failed in an earlier run is tried again; one that failed in this one has had its tries.
+    Somebody who failed in an earlier run is tried again; who failed in this run is not.
     """
     if state == "failed":
         return tried_in >= run

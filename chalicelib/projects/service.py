@@ -1,4 +1,4 @@
-"""What can be done with projects at once; their workflow's runs begin in `workflow/runs.py`."""
+"""Creating, reading and changing projects. The runs of their workflow begin in `runs.py`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,11 +24,11 @@ from chalicelib.projects.models import Project
 from chalicelib.projects.rules import SIMULATED, Estimate
 from chalicelib.projects.workflow import runs
 
-_KNOWN_ELSEWHERE = "Some values cannot be taken; see errors"
+_INVALID = "Some values cannot be used; see errors"
 
 
 class NewProject(msgspec.Struct, frozen=True):
-    """A project to be created; what is None is the tenant's or the deployment's default."""
+    """The values of a new project; None stands for the default of the tenant or deployment."""
 
     name: str
     description: str
@@ -38,7 +38,7 @@ class NewProject(msgspec.Struct, frozen=True):
 
 
 class NoSuchUser(Invalid):
-    """The request is well-formed and its values are not"""
+    """The request is well-formed, but some of its values are not valid"""
 
     def __init__(self, person_id: str) -> None:
         field_errors = (_not_a_user(person_id),)
@@ -46,48 +46,48 @@ class NoSuchUser(Invalid):
 
 
 class ProjectTransaction(Transaction):
-    """A transaction that names users: it fails with a fault for each that cannot take part."""
+    """A transaction that requires users: it fails with an error for each who cannot take part."""
 
     def require_users(self, person_ids: tuple[str, ...]) -> None:
-        for each in person_ids:
-            directory.require(self, self.tenant_id, each, NoSuchUser(each))
+        for person_id in person_ids:
+            directory.require(self, self.tenant_id, person_id, NoSuchUser(person_id))
 
     def commit(self) -> None:
         try:
             super().commit()
         except NoSuchUser as refused:
-            unknown = [each for each in self.failed if isinstance(each, NoSuchUser)]
-            field_errors = tuple(fault for each in unknown for fault in each.field_errors)
+            unknown = [error for error in self.failed if isinstance(error, NoSuchUser)]
+            field_errors = tuple(each for error in unknown for each in error.field_errors)
             raise Invalid(refused.detail, field_errors=field_errors) from refused
 
 
-def each_once(user_ids: list[str]) -> tuple[str, ...]:
-    """The ids without doubles."""
+def unique(user_ids: list[str]) -> tuple[str, ...]:
+    """The ids without duplicates."""
     return tuple(dict.fromkeys(user_ids))
 
 
-def known_faults(given: Mapping[str, Any]) -> list[FieldError]:
-    """What of a new project's well-formed values cannot be, as far as no read is needed for it."""
-    found = _faults_of_ids(each_once(given.get("user_ids", [])))
-    if given.get("provider") == SIMULATED and given.get("region"):
-        found += _faults_of_place(SIMULATED, given["region"])
-    return found
+def extra_errors(values: Mapping[str, Any]) -> list[FieldError]:
+    """Errors in the well-formed values of a new project that can be found without a read."""
+    errors = _id_errors(unique(values.get("user_ids", [])))
+    if values.get("provider") == SIMULATED and values.get("region"):
+        errors += _place_errors(SIMULATED, values["region"])
+    return errors
 
 
-def _faults_of_ids(ids: Iterable[str]) -> list[FieldError]:
-    """What is no id at all; whose the others are only the commit tells."""
+def _id_errors(ids: Iterable[str]) -> list[FieldError]:
+    """Errors for texts that are no ids. Whether the others are users shows in the commit."""
     return [_not_a_user(person_id) for person_id in ids if not clock.is_id(person_id)]
 
 
 def _not_a_user(person_id: str) -> FieldError:
-    return FieldError("user_ids", f"{person_id} is no invited or active user")
+    return FieldError("user_ids", f"{person_id} is not an invited or active user")
 
 
 def create(tx: ProjectTransaction, by: Caller, new: NewProject, *, base_url: str) -> Project:
-    """Adds a project, its name's guard, who shall take part, and the start of its workflow to `tx`.
+    """Adds a project to `tx`, with the guard of its name, its users and the start of its workflow.
 
-    Raises Invalid for an unknown provider or region. The commit raises Invalid
-    for users that cannot take part, Conflict when the name is taken in this tenant.
+    Raises Invalid for an unknown provider or region. The commit raises Invalid for users who cannot
+    take part, Conflict when the name is taken in this tenant.
     """
     provider, region = _place(by.tenant_id, new)
     _require_known(provider, region, new.user_ids)
@@ -120,18 +120,19 @@ def create(tx: ProjectTransaction, by: Caller, new: NewProject, *, base_url: str
     return project
 
 
-def usual_time(project: Project) -> Estimate:
+def estimate(project: Project) -> Estimate:
     """How long a run at the project's provider takes."""
     return durations.find(project.provider)
 
 
 def _name_taken(name: str) -> Conflict:
-    return Conflict(f"A project with the name {name} already exists")
+    return Conflict(f"A project with the name {name} already exists; choose another name")
 
 
 def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
-    """Provider and region, empty where nobody says: as asked for, else as the tenant, else as the
-    deployment says.
+    """Provider and region: those of the request, else of the tenant, else of the deployment.
+
+    Empty where none of them names one.
     """
     tenant = tenancy.find(tenant_id)
     simulated = settings.listed("simulated_regions")[:1]
@@ -141,34 +142,38 @@ def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
         *((SIMULATED, region) for region in simulated),
     ]
     provider = new.provider or next((name for name, _ in defaults if name), "")
-    region = new.region or next((at for name, at in defaults if name == provider and at), "")
+    regions = (region for name, region in defaults if name == provider and region)
+    region = new.region or next(regions, "")
     return provider, region
 
 
 def _require_known(provider: str, region: str, ids: tuple[str, ...]) -> None:
-    """Ids that nobody has do not matter here by themselves: the commit tells of them all."""
-    if place := _faults_of_place(provider, region):
-        raise Invalid(_KNOWN_ELSEWHERE, field_errors=(*place, *_faults_of_ids(ids)))
+    """Raises Invalid for an unknown provider or region; then it names texts that are no ids too.
+
+    Wrong ids alone are left to the commit, which finds all of them.
+    """
+    if errors := _place_errors(provider, region):
+        raise Invalid(_INVALID, field_errors=(*errors, *_id_errors(ids)))
 
 
-def _faults_of_place(provider: str, region: str) -> list[FieldError]:
-    from chalicelib.projects.regions import service as regions  # with all that speaks to providers
+def _place_errors(provider: str, region: str) -> list[FieldError]:
+    from chalicelib.projects.regions import service as regions  # few requests need it
 
     if provider not in rules.PROVIDERS:
         known = ", ".join(rules.PROVIDERS)
-        told = f"must be one of {known}" if provider else f"is required: one of {known}"
-        return [FieldError("provider", told)]
+        detail = f"must be one of {known}" if provider else f"is required: one of {known}"
+        return [FieldError("provider", detail)]
     if not region or not regions.is_known(provider, region):
-        told = f"is no region of {provider}" if region else f"is required: a region of {provider}"
-        return [FieldError("region", told)]
+        detail = f"is no region of {provider}" if region else f"is required: a region of {provider}"
+        return [FieldError("region", detail)]
     return []
 
 
 def get(tenant_id: str, project_id: str) -> Project:
-    """The project; raises NotFound, also for another tenant's."""
+    """The project; raises NotFound, even if another tenant has a project of this id."""
     project = models.get_project(tenant_id, project_id)
     if project is None:
-        raise NotFound("No project of this id")
+        raise NotFound("No project has this id")
     return project
 
 
@@ -176,18 +181,14 @@ def change(tx: Transaction, project_id: str, values: dict[str, str], if_match: I
     """Adds a new name or description to `tx` and returns the project as it will be.
 
     Raises NotFound. The commit raises PreconditionFailed when the project is in none of the
-    `wanted` versions, Conflict when the name is taken or another change came between.
+    versions of `if_match`, Conflict when the name is taken or another change came between.
     """
     project = get(tx.tenant_id, project_id)
-    unchanged, error = preconditions.unchanged_since(project, if_match, "project")
-    new: dict[str, Any] = {**values, "version": int(project.version) + 1}
+    new = dict(values)
     if "name" in values:
         new["name_key"] = rules.name_key(values["name"])
         _move_name(tx, project, new["name_key"], values["name"])
-    actions = [getattr(Project, name).set(value) for name, value in new.items()]
-    tx.update(project, actions, unchanged, error)
-    for name, value in new.items():
-        setattr(project, name, value)
+    preconditions.apply(tx, project, new, if_match, "project")
     return project
 
 

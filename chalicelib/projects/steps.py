@@ -1,8 +1,9 @@
 """The steps of the workflow `infra/statemachines/provision-project.asl.json`, one function each.
 
-Each is safe to repeat and to run twice at once. What may pass by itself is raised, and the workflow
-tries again; what never will is answered as `failed`. The names of errors decide nothing: they
-differ from one emulator to the next. A step of a run that is over does nothing and says so.
+Every step is safe to repeat and to run twice at the same time. A step raises an error that may pass
+by itself, and the workflow tries it again; it answers `failed` for one that will not. The workflow
+does not look at the names of errors, which differ between emulators. A step of a run that is over
+does nothing and answers so.
 """
 
 from chalicelib.projects.workflow import (
@@ -20,8 +21,8 @@ reconcile = reconciler.reconcile
 
 
 def run(event: Event) -> Answer:
-    """Does the step that the event names, and answers with its outcome."""
-    return attempt.make(event, STEPS[str(event["step"])])
+    """Runs the step that the event names, and answers with its outcome."""
+    return attempt.run(event, STEPS[str(event["step"])])
 
 
 def ensure_project(work: Work) -> Answer:
@@ -31,19 +32,19 @@ def ensure_project(work: Work) -> Answer:
 
 
 def attach_participants(work: Work) -> Answer:
-    """Whoever shall take part has a row; `more` when there was no time for all."""
+    """Everyone who takes part has a row; `more` when there was no time for all of them."""
     more = participants.attach(work.project, work.deadline)
     return {"outcome": "more" if more else "ok"}
 
 
 def list_batches(work: Work) -> Answer:
-    """One page of batches of those who are not yet what is wanted."""
-    listed = user_batches.list_page(work.project, work.event.get("next"))
-    return {"outcome": "ok", "batches": listed.batches, "next": listed.following}
+    """One page of batches of the users who are not settled yet."""
+    page = user_batches.list_page(work.project, work.event.get("next"))
+    return {"outcome": "ok", "batches": page.batches, "next": page.next}
 
 
 def sync_users(work: Work) -> Answer:
-    """Each user of one batch is what is wanted, or has failed for a reason."""
+    """Each user of one batch is synced or removed, or has failed for a reason."""
     failed = user_sync.sync(work.project, work.event["from"], work.event["to"], work.deadline)
     return {"outcome": "ok", "failed": failed}
 
@@ -55,13 +56,13 @@ def delete_project(work: Work) -> Answer:
 
 
 def finish(work: Work) -> Answer:
-    """The run has ended, well or not; `more` when something was asked for meanwhile."""
+    """The run has ended, well or not; `more` when there were new requests meanwhile."""
     return {"outcome": completion.finish(work.project)}
 
 
 def record_failure(work: Work) -> Answer:
     """The run has failed at the step that the event names."""
-    completion.fail(work.project, attempt.shown(str(work.event["failed_step"])), None)
+    completion.fail(work.project, attempt.shown_step(str(work.event["failed_step"])), None)
     return {"outcome": "ok"}
 
 

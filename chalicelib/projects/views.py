@@ -1,4 +1,4 @@
-"""Projects as the API shows and takes them."""
+"""The bodies, queries and answers of the API of projects."""
 
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -12,7 +12,7 @@ from chalicelib.projects.rules import Estimate, ProjectRole, Provider, State, St
 if TYPE_CHECKING:
     from chalicelib.projects.models import Participant, Project
 
-Word = Annotated[
+Identifier = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
@@ -22,7 +22,7 @@ Word = Annotated[
     ),
 ]
 UserIds = Annotated[
-    list[Word],
+    list[Identifier],
     msgspec.Meta(
         min_length=1,
         max_length=rules.MOST_USER_IDS,
@@ -30,7 +30,7 @@ UserIds = Annotated[
     ),
 ]
 MaybeUserIds = Annotated[
-    list[Word],
+    list[Identifier],
     msgspec.Meta(
         max_length=rules.MOST_USER_IDS,
         description=f"a list of at most {rules.MOST_USER_IDS} ids of users; add others afterwards",
@@ -39,24 +39,24 @@ MaybeUserIds = Annotated[
 
 
 class NewProjectBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A project to create; provider and region are the tenant's unless they are named."""
+    """A project to create; the tenant has defaults for provider and region."""
 
     name: Name
     description: Text = ""
     provider: Provider | None = None
-    region: Word | None = None
+    region: Identifier | None = None
     user_ids: MaybeUserIds = []
 
 
 class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
-    """New values of a project; what is left out stays as it is."""
+    """New values of a project; members that are left out stay as they are."""
 
     name: Name | msgspec.UnsetType = msgspec.UNSET
     description: Text | msgspec.UnsetType = msgspec.UNSET
 
 
 class NewParticipants(msgspec.Struct, frozen=True, kw_only=True):
-    """Users who shall take part too."""
+    """Users to add to a project."""
 
     user_ids: UserIds
 
@@ -92,7 +92,7 @@ class ProjectView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of a project's workflow; `error` is that of its last attempt that came to nothing."""
+    """A step of a project's workflow; `error` is the error of its last failed attempt."""
 
     name: str
     status: StepStatus
@@ -103,7 +103,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsersView(msgspec.Struct, frozen=True, kw_only=True):
-    """How many users take part, and for how many of them all is done, or has failed."""
+    """How many users a project has, and how many of them are synced or have failed."""
 
     total: int
     synced: int
@@ -111,7 +111,7 @@ class UsersView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the workflow is."""
+    """The progress of the workflow."""
 
     step: str | None
     percent: int
@@ -120,7 +120,7 @@ class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """A project's status and how far its workflow is."""
+    """A project's status and the progress of its workflow."""
 
     status: Status
     progress: ProgressView
@@ -131,9 +131,9 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EstimateView(msgspec.Struct, frozen=True, kw_only=True):
-    """How long such a workflow takes: the median, and the time in which nine of ten are done.
+    """How long the workflow takes: half of the runs, and nine of ten, are done in these times.
 
-    Learned from so many past runs at this provider; with none it is only assumed.
+    Made from past runs at this provider; `assumed` when there are none.
     """
 
     p50_seconds: int
@@ -143,13 +143,13 @@ class EstimateView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectCreated(ProjectView, frozen=True, kw_only=True):
-    """A project just created, and what its estimated completion comes from."""
+    """A new project, and the estimate that its estimated completion is made of."""
 
     estimate: EstimateView
 
 
 class ParticipantView(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who takes part in a project."""
+    """A participant of a project."""
 
     user_id: str
     name: str
@@ -177,7 +177,7 @@ def _project(project: "Project") -> dict[str, Any]:
 
 
 def _run(project: "Project") -> dict[str, Any]:
-    """An estimate of what has ended would be of no use."""
+    """The last run. Once it has ended it has no estimated completion."""
     return {
         "error": project.error,
         "provisioning_started_at": project.started_at,
@@ -190,14 +190,14 @@ def project_view(project: "Project") -> ProjectView:
     return ProjectView(**_project(project))
 
 
-def created_view(project: "Project", usual: Estimate) -> ProjectCreated:
-    learned = EstimateView(
-        p50_seconds=usual.p50_seconds,
-        p90_seconds=usual.p90_seconds,
-        past_runs=usual.runs,
-        assumed=usual.runs == 0,
+def created_view(project: "Project", estimate: Estimate) -> ProjectCreated:
+    estimate_view = EstimateView(
+        p50_seconds=estimate.p50_seconds,
+        p90_seconds=estimate.p90_seconds,
+        past_runs=estimate.runs,
+        assumed=estimate.runs == 0,
     )
-    return ProjectCreated(**_project(project), estimate=learned)
+    return ProjectCreated(**_project(project), estimate=estimate_view)
 
 
 def status_view(project: "Project") -> StatusView:

@@ -9,16 +9,28 @@ earlier tag and deploy that. Credentials and region are those of the aws command
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from infra.deploy import functions, gateway, kept, mappings, project, record, sockets, stack
-from infra.deploy.account import Account, DeployError, reason
+from infra.deploy import (
+    functions,
+    gateway,
+    mappings,
+    project,
+    record,
+    retained_data,
+    sockets,
+    stack,
+    template_bucket,
+)
+from infra.deploy.account import Account, DeployError
+from infra.deploy.command import guarded
 from infra.deploy.project import stage_settings
+from infra.deploy.required_settings import REQUIRED_SETTINGS
+from infra.deploy.template import template
+from infra.doctor.examination import examine, show
 from infra.package.build import MEGABYTE
-from infra.package.content import PackingError
 
 #: Settings of the stack that are given with the command and then remembered by the stack.
 STACK_OPTIONS = {
@@ -30,13 +42,6 @@ FIRST = '--id alder --name "Alder Books"'
 REGION_STEP = (
     "for projects: add a region by POST /admin/v1/regions; DEFAULT_REGION names the usual one"
 )
-#: A stage answers nobody without these.
-NEEDED = {
-    "ISSUER": "the OpenID Connect issuer whose tokens are accepted",
-    "AUDIENCE": "the audience that its tokens name",
-    "JWKS_URL": "where it publishes its keys",
-    "SENDER_EMAIL": "the address that mails come from",
-}
 
 
 class Report:
@@ -46,27 +51,18 @@ class Report:
         self.changed = False
 
     def step(self, name: str, changed: str | list[str], unchanged: str = "as it was") -> None:
-        told = ", ".join(changed) if isinstance(changed, list) else changed
-        self.changed = self.changed or bool(told)
-        print(f"  {name:<10} {told or unchanged}", flush=True)
+        changes = ", ".join(changed) if isinstance(changed, list) else changed
+        self.changed = self.changed or bool(changes)
+        self.show(name, changes or unchanged)
+
+    def show(self, name: str, progress: str) -> None:
+        """Says what goes on within a step."""
+        print(f"  {name:<10} {progress}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
     given = _parse(arguments)
     return guarded(lambda: deploy(given))
-
-
-def guarded(work: Callable[[], int]) -> int:
-    """Runs a command; what goes wrong is told in a sentence and not in a trace."""
-    try:
-        return work()
-    except (DeployError, PackingError) as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-    except ClientError as error:
-        print(f"Stopped: AWS refuses {error.operation_name}: {reason(error)}", file=sys.stderr)
-    except BotoCoreError as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-    return 2
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -86,6 +82,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="of the functions, on top of .chalice/config.json; this time only",
     )
+    parser.add_argument(
+        "--template-of",
+        type=Path,
+        metavar="FOLDER",
+        help="apply the template of the release in this folder and nothing else, before that "
+        "release is deployed from there: the way back to one that knows fewer indexes",
+    )
     parser.add_argument("--no-doctor", action="store_true", help="leave out the look afterwards")
     return parser.parse_args(arguments)
 
@@ -97,11 +100,9 @@ def deploy(given: argparse.Namespace) -> int:
     place = account.place
     print(f"Stage {place.stage}, account {place.account}, region {place.region}")
     report = Report()
-    parameters = _stack_parameters(given, settings)
-    if kept_before := kept.take_over(account, parameters):
-        report.step("data", f"taken over: {', '.join(kept_before)}")
-    made = stack.deploy(account, parameters)
-    report.step("template", made.changed)
+    made = _deploy_stack(account, given, settings, report)
+    if given.template_of:
+        return 0
     settings = {**_known_of_the_stack(made), **settings}
     record_ = _deploy_functions(account, settings, report)
     report.step("queues", mappings.complete(account))
@@ -112,6 +113,22 @@ def deploy(given: argparse.Namespace) -> int:
     healthy = given.no_doctor or _examine(account)
     _say_next_steps(given.stage, settings)
     return 0 if healthy else 1
+
+
+def _deploy_stack(
+    account: Account, given: argparse.Namespace, settings: dict[str, str], report: Report
+) -> stack.Stack:
+    parameters = _stack_parameters(given, settings)
+    report.step("bucket", template_bucket.prepare(account))
+    if given.template_of:
+        wanted = template(account.stage, source=given.template_of / "infra" / "template.yaml")
+    else:
+        wanted = template(account.stage)
+        if retained := retained_data.take_over(account, parameters):
+            report.step("data", f"taken over: {', '.join(retained)}")
+    made = stack.deploy(account, wanted, parameters, partial(report.show, "indexes"))
+    report.step("template", made.changed)
+    return made
 
 
 def _settings_given(pairs: list[str]) -> dict[str, str]:
@@ -173,8 +190,6 @@ def _complete_gateway(
 
 
 def _examine(account: Account) -> bool:
-    from infra.doctor.__main__ import examine, show
-
     findings = examine(account)
     print()
     show(findings)
@@ -184,7 +199,7 @@ def _examine(account: Account) -> bool:
 def _say_next_steps(stage: str, settings: dict[str, str]) -> None:
     missing = [
         f"set {name} in .chalice/config.json: {why}"
-        for name, why in NEEDED.items()
+        for name, why in REQUIRED_SETTINGS.items()
         if not settings.get(name)
     ]
     steps = [

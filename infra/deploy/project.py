@@ -7,7 +7,6 @@ environment, so there would be a moment without signing keys in each deployment.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from infra import policies
 from infra.deploy.account import Account, DeployError
 from infra.package.build import BUILD, PROJECT, Package, build, offer
-from infra.package.content import PACKED
+from infra.project_copy import renew
 
 QUEUE_SETTING = "PARTIAL_BATCH"  #: told to the functions once their mappings have the flag
 
@@ -76,20 +75,9 @@ def render(account: Account, settings: Mapping[str, str], later: Mapping[str, st
 def prepare(stage: str) -> Path:
     """The stage's folder with what ships, as it is now, and the settings that anybody may know."""
     folder = BUILD / "stages" / stage
-    _copy(folder)
+    renew(PROJECT, folder)
     _write_config(folder, stage, stage_settings(stage), {})
     return folder
-
-
-def _copy(folder: Path) -> None:
-    for name in PACKED:
-        shutil.rmtree(folder / name, ignore_errors=True)
-        if (PROJECT / name).is_dir():
-            left = shutil.ignore_patterns("__pycache__", ".*")
-            shutil.copytree(PROJECT / name, folder / name, ignore=left)
-        elif (PROJECT / name).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, folder / name)
 
 
 def _write_config(

@@ -2,26 +2,23 @@
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.deploy import indexes, live_tables, template_bucket
 from infra.deploy.account import Account, DeployError, code, reason
-from infra.local.template import parse
+from infra.deploy.template import DATA, RETAIN, Template, template, text_of
 
-TEMPLATE = Path(__file__).parents[1] / "template.yaml"
-MOST_BYTES = 51_200  #: of a template in the call itself; beyond that one goes by S3
 _LOOK_SECONDS = 2
 _PATIENCE_SECONDS = 1800
 _NOTHING_YET_OR_ANY_MORE = ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
-KEEPS_DATA = "prod"  #: the stage whose data outlive its stack
-DATA = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::KMS::Alias")
-RETAIN = "Retain"
 #: States in which a stack is whole.
 MADE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
+
+Show = Callable[[str], None]  #: takes one line of progress
 
 
 @dataclass(frozen=True)
@@ -36,57 +33,74 @@ def stack_name(stage: str) -> str:
     return f"backburner-{stage}-infra"
 
 
-def template_body(stage: str, only: Collection[str] | None = None) -> str:
-    """The template as CloudFormation takes it: with the state machines' definitions inside, and
-    data retained where the stage keeps them. With `only`, nothing but the resources of these names.
-
-    As JSON without spaces, since CloudFormation counts bytes and reads no comments.
-    """
-    template = parse(TEMPLATE.read_text(encoding="utf-8"))
-    if only is not None:
-        del template["Outputs"]
-        template["Resources"] = {name: template["Resources"][name] for name in only}
-    for resource in template["Resources"].values():
-        if stage == KEEPS_DATA and resource["Type"] in DATA:
-            # CloudFormation sees no change in a policy alone, but in its metadata.
-            resource |= {"DeletionPolicy": RETAIN, "Metadata": {"Outlives": "its stack"}}
-        properties = resource.get("Properties", {})
-        if isinstance(properties.get("DefinitionS3Location"), str):
-            file = TEMPLATE.parent / properties.pop("DefinitionS3Location")
-            definition = json.loads(file.read_text(encoding="utf-8"))
-            properties["DefinitionString"] = json.dumps(definition, separators=(",", ":"))
-    return _compact(template)
+def template_body(stage: str) -> str:
+    """The stage's whole template as the text that CloudFormation takes."""
+    return text_of(template(stage))
 
 
-def parameters_of() -> list[str]:
-    """The names of the template's parameters."""
-    return sorted(parse(TEMPLATE.read_text(encoding="utf-8"))["Parameters"])
+def deploy(account: Account, wanted: Template, given: Mapping[str, str], show: Show) -> Stack:
+    """Makes the stack or brings it up to `wanted`; a parameter not given keeps its value.
 
-
-def deploy(account: Account, given: Mapping[str, str]) -> Stack:
-    """Makes the stack or brings it up to the template; a parameter not given keeps its value.
-
+    Existing tables gain and lose one index in each update. A deployment that broke off between
+    two of these goes on from there: the deployed template decides what is left to do.
     Raises DeployError with what CloudFormation says of the resource that failed.
     """
-    client, name = account.client("cloudformation"), stack_name(account.stage)
-    body = template_body(account.stage)
-    if len(body.encode()) > MOST_BYTES:
-        raise DeployError(f"{TEMPLATE.name} has outgrown the {MOST_BYTES} bytes of one call")
     found = describe(account)
     if found is None:
-        client.create_stack(StackName=name, Parameters=_parameters(given, {}), **_how(body))
+        _call(account, "create_stack", wanted, _parameters(wanted, given, {}))
         return Stack("made", _outputs(_settled(account, "CREATE_COMPLETE")))
-    _refuse_half_made(found)
+    refuse_half_made(found)
     old = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
-    if _is_the_same(client, name, body, old, given):
+    deployed = json.loads(deployed_body(account))
+    live_tables.await_ready(account, deployed)
+    # Asked here and not of CloudFormation alone, so that a second run makes no change set.
+    if deployed == wanted and all(old.get(key) == value for key, value in given.items()):
         return Stack("", _outputs(found))
+    steps = indexes.steps(deployed, wanted) or [indexes.Step(wanted, ())]  # parameters alone
+    changed = [_update(account, step, _parameters(wanted, given, old), show) for step in steps]
+    return Stack("changed" if any(changed) else "", _outputs(describe(account) or {}))
+
+
+def _update(
+    account: Account, step: indexes.Step, parameters: list[dict[str, Any]], show: Show
+) -> bool:
+    """Applies one step and waits for its indexes; False when there was nothing to update."""
+    live_tables.refuse_left_over(account, step.template, step.changes)
+    began = time.monotonic()
+    for change in step.changes:
+        show(f"{change.table} {change.kind} {change.index} ...")
     try:
-        client.update_stack(StackName=name, Parameters=_parameters(given, old), **_how(body))
+        _call(account, "update_stack", step.template, parameters)
     except ClientError as error:
         if "No updates are to be performed" in reason(error):
-            return Stack("", _outputs(found))
+            return False
         raise
-    return Stack("changed", _outputs(_settled(account, "UPDATE_COMPLETE")))
+    _settled(account, "UPDATE_COMPLETE")
+    live_tables.await_ready(account, step.template)
+    live_tables.refuse_missing(account, step.template, step.changes)
+    for change in step.changes:
+        show(f"... {change.index} done after {time.monotonic() - began:.0f} s")
+    return True
+
+
+def _call(account: Account, name: str, wanted: Template, parameters: list[dict[str, Any]]) -> None:
+    """Hands the template over, by way of the bucket."""
+    address = template_bucket.upload(account, text_of(wanted))
+    call = getattr(account.client("cloudformation"), name)
+    try:
+        call(
+            StackName=stack_name(account.stage),
+            TemplateURL=address,
+            Parameters=parameters,
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+    except ClientError as error:
+        if "S3 error" in reason(error):
+            raise DeployError(
+                f"CloudFormation reads {address} with the rights of whoever deploys, who needs "
+                f"s3:GetObject there. It says: {reason(error)}"
+            ) from error
+        raise
 
 
 def delete(account: Account) -> None:
@@ -113,33 +127,25 @@ def describe(account: Account) -> dict[str, Any] | None:
     return None if stack["StackStatus"] in _NOTHING_YET_OR_ANY_MORE else stack
 
 
-def _how(body: str) -> dict[str, Any]:
-    return {"TemplateBody": body, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
-
-
-def _parameters(given: Mapping[str, str], old: Mapping[str, str]) -> list[dict[str, Any]]:
+def _parameters(
+    wanted: Template, given: Mapping[str, str], old: Mapping[str, str]
+) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = [
         {"ParameterKey": name, "UsePreviousValue": True} for name in old if name not in given
     ]
     new: list[dict[str, Any]] = [
         {"ParameterKey": name, "ParameterValue": value} for name, value in given.items()
     ]
-    known = set(parameters_of())
-    return [each for each in [*new, *kept] if each["ParameterKey"] in known]
-
-
-def _is_the_same(
-    client: Any, name: str, body: str, old: Mapping[str, str], given: Mapping[str, str]
-) -> bool:
-    """Asked here and not of CloudFormation alone, so that a second run makes no change set."""
-    if any(old.get(key) != value for key, value in given.items()):
-        return False
-    return _body(client, name) == body
+    return [each for each in [*new, *kept] if each["ParameterKey"] in wanted["Parameters"]]
 
 
 def deployed_body(account: Account) -> str:
     """The template that the stack was made of, in the form of `template_body`."""
-    return _body(account.client("cloudformation"), stack_name(account.stage))
+    answer = account.client("cloudformation").get_template(
+        StackName=stack_name(account.stage), TemplateStage="Original"
+    )
+    body = answer["TemplateBody"]
+    return body if isinstance(body, str) else text_of(body)  # botocore parses JSON
 
 
 def retains_data(account: Account) -> bool:
@@ -148,17 +154,8 @@ def retains_data(account: Account) -> bool:
     return all(each.get("DeletionPolicy") == RETAIN for each in resources if each["Type"] in DATA)
 
 
-def _body(client: Any, name: str) -> str:
-    there = client.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
-    # botocore gives a JSON template parsed.
-    return there if isinstance(there, str) else _compact(there)
-
-
-def _compact(template: Any) -> str:
-    return json.dumps(template, separators=(",", ":"), ensure_ascii=False)
-
-
-def _refuse_half_made(stack: Mapping[str, Any]) -> None:
+def refuse_half_made(stack: Mapping[str, Any]) -> None:
+    """Raises DeployError, with what to do, for a stack that cannot be updated now."""
     name, status = stack["StackName"], stack["StackStatus"]
     if status in MADE:
         return
@@ -190,7 +187,11 @@ def _ended(account: Account) -> dict[str, Any]:
         if not stack["StackStatus"].endswith("_IN_PROGRESS"):
             return stack
         if time.monotonic() > ends:
-            raise DeployError(f"{stack['StackName']} is still {stack['StackStatus']}")
+            raise DeployError(
+                f"{stack['StackName']} is still {stack['StackStatus']} after "
+                f"{_PATIENCE_SECONDS // 60} minutes. CloudFormation goes on by itself: run the "
+                "same command again when it has ended"
+            )
         time.sleep(_LOOK_SECONDS)  # CloudFormation tells nobody; it can only be asked
 
 

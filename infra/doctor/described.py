@@ -1,13 +1,11 @@
 """What the template says of a stage, with its names filled in."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from infra.deploy.account import Account
+from infra.deploy.template import TEMPLATE
 from infra.local.template import parse
-
-TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 
 def resources(account: Account, kind: str) -> Iterator[dict[str, Any]]:

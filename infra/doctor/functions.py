@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 
 from infra import policies
 from infra.deploy import mappings
-from infra.deploy.__main__ import NEEDED
 from infra.deploy.account import Account, code
 from infra.deploy.functions import configuration
 from infra.deploy.project import QUEUE_SETTING
+from infra.deploy.required_settings import REQUIRED_SETTINGS
 from infra.doctor.findings import Finding, advice, broken, check
 from infra.doctor.resources import DEPLOY, TIMES_TIMEOUT, queue_attributes
 
@@ -51,7 +51,7 @@ def settings_are_complete_and_alike(account: Account) -> Iterator[Finding]:
             yield broken(f"{function} has no SIGNING_KEYS: links cannot be made", DEPLOY, page)
         yield from _unreadable(function, variables, page)
     api = _variables(account, "authorize") or {}
-    for name, why in NEEDED.items():
+    for name, why in REQUIRED_SETTINGS.items():
         if api and not api.get(name):
             yield broken(
                 f"{name} is not set: {why}", "set it in .chalice/config.json, deploy", page

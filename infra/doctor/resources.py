@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.deploy import stack
+from infra.deploy import stack, template_bucket
 from infra.deploy.account import Account, code
 from infra.doctor.described import resources
 from infra.doctor.findings import Finding, advice, broken, check
@@ -29,6 +29,13 @@ def the_stack_is_made_of_this_template(account: Account) -> Iterator[Finding]:
 
 
 @check
+def the_bucket_of_templates_is_private(account: Account) -> Iterator[Finding]:
+    name, page = template_bucket.bucket_name(account), account.page("s3")
+    for fault in template_bucket.faults(account):
+        yield broken(f"bucket {name} {fault}", DEPLOY, page)
+
+
+@check
 def every_table_is_as_described(account: Account) -> Iterator[Finding]:
     for described in resources(account, "AWS::DynamoDB::Table"):
         name = described["TableName"]
@@ -41,7 +48,13 @@ def every_table_is_as_described(account: Account) -> Iterator[Finding]:
             yield broken(f"there is no table {name}", DEPLOY, page)
             continue
         for told in _faults_of_table(account, described, found):
-            yield broken(f"table {name} {told}", DEPLOY, page)
+            yield broken(f"table {name} {told}", _cure_of_table(told), page)
+
+
+def _cure_of_table(fault: str) -> str:
+    if "lacks the index" not in fault:
+        return DEPLOY
+    return f"{DEPLOY}; if it stays, it was deleted by hand: create it as infra/template.yaml says"
 
 
 def _faults_of_table(
@@ -142,9 +155,10 @@ def logs_end_and_alarms_reach_a_person(account: Account) -> Iterator[Finding]:
         elif not groups[name]:
             yield advice(f"log group {name} keeps everything for ever", DEPLOY, page)
     alarms = _alarms(account)
-    for described in resources(account, "AWS::CloudWatch::Alarm"):
-        if described["AlarmName"] not in alarms:
-            yield broken(f"there is no alarm {described['AlarmName']}", DEPLOY, page)
+    for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"):
+        for described in resources(account, kind):
+            if described["AlarmName"] not in alarms:
+                yield broken(f"there is no alarm {described['AlarmName']}", DEPLOY, page)
     yield from _listeners(account)
 
 
@@ -160,9 +174,11 @@ def _log_groups(account: Account) -> dict[str, int]:
 def _alarms(account: Account) -> set[str]:
     client = account.client("cloudwatch")
     pages = client.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=f"backburner-{account.stage}-"
+        AlarmNamePrefix=f"backburner-{account.stage}-",
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],  # without it, CloudWatch gives the former
     )
-    return {each["AlarmName"] for page in pages for each in page["MetricAlarms"]}
+    kinds = ("MetricAlarms", "CompositeAlarms")
+    return {each["AlarmName"] for page in pages for kind in kinds for each in page[kind]}
 
 
 def _listeners(account: Account) -> Iterator[Finding]:

@@ -57,6 +57,17 @@ def alarm(client: Client, properties: Properties) -> Resource:
     return Resource(name)
 
 
+@builds("AWS::CloudWatch::CompositeAlarm")
+def composite_alarm(client: Client, properties: Properties) -> Resource:
+    name = properties.need("AlarmName")
+    client("cloudwatch").put_composite_alarm(
+        AlarmName=name,
+        AlarmRule=properties.need("AlarmRule"),
+        **properties.some("AlarmDescription", "AlarmActions", "OKActions"),
+    )
+    return Resource(name)
+
+
 @builds("AWS::CloudWatch::Dashboard")
 def dashboard(client: Client, properties: Properties) -> Resource:
     name = properties.need("DashboardName")

@@ -159,9 +159,10 @@ class LocalCloud:
         return settings
 
     def _make_tenants(self) -> None:
+        from chalicelib.kernel import cache
         from chalicelib.kernel.auth import tenancy
 
-        tenancy.forget()
+        cache.forget_all()
         for tenant_id, name in TENANTS.items():
             tenancy.record(tenant_id, name).save()
 
@@ -255,15 +256,11 @@ class LocalCloud:
 
 def _clear_caches() -> None:
     """Empties the app's caches of what was deleted."""
-    from chalicelib.kernel.auth import vault
     from chalicelib.kernel.notify import breaker
     from chalicelib.kernel.store import batch_update
-    from chalicelib.projects.regions import service as regions
 
     batch_update.forget()
     breaker.forget()
-    regions.forget()
-    vault.forget()
 
 
 def refuse_unknown_sources(app: Chalice) -> None:

@@ -24,6 +24,7 @@ _MODULES = (
     "corrections.sqs",
     "hooks.mail_capture",
     "corrections.mail",
+    "corrections.alarms",
     "hooks.interpreter",
     "corrections.executions",
     "speedups.sorted_index",

@@ -11,10 +11,10 @@ from typing import TypeAlias
 from chalice.deploy.packager import DependencyBuilder, LambdaDeploymentPackager
 from chalice.utils import UI, OSUtils
 
+from infra.project_copy import renew
+
 Files: TypeAlias = dict[str, bytes]  #: path inside the zip to content
 
-#: The files and folders of the project that Chalice packs.
-PACKED = ("app.py", "requirements.txt", "chalicelib", "vendor")
 _COMPILE = """
 import compileall, sys
 from py_compile import PycInvalidationMode
@@ -35,24 +35,12 @@ def pack(project: Path, cache: Path) -> Files:
     """
     copy = cache / "project"
     deployments = copy / ".chalice" / "deployments"
-    copy_project(project, copy)
+    renew(project, copy)
     for stale in set(deployments.glob("*.zip")) - {zip_path(copy)}:
         stale.unlink()
     path = Path(_packager().create_deployment_package(str(copy), python_version()))
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist() if name[-1] != "/"}
-
-
-def copy_project(project: Path, copy: Path) -> None:
-    """Makes the copy hold what is packed, and nothing that an earlier run has left behind."""
-    for name in PACKED:
-        shutil.rmtree(copy / name, ignore_errors=True)
-        if (project / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", ".*")
-            shutil.copytree(project / name, copy / name, ignore=ignored)
-        elif (project / name).exists():
-            copy.mkdir(parents=True, exist_ok=True)
-            shutil.copy(project / name, copy / name)
 
 
 def zip_path(project: Path) -> Path:

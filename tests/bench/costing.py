@@ -177,6 +177,8 @@ def idle_month() -> dict[str, float]:
         "polls of idle queues": queues * prices.POLLERS_OF_MAPPING * seconds / 20 * prices.SQS_CALL,
         "sweep": sweeps * (shards * 0.5 * prices.READ_UNIT + prices.LAMBDA_CALL + sweeping),
         "alarms": len(re.findall("Type: AWS::CloudWatch::Alarm", template)) * prices.ALARM_MONTH,
+        "composite alarms": template.count("Type: AWS::CloudWatch::CompositeAlarm")
+        * prices.COMPOSITE_ALARM_MONTH,
         "dashboard": template.count("Type: AWS::CloudWatch::Dashboard") * prices.DASHBOARD_MONTH,
         "metrics": prices.METRICS * prices.METRIC_MONTH,
     }

@@ -65,7 +65,7 @@ KERNEL_FLOORS = (
     {"store"},
     {"aws", "outbound", "signing"},
     {"telemetry"},
-    {"clock", "errors", "settings", "templates", "version"},
+    {"cache", "clock", "errors", "settings", "templates", "version"},
 )
 #: What of the kernel the pure parts may name: types, and the one folder that speaks HTTP.
 KERNEL_FOR = {

@@ -14,10 +14,11 @@ from botocore.awsrequest import AWSResponse
 from botocore.session import Session
 
 from infra import policies
-from infra.deploy import stack
+from infra.deploy import stack, template_bucket
 from infra.deploy.account import Account
 from infra.deploy.mappings import FLAG
-from infra.doctor.__main__ import examine
+from infra.deploy.template import TEMPLATE
+from infra.doctor.examination import examine
 from infra.local import emulator, template
 
 STAGE = "dev"
@@ -55,6 +56,11 @@ class Stage:
         url = self.client("sqs").get_queue_url(QueueName=f"backburner-{STAGE}-{name}")["QueueUrl"]
         return str(url)
 
+    @property
+    def bucket(self) -> str:
+        """The bucket of templates."""
+        return template_bucket.bucket_name(self.account)
+
     def set_environment(self, function: str, **variables: str) -> None:
         self.client("lambda").update_function_configuration(
             FunctionName=policies.lambda_name(function, STAGE),
@@ -73,29 +79,42 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An account that nothing was deployed to."""
+    with _new_account() as account:
+        yield account
+
+
 @contextmanager
 def made() -> Iterator[Stage]:
     """A stage as it should be."""
+    with _new_account() as account:
+        yield _stage(account)
+
+
+@contextmanager
+def _new_account() -> Iterator[Account]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_REGION", emulator.REGION)
         emulator.start()
         try:
-            yield _stage(patch)
+            yield Account(STAGE, _session(str(next(_numbers))))
         finally:
             emulator.stop()
 
 
-def _stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    monkeypatch.setenv("AWS_REGION", emulator.REGION)
-    account = Account(STAGE, _session(str(next(_numbers))))
+def _stage(account: Account) -> Stage:
     for call, answer in UNKNOWN_TO_MOTO.items():
         account.session.register(f"before-call.{call}", _answering(answer))
+    account.session.register("after-call.cloudformation.GetTemplate", _whole_template)
     account.session.register("after-call.sesv2.GetEmailIdentity", _verified)
     parameters = {"Stage": STAGE, "AlarmEmail": "ops@example.com"}
-    template.load(stack.TEMPLATE, account.session, parameters)
+    template_bucket.prepare(account)
+    template.load(TEMPLATE, account.session, parameters)
     account.client("cloudformation").create_stack(
         StackName=stack.stack_name(STAGE), TemplateBody=_SMALL
     )
-    monkeypatch.setattr(stack, "template_body", lambda _: _SMALL)
     for function in policies.functions():
         _make(account, function)
     return Stage(account)
@@ -123,7 +142,11 @@ def _verified(parsed: dict[str, Any], **_: Any) -> None:
         parsed["VerifiedForSendingStatus"] = True
 
 
-#: moto would make half of the true one a second time; the resources stand there already.
+def _whole_template(parsed: dict[str, Any], **_: Any) -> None:
+    parsed["TemplateBody"] = stack.template_body(STAGE)
+
+
+#: moto would make half of the whole one a second time; the resources stand there already.
 _SMALL = json.dumps(
     {"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "x"}}}},
     separators=(",", ":"),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from infra.doctor.__main__ import examine
+from infra.doctor.examination import examine
 from tests.doctor.conftest import STAGE, Stage, made
 
 
@@ -101,6 +101,31 @@ BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
             AlarmNames=[f"backburner-{STAGE}-dead-letters"]
         ),
         f"there is no alarm backburner-{STAGE}-dead-letters",
+    ),
+    "a composite alarm is gone": (
+        lambda stage: stage.client("cloudwatch").delete_alarms(
+            AlarmNames=[f"backburner-{STAGE}-function-throttles"]
+        ),
+        f"there is no alarm backburner-{STAGE}-function-throttles",
+    ),
+    "an index is gone": (
+        lambda stage: stage.client("dynamodb").update_table(
+            TableName=f"backburner-{STAGE}-projects",
+            GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "watch"}}],
+        ),
+        f"table backburner-{STAGE}-projects lacks the index watch",
+    ),
+    "a public bucket": (
+        lambda stage: stage.client("s3").delete_public_access_block(Bucket=stage.bucket),
+        "does not block public access",
+    ),
+    "templates for ever": (
+        lambda stage: stage.client("s3").delete_bucket_lifecycle(Bucket=stage.bucket),
+        "keeps old templates for ever",
+    ),
+    "a bucket of nobody": (
+        lambda stage: stage.client("s3").delete_bucket_tagging(Bucket=stage.bucket),
+        "has no tag that names its stage",
     ),
     "a log group is gone": (
         lambda stage: stage.client("logs").delete_log_group(

@@ -19,6 +19,7 @@ import urllib3
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from .growth import grown
 from .ministack import ACCOUNT, REGION, Ministack, install
 from .missing import Missing
 from .package import PROJECT, Package, package
@@ -135,6 +136,12 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 
 @pytest.fixture(scope="session")
+def grown_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with more of everything; packed once for all who need it."""
+    return grown(tmp_path_factory.mktemp("grown"), STAGE)
+
+
+@pytest.fixture(scope="session")
 def ministack(pytestconfig: pytest.Config) -> Iterator[Ministack]:
     install()
     started = pytestconfig.stash[RUNNING] = Ministack.start(auth=True)
@@ -162,6 +169,13 @@ def proxy(ministack: Ministack) -> Iterator[Missing]:
 def deployed(ministack: Ministack, proxy: Missing, issuer: Issuer) -> Deployment:
     """The stage, deployed by the project's own command, with every role enforced."""
     done = run_deploy(proxy, issuer, "--no-doctor")
+    return as_deployed(done, ministack, issuer)
+
+
+def as_deployed(
+    done: "subprocess.CompletedProcess[str]", ministack: Ministack, issuer: Issuer
+) -> Deployment:
+    """What a run of the project's command has deployed, which must have succeeded."""
     assert done.returncode == 0, done.stdout + done.stderr
     # AWS's own address, https://<id>.execute-api...; ministack knows it by its id.
     told = next(line for line in done.stdout.splitlines() if line.startswith("API: "))
@@ -170,9 +184,9 @@ def deployed(ministack: Ministack, proxy: Missing, issuer: Issuer) -> Deployment
 
 
 def run_deploy(
-    proxy: Missing, issuer: Issuer, *more: str, stage: str = STAGE
+    proxy: Missing, issuer: Issuer, *more: str, stage: str = STAGE, project: Path = PROJECT
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs the project's own command against ministack."""
+    """Runs the project's own command, or that of another release or copy, against ministack."""
     settings = {
         "ISSUER": issuer.url,
         "AUDIENCE": AUDIENCE,
@@ -186,7 +200,7 @@ def run_deploy(
     return subprocess.run(
         [sys.executable, "-m", "infra.deploy", "--stage", stage, *given, *more],
         check=False,
-        cwd=PROJECT,
+        cwd=project,
         env=command_environment(proxy.url),
         capture_output=True,
         text=True,
@@ -218,9 +232,14 @@ def described(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def tenant(deployed: Deployment) -> str:
-    """The id of a tenant that exists; the first one has no API to come from."""
+    """The id of a tenant that exists."""
+    return make_tenant(deployed.ministack)
+
+
+def make_tenant(ministack: Ministack) -> str:
+    """Makes TENANT; the first one has no API to come from."""
     row = {"tenant": "#tenants", "sk": TENANT, "name": "Acme", "status": "active", "sender": ""}
-    deployed.ministack.client("dynamodb").put_item(
+    ministack.client("dynamodb").put_item(
         TableName=f"backburner-{STAGE}-kernel",
         Item={name: {"S": value} for name, value in row.items()},
     )

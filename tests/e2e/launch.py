@@ -1,6 +1,7 @@
 """Run by ministack's own interpreter: ministack, for as long as the tests live, and corrected.
 
-What is corrected is whom PartiQL is allowed to. AWS knows no action for ExecuteStatement or
+Corrected are alarms and tables, each in a file of corrections/, and whom PartiQL is allowed to:
+AWS knows no action for ExecuteStatement or
 BatchExecuteStatement: each statement needs dynamodb:PartiQLUpdate (Select, Insert, Delete) on its
 table. ministack asks for dynamodb:BatchExecuteStatement on "*".
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html
@@ -16,6 +17,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 _OF_STATEMENTS = ("dynamodb:ExecuteStatement", "dynamodb:BatchExecuteStatement")
@@ -58,5 +60,8 @@ if __name__ == "__main__":
     iam: Any = importlib.import_module("ministack.core.iam_actions")
     # Of a transaction, too, each part is asked for by itself: it does the same.
     iam.dynamodb_transaction_checks = functools.partial(_checks, iam.dynamodb_transaction_checks)
+    sys.path.append(str(Path(__file__).with_name("corrections")))
+    for name in ("alarms", "tables"):
+        importlib.import_module(name).install()
     sys.argv = ["ministack"]
     runpy.run_module("ministack", run_name="__main__")

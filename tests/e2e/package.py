@@ -21,11 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.deploy.stack import template_body
-from infra.package.build import build, offer
-from infra.policies import Place, write_policies
 
 from .ministack import REGION, Ministack
-from .missing import understood
 from .stacks import create_stack
 
 PROJECT = Path(__file__).parents[2]
@@ -41,20 +38,25 @@ class Package:
 
 
 def package(project: Path, stage: str, out: Path) -> Package:
-    """Packs the project for a stage into the folder `out`."""
-    offer(build(project, out / "build"), project)
-    write_policies(Place(stage), project / ".chalice" / "policies" / stage)
-    chalice = [str(Path(sys.executable).with_name("chalice")), "--project-dir", str(project)]
+    """Packs the project for a stage by its own command; the folder `out` gets the template."""
+    _run(project, sys.executable, "-m", "infra.package", "--stage", stage)
+    chalice = str(Path(sys.executable).with_name("chalice"))
+    how = ("package", "--stage", stage, "--template-format", "json", str(out))
+    _run(project, chalice, "--project-dir", str(project), *how)
+    return Package(json.loads((out / "sam.json").read_text()), out / "deployment.zip")
+
+
+def _run(project: Path, *command: str) -> None:
     done = subprocess.run(
-        [*chalice, "package", "--stage", stage, "--template-format", "json", str(out)],
+        command,
         check=False,
+        cwd=project,
         env={**os.environ, "AWS_DEFAULT_REGION": REGION},
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        raise RuntimeError(f"chalice package failed:\n{done.stdout}{done.stderr}")
-    return Package(json.loads((out / "sam.json").read_text()), out / "deployment.zip")
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
 
 def deploy(
@@ -70,8 +72,8 @@ def deploy(
 
     With `partial_batch` the mappings report batch item failures; functions are `told` so or not.
     """
-    infrastructure = understood(template_body(stage))
-    create_stack(ministack, f"backburner-{stage}-infra", infrastructure, {"Stage": stage})
+    stack = f"backburner-{stage}-infra"
+    create_stack(ministack, stack, template_body(stage), {"Stage": stage})
     template = _with_place_of(_uploaded(ministack, packed.zip), packed.template, environment)
     if partial_batch:
         _report_batch_item_failures(template, told=told)

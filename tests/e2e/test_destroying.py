@@ -1,24 +1,30 @@
 """From a first try that failed to a stage that is gone: what the commands say on the way."""
 
 import io
+import json
+import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.deploy.stack import template_body
+from infra.deploy.template import TEMPLATE
+from infra.local.template import parse
 
 from .conftest import STAGE, Issuer, command_environment, run_deploy
 from .ministack import ACCOUNT, Ministack, install
-from .missing import Missing, understood
+from .missing import Missing
 from .package import PROJECT
 from .stacks import create_stack
 
 PROD = "prod"
 PEOPLE = "backburner-prod-people"
+PROJECTS = "backburner-prod-projects"
 KEY = "alias/backburner-prod-data"
 SIGNING_KEYS = "/backburner/prod/signing-keys"
 KEPT = ("DataKey", "DataKeyName", "KernelTable", "PeopleTable", "ProjectsTable")
@@ -60,13 +66,20 @@ def test_a_stage_goes_from_a_failed_try_to_nothing_at_all(
     empty: Ministack, way_in: Missing, issuer: Issuer
 ) -> None:
     dynamodb = empty.client("dynamodb")
-    way_in.takes_all_alarms = True
+    table = {
+        "TableName": f"backburner-{STAGE}-people",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "tenant", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "tenant", "KeyType": "HASH"}],
+    }
+    dynamodb.create_table(**table)
 
     failed = run_deploy(way_in, issuer, "--no-doctor")
     assert failed.returncode == 2
-    assert "HttpErrorsAlarm: " in failed.stderr  # CloudFormation's own reason, by resource
+    assert "PeopleTable: " in failed.stderr  # CloudFormation's own reason, by resource
+    assert "The name is taken" in failed.stderr
     assert "Traceback" not in failed.stderr
-    way_in.takes_all_alarms = False
+    dynamodb.delete_table(TableName=table["TableName"])
 
     half_made = run_deploy(way_in, issuer, "--no-doctor")
     assert half_made.returncode == 2
@@ -92,7 +105,7 @@ def test_prod_is_deployed_around_the_data_of_an_earlier_one_and_destroyed_withou
     empty: Ministack, way_in: Missing, issuer: Issuer
 ) -> None:
     kms = empty.client("kms")
-    of_an_earlier_release = understood(template_body(STAGE))
+    of_an_earlier_release = template_body(STAGE)
     create_stack(empty, f"backburner-{PROD}-infra", of_an_earlier_release, {"Stage": PROD})
     with_data = destroy(way_in, "--yes", PROD, stage=PROD)
     assert with_data.returncode == 2
@@ -125,14 +138,67 @@ def test_prod_is_deployed_around_the_data_of_an_earlier_one_and_destroyed_withou
     assert everything_else_of(empty) == {thing: [] for thing in rest}
 
 
-def deploy_without_functions(way_in: Missing, issuer: Issuer, stage: str) -> None:
-    """As far as the account lets one who may not make roles: template and signing keys."""
-    way_in.makes_roles = False
+def test_a_table_of_prod_that_an_earlier_release_does_not_know_comes_back_with_its_rows(
+    empty: Ministack, way_in: Missing, issuer: Issuer, tmp_path: Path
+) -> None:
+    dynamodb = empty.client("dynamodb")
+    deploy_without_functions(way_in, issuer, PROD)
+    dynamodb.put_item(TableName=PROJECTS, Item=ROW)
+    earlier = release_without_projects(tmp_path)
+
+    back = run_deploy(way_in, issuer, "--template-of", str(earlier), stage=PROD)
+
+    assert back.returncode == 0, back.stderr
+    assert "ProjectsTable" not in resources_of_the_stack(empty)
+    assert dynamodb.get_item(TableName=PROJECTS, Key=ROW)["Item"] == ROW
+
+    assert "taken over: ProjectsTable\n" in deploy_without_functions(way_in, issuer, PROD)
+    assert "ProjectsTable" in resources_of_the_stack(empty)
+    assert dynamodb.get_item(TableName=PROJECTS, Key=ROW)["Item"] == ROW
+    assert destroy(way_in, "--yes", PROD, stage=PROD).returncode == 0
+
+
+def release_without_projects(folder: Path) -> Path:
+    """A folder with the template of a release that has no table of projects."""
+    described = parse(TEMPLATE.read_text())
+    del described["Resources"]["ProjectsTable"]
+    for name in ("ProjectsTableName", "ProjectsTableArn"):
+        del described["Outputs"][name]
+    alarm = described["Resources"]["TableThrottlesAlarm1"]["Properties"]
+    alarm["Metrics"] = [each for each in alarm["Metrics"] if "ProjectsTable" not in str(each)]
+    shutil.copytree(TEMPLATE.parent / "statemachines", folder / "infra" / "statemachines")
+    (folder / "infra" / TEMPLATE.name).write_text(json.dumps(described))
+    return folder
+
+
+def resources_of_the_stack(empty: Ministack) -> set[str]:
+    found = empty.client("cloudformation").describe_stack_resources(
+        StackName=f"backburner-{PROD}-infra"
+    )
+    return {each["LogicalResourceId"] for each in found["StackResources"]}
+
+
+def deploy_without_functions(way_in: Missing, issuer: Issuer, stage: str) -> str:
+    """As far as the account lets one who may not look at functions: template and signing keys."""
+    way_in.reads_functions = False
     broken_off = run_deploy(way_in, issuer, "--no-doctor", stage=stage)
+    way_in.reads_functions = True
+    assert broken_off.returncode == 2
+    assert "AWS refuses GetFunctionConfiguration: Not today" in broken_off.stderr
+    return broken_off.stdout
+
+
+def test_what_chalice_says_of_a_missing_right_is_shown(
+    empty: Ministack, way_in: Missing, issuer: Issuer
+) -> None:
+    way_in.makes_roles = False
+    broken_off = run_deploy(way_in, issuer, "--no-doctor")
     way_in.makes_roles = True
+
     assert broken_off.returncode == 2
     assert "chalice deploy failed" in broken_off.stderr
     assert "(AccessDenied) when calling the CreateRole operation" in broken_off.stderr
+    assert destroy(way_in, "--yes", STAGE).returncode == 0
 
 
 def test_functions_that_nothing_is_recorded_of_are_named_and_not_forgotten(
@@ -179,6 +245,7 @@ def everything_else_of(empty: Ministack) -> dict[str, list[str]]:
         "workflows": ("stepfunctions", "list_state_machines", "stateMachines", "name"),
         "roles": ("iam", "list_roles", "Roles", "RoleName"),
         "alarms": ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+        "buckets": ("s3", "list_buckets", "Buckets", "Name"),
         "logs": ("logs", "describe_log_groups", "logGroups", "logGroupName"),
         "senders": ("sesv2", "list_email_identities", "EmailIdentities", "IdentityName"),
     }

@@ -5,7 +5,6 @@ without it, and do the same when the deployment has set it, also after a plain `
 which leaves the mapping as it is and takes from the functions that they knew.
 """
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from .growth import TRIAL
 from .ministack import ACCOUNT, REGION, Ministack, install, queued, wait_for
-from .package import PROJECT, Package, deploy, package
+from .package import Package, deploy, package
 
 STAGE = "dev"
 TENANT = "t1"
-TRIAL = Path(__file__).with_name("trial")
 #: How often each job of a batch fails: healthy, once, twice, always.
 FAILURES = (0, 0, 0, 1, 2, 99)
 TRIES = 4
@@ -71,15 +70,11 @@ class Trial:
 
 
 @pytest.fixture(scope="module")
-def with_trial(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Package]:
+def with_trial(
+    grown_project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Package]:
     """A copy of the project with the trial's domain, and its package."""
-    project = tmp_path_factory.mktemp("with-trial") / "project"
-    left_out = shutil.ignore_patterns(".[!c]*", "deployments", "build", "__pycache__", "tests")
-    shutil.copytree(PROJECT, project, ignore=left_out)
-    (project / "chalicelib" / "trial").mkdir()
-    for name in ("__init__.py", "jobs.py"):
-        shutil.copy(TRIAL / name, project / "chalicelib" / "trial")
-    return project, package(project, STAGE, tmp_path_factory.mktemp("trial-package"))
+    return grown_project, package(grown_project, STAGE, tmp_path_factory.mktemp("trial-package"))
 
 
 @pytest.fixture(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.deploy import gateway, project, record, stack
+from infra.deploy import gateway, project, record, stack, template_bucket
 from infra.deploy.__main__ import main
 from infra.deploy.account import Account, DeployError
 from infra.package.build import PROJECT
@@ -89,9 +89,9 @@ def test_a_setting_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_the_template_fits_into_one_call_with_every_definition_inside(stage: str) -> None:
+def test_the_template_has_every_definition_inside_and_room_to_grow(stage: str) -> None:
     body = stack.template_body(stage)
-    assert len(body.encode()) <= stack.MOST_BYTES
+    assert len(body.encode()) <= template_bucket.MOST_BYTES / 4
     assert "DefinitionS3Location" not in body
     assert json.loads(body)["Resources"]
 

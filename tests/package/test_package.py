@@ -14,6 +14,7 @@ import pytest
 from infra.package import archive, botocore_data, bytecode, content, trimming
 from infra.package.build import BUDGET, PROJECT, Budget, Package, build, offer
 from infra.package.content import Files, PackingError
+from infra.project_copy import renew
 
 #: Everything that ships, by its top-level name. A new dependency is a line here, and a thought.
 SHIPPED = {
@@ -164,7 +165,7 @@ def test_chalice_finds_the_package_also_after_it_has_loaded_the_app(
     package: Package, out: Path, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
-    content.copy_project(PROJECT, project)
+    renew(PROJECT, project)
     place = offer(package, project)
 
     load = "import sys; sys.path.insert(0, sys.argv[1]); import app, chalicelib.kernel.jobs.worker"

@@ -55,8 +55,7 @@ class Stage:
         return (
             (batch_update, "_paused_until", int),
             (self.app, "current_request", lambda: None),
-            (tenancy, "_cache", dict),
-            (tenancy, "_locks", dict),
+            *memory_of(tenancy._tenants),
             (breaker, "_seen", dict),
             (breaker, "_lock", threading.Lock),
         )
@@ -136,6 +135,12 @@ def set_settings(**values: Any) -> None:
 
     for name, value in values.items():
         msgspec.structs.force_setattr(settings, name, value)
+
+
+def memory_of(remembered: Any) -> tuple[Memory, ...]:
+    """What a process of the application keeps in this cache."""
+    fresh = {"_entries": dict, "_loading": dict, "_lock": threading.Lock}
+    return tuple((remembered, name, begin) for name, begin in fresh.items())
 
 
 @cache

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSRequest, HeadersDict
 from botocore.credentials import ReadOnlyCredentials
 from botocore.parsers import JSONParser
 from botocore.serialize import JSONSerializer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.kernel.aws.fast_path import Parser, Serializer, Signer
@@ -43,6 +43,7 @@ def signed(signer: type[SigV4Auth], credentials: Any = WITH_TOKEN, **request: An
     return str(made.headers["Authorization"]) + str(sorted(made.headers.items()))
 
 
+@settings(deadline=None)  # a busy machine is not what is tested
 @given(st.binary(), st.dictionaries(st.sampled_from(["X-A", "x-b", "X-Amzn-C"]), words))
 def test_any_body_under_any_headers_is_signed_as_botocore_does(
     body: bytes, headers: dict[str, str]
@@ -166,6 +167,7 @@ def read(
     return reader().parse(response, model.output_shape)
 
 
+@settings(deadline=None)
 @given(items, items)
 def test_any_item_is_read_as_botocore_does(one: dict[str, Any], other: dict[str, Any]) -> None:
     for operation, answer in (

@@ -46,8 +46,7 @@ def test_an_action_is_offered_only_where_its_transition_exists(
 
 def test_a_refusal_says_what_would_be_possible() -> None:
     assert rules.why_not("deprovision", "deleted") == (
-        "The project is deleted. To deprovision is possible while it is "
-        "active or failed or suspended"
+        "The project is deleted. It can be deleted only while it is active, failed or suspended."
     )
 
 
@@ -75,11 +74,11 @@ def who(id_: str, email: str = "", role: rules.ProjectRole = "member") -> Candid
 def test_each_person_takes_part_once_by_id_and_by_address(
     groups: list[list[Candidate]], ids: list[str]
 ) -> None:
-    assert [each.id for each in rules.each_once(*groups)] == ids
+    assert [each.id for each in rules.unique(*groups)] == ids
 
 
 def test_of_two_who_are_the_same_the_first_counts() -> None:
-    (only,) = rules.each_once([who("a", role="reader")], [who("a", role="admin")])
+    (only,) = rules.unique([who("a", role="reader")], [who("a", role="admin")])
 
     assert only.role == "reader"
 

@@ -1,17 +1,16 @@
-"""Who calls, for which tenant, and what a tenant's configuration is.
+"""Who calls, for which tenant, and the configuration of tenants.
 
-The tenant of every key comes from here and nowhere else: from the token's claim, or for an
-`admin` of the platform from the `X-Tenant-Id` header. A path or body never names one.
+The tenant in every key comes from here and nowhere else: from the token's claim, or for an `admin`
+of the platform from the `X-Tenant-Id` header. No path and no body names a tenant.
 """
 
-import threading
-import time
 from typing import Any, Literal
 
 import msgspec
 from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.kernel import telemetry
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import BadRequest, Forbidden
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.records import KernelRecord, Number
@@ -23,27 +22,27 @@ MANAGERS: tuple[Role, ...] = ("admin", "manager")
 EVERYONE: tuple[Role, ...] = ROLES
 
 _LONGEST_ID = 64
-DIRECTORY = "#tenants"  #: partition of the tenants' own records; no tenant id begins with '#'
+DIRECTORY = "#tenants"  #: partition of the records of tenants; no tenant id begins with '#'
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls, as the authorizer found in the token."""
+    """Who calls, by the token that the authorizer checked."""
 
     subject: str
     role: Role
-    tenant_id: str  #: whose records are meant; never empty on a tenant's route
+    tenant_id: str  #: the tenant of the request; empty only on routes of the platform
     email: str = ""
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """A tenant's configuration, as read at most once a minute per instance."""
+    """A tenant's configuration, which an instance reads at most once a minute."""
 
     id: str
     name: str
     status: str  #: active or suspended
-    sender: str  #: name shown as sender of its mails; empty: the tenant's name
-    provider: str = ""  #: of its projects unless they name one; empty: the deployment's
-    region: str = ""  #: of that provider
+    sender: str  #: the name that its mails come from; empty: the tenant's name
+    provider: str = ""  #: default provider of its projects; empty: the deployment's default
+    region: str = ""  #: default region at that provider
 
 
 class TenantRecord(KernelRecord):
@@ -51,51 +50,14 @@ class TenantRecord(KernelRecord):
 
     name = UnicodeAttribute(default="")
     status = UnicodeAttribute(default="active")
-    version = Number(default=1)  #: rises with each change: the ETag
+    version = Number(default=1)  #: rises with each change; sent as the ETag
     provider = UnicodeAttribute(default="")
     region = UnicodeAttribute(default="")
     time_zone = UnicodeAttribute(default="")
     sender = UnicodeAttribute(default="")
 
 
-DEFAULTS = ("provider", "region", "time_zone", "sender")  #: of a tenant's records
-
-
-_cache: dict[str, tuple[float, Tenant | None]] = {}
-_locks: dict[str, threading.Lock] = {}
-
-
-def find(tenant_id: str) -> Tenant | None:
-    """The tenant's configuration, at most `config_cache_seconds` old; None when unknown.
-
-    One reader per tenant at a time: the others wait for its answer instead of asking too.
-    """
-    cached = _fresh(tenant_id)
-    if cached is not None:
-        return cached[1]
-    with _locks.setdefault(tenant_id, threading.Lock()):
-        cached = _fresh(tenant_id)
-        if cached is None:
-            cached = (time.monotonic(), _read(tenant_id))
-            _cache[tenant_id] = cached
-        return cached[1]
-
-
-def forget(tenant_id: str | None = None) -> None:
-    """Drops what this instance remembers of one tenant, or of all."""
-    if tenant_id is None:
-        _cache.clear()
-    else:
-        _cache.pop(tenant_id, None)
-
-
-def _fresh(tenant_id: str) -> tuple[float, Tenant | None] | None:
-    cached = _cache.get(tenant_id)
-    if cached is None:
-        return None
-    # An unknown tenant is asked for again at once: it may have just been created.
-    known, keep_seconds = cached[1] is not None, settings.config_cache_seconds
-    return cached if known and time.monotonic() - cached[0] < keep_seconds else None
+DEFAULTS = ("provider", "region", "time_zone", "sender")  #: attributes with a tenant's defaults
 
 
 def _read(tenant_id: str) -> Tenant | None:
@@ -105,32 +67,45 @@ def _read(tenant_id: str) -> Tenant | None:
     return None
 
 
+_tenants = Cache(_read, keep_seconds=lambda: settings.config_cache_seconds)
+
+
+def find(tenant_id: str) -> Tenant | None:
+    """The tenant's configuration, at most `config_cache_seconds` old; None when unknown."""
+    return _tenants.get(tenant_id)
+
+
+def forget(tenant_id: str) -> None:
+    """Drops what this instance remembers of one tenant."""
+    _tenants.forget(tenant_id)
+
+
 def record(tenant_id: str, name: str, **values: Any) -> TenantRecord:
-    """A tenant's row, to be saved."""
+    """A new row of a tenant, not yet saved."""
     return TenantRecord(DIRECTORY, tenant_id, name=name, **values)
 
 
 def is_tenant_id(text: str) -> bool:
-    """True for what may name a tenant: partitions of the platform's own begin with '#'."""
+    """True for a text that may be a tenant's id. The platform's own partitions begin with '#'."""
     return 0 < len(text) <= _LONGEST_ID and not text.startswith("#")
 
 
-def admitted(caller: Caller, named: str | None) -> Caller:
-    """The caller with the tenant whose records are meant.
+def admit(caller: Caller, tenant_header: str | None) -> Caller:
+    """The caller with the tenant of this request.
 
-    `named` is the X-Tenant-Id header, which only an admin's call is read for. Raises BadRequest
-    for an admin who names none, Forbidden for an unknown or suspended tenant.
+    `tenant_header` is X-Tenant-Id, which counts only for an admin. Raises BadRequest for an admin
+    who names no tenant, Forbidden for a tenant that is unknown or suspended.
     """
-    tenant_id = (named or "").strip() if caller.role == "admin" else caller.tenant_id
+    tenant_id = (tenant_header or "").strip() if caller.role == "admin" else caller.tenant_id
     if not tenant_id:
         if caller.role == "admin":
             raise BadRequest("Name the tenant in the X-Tenant-Id header")
-        raise Forbidden("This token names no tenant")
-    return Caller(caller.subject, caller.role, active(tenant_id).id, caller.email)
+        raise Forbidden("This token names no tenant; use a token of a tenant")
+    return Caller(caller.subject, caller.role, require_active(tenant_id).id, caller.email)
 
 
-def active(tenant_id: str) -> Tenant:
-    """The tenant. Raises Forbidden for one that is unknown or suspended."""
+def require_active(tenant_id: str) -> Tenant:
+    """The tenant; raises Forbidden when it is unknown or suspended."""
     tenant = find(tenant_id) if is_tenant_id(tenant_id) else None
     if tenant is None or tenant.status != "active":
         raise Forbidden("This tenant is unknown or suspended")

@@ -1,9 +1,9 @@
 """Bearer tokens: who calls, checked against the issuer's published keys.
 
-Runs in the authorizer, a Lambda of its own, so that JWT and cryptography stay out of the API
-function's cold start; API Gateway caches its answer. A token is accepted only with a signature by
-one of the issuer's keys under an allowed algorithm, the right issuer and audience, within its
-time (RFC 7519, RFC 8725).
+The authorizer is a Lambda function of its own, so that JWT and cryptography stay out of the API
+function's cold start; API Gateway caches its answer. A token is accepted only if it is signed by
+one of the issuer's keys with an allowed algorithm, names the right issuer and audience, and has not
+expired (RFC 7519, RFC 8725).
 """
 
 import json
@@ -21,38 +21,38 @@ from chalicelib.kernel.auth.tenancy import ROLES, Caller
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import failures
 
-#: The issuer is asked for its keys at most this often, whatever key ids tokens name.
+#: The least time between two requests for the issuer's keys, whatever key ids tokens name.
 REFETCH_SECONDS = 10
-RETRY_SECONDS = 1  #: the same while no keys are known at all
+RETRY_SECONDS = 1  #: the least time while no keys are known
 KEEP_SECONDS = 3600
 FETCH_SECONDS = 5  #: the issuer has this long to answer
 
 
 class TokenRefused(Exception):
-    """The token is missing, malformed, forged, expired, or from elsewhere."""
+    """The token is missing, malformed, forged, expired, or of another issuer."""
 
 
 class IssuerUnavailable(Exception):
-    """The issuer's keys cannot be read and none are known: no token can be judged."""
+    """No key of the issuer is known and none can be read, so no token can be checked."""
 
 
 class Keys:
-    """The issuer's published keys (JWKS), kept for an hour, read again for an unknown key id.
+    """The issuer's published keys (JWKS), kept for an hour and read again for an unknown key id.
 
-    When they cannot be read again, those known stay in use.
+    While they cannot be read again, the known ones stay in use.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
         self._keys: dict[str | None, Any] = {}
-        self._asked_at = float("-inf")  #: monotonic, of the last try
-        self._read_at = float("-inf")  #: and of the last one that went well
+        self._tried_at = float("-inf")  #: time.monotonic() at the last request
+        self._read_at = float("-inf")  #: time.monotonic() at the last request that succeeded
 
     def find(self, key_id: str | None) -> Any:
-        """The key, or TokenRefused; a flood of unknown ids costs one fetch in REFETCH_SECONDS.
+        """The key of this id. Raises TokenRefused when there is none, IssuerUnavailable.
 
-        Raises IssuerUnavailable when there is nothing to judge by.
+        A flood of unknown ids costs one request in REFETCH_SECONDS.
         """
         if self._is_due(key_id):
             with self._lock:
@@ -60,19 +60,19 @@ class Keys:
                     self._read()
         if not self._keys:
             raise IssuerUnavailable(self._url)
-        found = self._keys.get(key_id)
-        if found is None and key_id is None and len(self._keys) == 1:
-            (found,) = self._keys.values()  # one key needs no name (OpenID Connect Core, 10.1)
-        if found is None:
+        key = self._keys.get(key_id)
+        if key is None and key_id is None and len(self._keys) == 1:
+            (key,) = self._keys.values()  # a single key needs no id (OpenID Connect Core, 10.1)
+        if key is None:
             raise TokenRefused("unknown key")
-        return found
+        return key
 
     def _is_due(self, key_id: str | None) -> bool:
         now = time.monotonic()
         if not self._keys:
-            return now - self._asked_at > RETRY_SECONDS
-        wanted = key_id not in self._keys or now - self._read_at > KEEP_SECONDS
-        return wanted and now - self._asked_at > REFETCH_SECONDS
+            return now - self._tried_at > RETRY_SECONDS
+        is_needed = key_id not in self._keys or now - self._read_at > KEEP_SECONDS
+        return is_needed and now - self._tried_at > REFETCH_SECONDS
 
     def _read(self) -> None:
         try:
@@ -81,7 +81,7 @@ class Keys:
         except (OSError, ValueError, HTTPException) as error:
             telemetry.log.warning("keys not read", error=type(error).__name__, why=str(error))
         finally:
-            self._asked_at = time.monotonic()
+            self._tried_at = time.monotonic()
 
 
 def _fetch(url: str) -> dict[str | None, Any]:
@@ -92,10 +92,10 @@ def _fetch(url: str) -> dict[str | None, Any]:
 
 
 def usable_keys(document: bytes) -> dict[str | None, Any]:
-    """The keys of a JWKS document (RFC 7517) that sign tokens, by id; None: the one without.
+    """The keys of a JWKS document (RFC 7517) that sign tokens, by id; None for a key without id.
 
-    Others may stand beside them: for encryption, of types that are not known here, malformed.
-    Raises ValueError when none is left.
+    Keys for encryption, of unknown types and malformed ones are left out. Raises ValueError when no
+    key is left.
     """
     import jwt
 
@@ -107,7 +107,7 @@ def usable_keys(document: bytes) -> dict[str | None, Any]:
         key.key_id: key
         for key in published
         if key.public_key_use in (None, "sig")
-        and key.key_type != "oct"  # a secret that is published is none
+        and key.key_type != "oct"  # a symmetric key that is published is no secret
         and isinstance(key.key_id, str | None)
     }
     if not keys:
@@ -123,7 +123,7 @@ def _keys(url: str) -> Keys:
 
 
 def claims_of(authorization: str) -> dict[str, Any]:
-    """What this Authorization header says. Raises TokenRefused for anything but a valid token."""
+    """The claims of this header's token. Raises TokenRefused for anything but a valid token."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenRefused("not a bearer token")
@@ -154,18 +154,18 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _listed(claims: dict[str, Any], name: str) -> list[Any]:
-    """A claim that issuers write as one value or as a list of several."""
+    """The values of a claim that some issuers write as one value and others as a list."""
     value = claims.get(name)
     return value if isinstance(value, list) else [value]
 
 
 def caller_of(claims: dict[str, Any]) -> Caller:
-    """The caller that the claims name; of several roles, as groups give them, the strongest.
+    """The caller that the claims describe, with the strongest of several roles.
 
-    Raises TokenRefused when they give none.
+    Raises TokenRefused when no role is among the claims.
     """
-    given = _listed(claims, settings.role_claim)
-    role = next((role for role in ROLES if role in given), None)
+    claimed = _listed(claims, settings.role_claim)
+    role = next((role for role in ROLES if role in claimed), None)
     if role is None:
         raise TokenRefused("no role")
     # Some issuers write their booleans as words.
@@ -181,7 +181,8 @@ def caller_of(claims: dict[str, Any]) -> Caller:
 def context_of(caller: Caller, expires_at: int) -> dict[str, str]:
     """What the authorizer hands to the API function with each request.
 
-    With the token's end: the gateway repeats this answer for minutes, also beyond it.
+    The token's expiry is among it, since the gateway repeats this answer for minutes, even after
+    the token has expired.
     """
     return {
         "exp": str(expires_at),
@@ -193,11 +194,11 @@ def context_of(caller: Caller, expires_at: int) -> dict[str, str]:
 
 
 def authorize(authorization: str, may_enter: Callable[[Caller], bool]) -> AuthResponse:
-    """The gateway's answer for this Authorization header: all routes, none (403), or a 401.
+    """The authorizer's answer: access to all routes, to none (403), or the error that means 401.
 
-    API Gateway answers 401 only to this very exception text of an authorizer. Which routes a role
-    may use is checked beside each route, so one cached answer serves them all. `may_enter` is
-    asked once the token is known to be good; when it cannot be asked, the token alone decides.
+    API Gateway answers 401 only to an error with exactly this text. Each route checks roles itself,
+    so one cached answer serves all routes. `may_enter` is called for a valid token; while the store
+    is down the token alone decides.
     """
     try:
         claims = claims_of(authorization)
@@ -206,15 +207,15 @@ def authorize(authorization: str, may_enter: Callable[[Caller], bool]) -> AuthRe
         telemetry.log.info("token refused", why=str(refused))
         raise Exception("Unauthorized") from refused  # noqa: TRY002  the text is the contract
     return AuthResponse(
-        routes=["*"] if _entry(caller, may_enter) else [],
+        routes=["*"] if _may_enter(caller, may_enter) else [],
         principal_id=caller.subject,
         context=context_of(caller, int(claims["exp"])),
     )
 
 
-def _entry(caller: Caller, may_enter: Callable[[Caller], bool]) -> bool:
+def _may_enter(caller: Caller, check: Callable[[Caller], bool]) -> bool:
     try:
-        return may_enter(caller)
+        return check(caller)
     except Exception as error:
         if not failures.is_transient(error):
             raise

@@ -1,35 +1,34 @@
 """Secrets at rest: envelope encryption with one data key for each tenant.
 
-KMS makes a data key and encrypts it under the stage's key; the encrypted one lies in a row of the
-tenant, the plain one only in this process. So a secret costs no call of KMS, no instance can read
-any without KMS's leave, and what KMS's log says of a data key says whose it is.
+KMS makes the data key and encrypts it under the stage's key. A row of the tenant holds the
+encrypted key; the plain one is only in memory. So a secret costs no KMS call of its own, no
+instance can read a secret unless KMS allows it, and KMS's log names the tenant of each data key.
 
-AES-256-GCM (NIST SP 800-38D) with a random nonce; tenant and purpose are its associated data, so
-that a sealed secret opens nowhere but in its own place.
+The cipher is AES-256-GCM (NIST SP 800-38D) with a random nonce. Tenant and purpose are its
+associated data, so that a secret copied to another place cannot be opened there.
 """
 
 import os
-import threading
-import time
 from typing import Any
 
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.exceptions import PutError
 
 from chalicelib.kernel import aws, clock, telemetry
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import failures
+from chalicelib.kernel.store import failures, records
 from chalicelib.kernel.store.records import KernelRecord
 
 PLATFORM = "#platform"  #: the tenant of secrets that belong to no tenant
-_FORM = b"\x01"  #: first byte of what is sealed under the first data key of a tenant
+_FORM = b"\x01"  #: the first byte of secrets sealed under a tenant's first data key
 _NONCE_BYTES = 12
 _ROW = "datakey#1"
-_KEEP_SECONDS = 300  #: a key taken from us in KMS opens nothing after this
+_KEEP_SECONDS = 300  #: after this a key that was disabled in KMS opens nothing more
 
 
 class Unsealable(Exception):
-    """What was stored is not a secret of this tenant and purpose, or was changed."""
+    """The stored bytes are no secret of this tenant and purpose, or were changed."""
 
 
 class DataKey(KernelRecord):
@@ -39,14 +38,10 @@ class DataKey(KernelRecord):
     created_at = UnicodeAttribute()
 
 
-_keys: dict[str, tuple[float, Any]] = {}
-_lock = threading.Lock()
-
-
 def seal(tenant_id: str, purpose: str, secret: str) -> bytes:
-    """The secret encrypted; `purpose` names the place it is for, such as `credential#<id>`."""
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed: bytes = _key(tenant_id).encrypt(nonce, secret.encode(), _bound(tenant_id, purpose))
+    """The secret, encrypted; `purpose` names where it is stored, such as `credential#<id>`."""
+    nonce, associated = os.urandom(_NONCE_BYTES), _associated_data(tenant_id, purpose)
+    sealed: bytes = _ciphers.get(tenant_id).encrypt(nonce, secret.encode(), associated)
     return _FORM + nonce + sealed
 
 
@@ -56,42 +51,33 @@ def unseal(tenant_id: str, purpose: str, sealed: bytes) -> str:
 
     start = len(_FORM) + _NONCE_BYTES
     if sealed[: len(_FORM)] != _FORM:
-        raise Unsealable("not in a form known here")
+        raise Unsealable("the form of the sealed secret is unknown")
     try:
-        plain: bytes = _key(tenant_id).decrypt(
-            sealed[len(_FORM) : start], sealed[start:], _bound(tenant_id, purpose)
+        plain: bytes = _ciphers.get(tenant_id).decrypt(
+            sealed[len(_FORM) : start], sealed[start:], _associated_data(tenant_id, purpose)
         )
     except (InvalidTag, ValueError) as error:
         raise Unsealable(f"not sealed for this {purpose.partition('#')[0]}") from error
     return plain.decode()
 
 
-def forget() -> None:
-    """Drops the data keys that this process remembers."""
-    _keys.clear()
-
-
-def _bound(tenant_id: str, purpose: str) -> bytes:
+def _associated_data(tenant_id: str, purpose: str) -> bytes:
     return f"{tenant_id}\0{purpose}".encode()
 
 
-def _key(tenant_id: str) -> Any:
-    """The tenant's cipher; a data key is asked for once in `_KEEP_SECONDS` and process."""
-    with _lock:
-        kept = _keys.get(tenant_id)
-        if kept is None or time.monotonic() - kept[0] > _KEEP_SECONDS:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+def _load_cipher(tenant_id: str) -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-            with telemetry.configuration():
-                kept = (time.monotonic(), AESGCM(_read(tenant_id) or _make(tenant_id)))
-            _keys[tenant_id] = kept
-        return kept[1]
+    with telemetry.configuration():
+        return AESGCM(_read(tenant_id) or _make(tenant_id))
+
+
+_ciphers = Cache(_load_cipher, keep_seconds=lambda: _KEEP_SECONDS)
 
 
 def _read(tenant_id: str) -> bytes | None:
-    try:
-        row = DataKey.get(tenant_id, _ROW, consistent_read=True)
-    except DataKey.DoesNotExist:
+    row = records.read(DataKey, tenant_id, _ROW, consistent=True)
+    if row is None:
         return None
     answer = aws.client("kms").decrypt(
         CiphertextBlob=row.encrypted, KeyId=_alias(), EncryptionContext=_context(tenant_id)
@@ -100,7 +86,7 @@ def _read(tenant_id: str) -> bytes | None:
 
 
 def _make(tenant_id: str) -> bytes:
-    """A new data key, or the one that another instance stored meanwhile."""
+    """A new data key that is stored first, or the one that another instance stored meanwhile."""
     answer = aws.client("kms").generate_data_key(
         KeyId=_alias(), KeySpec="AES_256", EncryptionContext=_context(tenant_id)
     )

@@ -1,12 +1,12 @@
-"""HTTP: routes as domains declare them, and everything that is done around a view.
+"""HTTP: how domains declare routes, and everything that is done around a view.
 
 routes       how a domain declares a route
-dispatch     a request's way: caller, body, view, commit, answer
+dispatch     the steps of a request: caller, body, view, commit, answer
 middleware   around every request: the log line, X-Request-Id, Server-Timing, CORS
-validation   bodies and queries as structs, with every fault named
+validation   bodies and queries as structs, with every error named
 idempotency  the stored answer of an Idempotency-Key
 etags        ETag, If-Match and If-None-Match
 problems     errors as problem+json
-cors         calls from the browsers of other origins
+cors         calls by browsers on pages of other origins
 openapi/     the API's own description
 """

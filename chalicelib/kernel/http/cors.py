@@ -1,7 +1,7 @@
-"""Cross-origin calls from the browsers of the origins in settings (https://fetch.spec.whatwg.org).
+"""Cross-origin calls from the origins named in settings (https://fetch.spec.whatwg.org).
 
-Several origins are allowed, and a gateway's own preflight knows only one; so each path answers
-OPTIONS by the app, and browsers remember the answer.
+API Gateway answers a preflight for one origin only, and here several may be allowed. So the app
+answers OPTIONS on every path, and browsers remember the answer.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def allowed_origin(origin: str | None) -> str | None:
 
 
 def headers_for(sent: Mapping[str, str]) -> dict[str, str]:
-    """What an answer carries for the Origin that was sent."""
+    """Headers of every answer, for the Origin that the browser sent."""
     if not settings.cors_origins:
         return {}
     origin = allowed_origin(sent.get("origin"))
@@ -37,7 +37,7 @@ def headers_for(sent: Mapping[str, str]) -> dict[str, str]:
 
 
 def preflight_headers(sent: Mapping[str, str], methods: tuple[str, ...]) -> dict[str, str]:
-    """What the answer to a preflight carries besides."""
+    """Further headers of the answer to a preflight."""
     if allowed_origin(sent.get("origin")) is None:
         return {}
     return {

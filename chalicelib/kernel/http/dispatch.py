@@ -1,8 +1,8 @@
 """What is done around every view, so that no domain writes it again.
 
-In this order: who calls and for which tenant, query and body as structs with every fault named,
-the view, its answer as bytes, the commit with the answer stored under its Idempotency-Key, the
-ETag. Errors become problem+json. What the gateway does by itself is set at deployment.
+In this order: the caller and the tenant, the query and the body as structs with every error named,
+the view, its answer as bytes, the commit, which stores the answer under its Idempotency-Key, and
+the ETag. Errors become problem+json. The gateway's own answers are set at deployment.
 """
 
 import re
@@ -46,11 +46,11 @@ _PAGE_HEADERS = {
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "no-referrer",  # the address holds a token
+    "Referrer-Policy": "no-referrer",  # the page's address holds a token
     "X-Content-Type-Options": "nosniff",
 }
 Headers = dict[str, Any]
-mounted: list[Route] = []  #: all routes of the app, for its description
+mounted: list[Route] = []  #: all routes of the app, for the OpenAPI document
 
 
 def mount(app: Chalice, authorizer: Any, *domains: Routes) -> None:
@@ -91,30 +91,35 @@ def _handler(app: Chalice, route: Route) -> Callable[..., Response]:
         request_id = request_id_of(raw)
         try:
             return _answer(route, request_of(raw, route), raw, captured)
-        except Exception as error:  # noqa: BLE001  the edge: whatever it was, the client gets a problem
-            return problem(told(error, request_id), request_id)
+        except Exception as error:  # noqa: BLE001  the client gets a problem for every error
+            return problem(client_error(error, request_id), request_id)
 
     return handle
 
 
-def told(error: Exception, request_id: str) -> AppError:
-    """What a client is told of any error; the log is told more. To be called where it is caught."""
+def client_error(error: Exception, request_id: str) -> AppError:
+    """The error that a client may see for any error; the log gets more of an unexpected one.
+
+    To be called in the `except` block, since it logs the traceback.
+    """
     if isinstance(error, AppError):
         return error
     if failures.is_transient(error):
         telemetry.log.warning("store unavailable", error=type(error).__name__)
-        return Unavailable("The store cannot answer now")
+        return Unavailable("The store cannot answer now; try again later")
     telemetry.log.exception("unexpected error", request_id=request_id)
     return AppError()
 
 
 def request_of(raw: ChaliceRequest, route: Route) -> Request:
-    """Chalice's request in our form; raises TooLarge, Invalid for a query parameter given twice,
-    and PreconditionFailed for a change's If-Match that no version has.
+    """Chalice's request in our form.
+
+    Raises TooLarge, Invalid for a query parameter that was sent twice, and PreconditionFailed for a
+    change whose If-Match names no version.
     """
     body = raw.raw_body if isinstance(raw.raw_body, bytes) else raw.raw_body.encode()
     if len(body) > route.max_body_bytes:
-        raise TooLarge(f"At most {route.max_body_bytes // 1024} KB")
+        raise TooLarge(f"Send at most {route.max_body_bytes // 1024} KB")
     return Request(
         id=request_id_of(raw),
         path=str(raw.context.get("path", raw.path)).removeprefix(_prefix(raw)),
@@ -135,13 +140,13 @@ def _query_of(raw: ChaliceRequest, route: Route) -> dict[str, str]:
     if "query" in route.parameters:
         repeated = [name for name in sent if len(sent.getlist(name)) > 1]
         if repeated:
-            field_errors = tuple(FieldError(name, "was given more than once") for name in repeated)
-            raise Invalid("Each query parameter is given once", field_errors=field_errors)
+            field_errors = tuple(FieldError(name, "was sent more than once") for name in repeated)
+            raise Invalid("Send each query parameter only once", field_errors=field_errors)
     return dict(sent)
 
 
 def request_id_of(raw: ChaliceRequest) -> str:
-    """The client's own when well-formed, else the gateway's; the same however often it is asked."""
+    """The client's own id when it is well-formed, else the gateway's. Every call gives the same."""
     sent = raw.headers.get("x-request-id", "")
     if _WELL_FORMED_ID.match(sent):
         return str(sent)
@@ -149,7 +154,7 @@ def request_id_of(raw: ChaliceRequest) -> str:
 
 
 def _prefix(raw: ChaliceRequest) -> str:
-    """What stands before the route in the address: a stage or base path such as `/api`."""
+    """The part of the address before the route: a stage or base path such as `/api`."""
     parts = str(raw.context.get("path", raw.path)).rstrip("/").split("/")
     depth = str(raw.path).rstrip("/").count("/")
     return "/".join(parts[: len(parts) - depth])
@@ -167,14 +172,14 @@ def _answer(
 ) -> Response:
     caller = _admit(route, request, raw) if route.allow else None
     key = idempotency.key_of(request, route.method, caller) if route.changes else None
-    given = _arguments(route, request, caller, captured)
+    arguments = _arguments(route, request, caller, captured)
     try:
-        reply = route.view(**{name: given[name] for name in route.parameters})
+        reply = route.view(**{name: arguments[name] for name in route.parameters})
     except AppError as error:
         return _earlier_answer(key, error)
     response = _render(route, reply, request)
     if reply.commit is None:
-        return _unless_known(response, request)
+        return _or_not_modified(response, request)
     try:
         if key is not None:
             idempotency.store(reply.commit, key, response)
@@ -187,9 +192,12 @@ def _answer(
 
 
 def _earlier_answer(key: idempotency.Key | None, error: AppError) -> Response:
-    """The answer to a request that is refused now and was carried out before; else raises."""
-    is_ours = error.STATUS < HTTPStatus.INTERNAL_SERVER_ERROR
-    repeated = idempotency.earlier(key) if key is not None and is_ours else None
+    """The stored answer to a request that was carried out before and is refused now.
+
+    Raises `error` when there is none.
+    """
+    is_refusal = error.STATUS < HTTPStatus.INTERNAL_SERVER_ERROR
+    repeated = idempotency.find_earlier(key) if key is not None and is_refusal else None
     if key is None or repeated is None:
         raise error
     return idempotency.replay(repeated, key)
@@ -198,41 +206,46 @@ def _earlier_answer(key: idempotency.Key | None, error: AppError) -> Response:
 def _arguments(
     route: Route, request: Request, caller: Caller | None, captured: Mapping[str, str]
 ) -> dict[str, Any]:
-    if not all(_POSSIBLE_ID.match(each) for each in captured.values()):
+    if not all(_POSSIBLE_ID.match(value) for value in captured.values()):
         raise NotFound
-    given: dict[str, Any] = {**captured, "caller": caller, "request": request}
+    arguments: dict[str, Any] = {**captured, "caller": caller, "request": request}
     if "query" in route.parameters:
-        given["query"] = validation.convert_query(dict(request.query), route.parameters["query"])
+        query = validation.convert_query(dict(request.query), route.parameters["query"])
+        arguments["query"] = query
     if "body" in route.parameters:
-        given["body"] = _body(route, request)
-    return given
+        arguments["body"] = _body(route, request)
+    return arguments
 
 
 def _admit(route: Route, request: Request, raw: ChaliceRequest) -> Caller:
-    """The caller, whose role the route allows, with the tenant that is meant."""
+    """The caller, with the tenant of this request.
+
+    Raises Unauthorized without a valid token, Forbidden for a role that the route does not allow,
+    and what `tenancy.admit` raises.
+    """
     claims = raw.context.get("authorizer") or {}
     if not claims.get("role") or _is_over(claims.get("exp")):
         raise Unauthorized
     caller = Caller(claims["sub"], claims["role"], claims["tenant_id"], claims.get("email", ""))
     if caller.role not in route.allow:
-        raise Forbidden(f"This needs one of the roles: {', '.join(route.allow)}")
+        raise Forbidden(f"Use a token with one of these roles: {', '.join(route.allow)}")
     if route.platform:
         return Caller(caller.subject, caller.role, "", caller.email)
-    return tenancy.admitted(caller, request.headers.get("x-tenant-id"))
+    return tenancy.admit(caller, request.headers.get("x-tenant-id"))
 
 
 def _is_over(expires_at: str | None) -> bool:
-    """The authorizer judged the token, but the gateway repeats its answer for minutes."""
+    """True after the token's end: the gateway repeats the authorizer's answer for minutes."""
     if expires_at is None:
         return False
     return int(expires_at) + settings.token_leeway_seconds <= clock.epoch_seconds()
 
 
 def _body(route: Route, request: Request) -> Any:
-    """The body as the struct that the view asks for, or as it came where it asks for bytes."""
+    """The body as the struct that the view takes, or unchanged where it takes bytes."""
     sent = request.headers.get("content-type", route.media[0]).partition(";")[0].strip().lower()
     if sent not in route.media:
-        raise UnsupportedMediaType(f"Send {' or '.join(route.media)}")
+        raise UnsupportedMediaType(f"Send a body of type {' or '.join(route.media)}")
     shape = route.parameters["body"]
     if shape is bytes:
         return request.body
@@ -266,12 +279,12 @@ def _render(route: Route, reply: Reply, request: Request) -> Response:
     return Response(body.decode(), headers, status)
 
 
-def _unless_known(response: Response, request: Request) -> Response:
-    """304 without a body when the client has this version already."""
+def _or_not_modified(response: Response, request: Request) -> Response:
+    """The response, or 304 without a body when the client already has this version."""
     etag = response.headers.get("ETag")
     if isinstance(etag, str) and etags.matches(request.headers.get("if-none-match"), etag):
-        told = ("ETag", "Cache-Control", "Retry-After")
-        kept: Headers = {name: response.headers[name] for name in told if name in response.headers}
+        names = ("ETag", "Cache-Control", "Retry-After")
+        kept: Headers = {name: response.headers[name] for name in names if name in response.headers}
         return Response("", kept | {"Content-Type": "application/json"}, 304)
     return response
 

@@ -15,7 +15,7 @@ def of_version(version: int) -> str:
 
 
 def of_content(content: bytes) -> str:
-    """For a record without a version: equal content, equal tag."""
+    """The tag of content without a version: equal content has an equal tag."""
     digest = hashlib.sha256(content).digest()[:12]
     return f'"{base64.urlsafe_b64encode(digest).decode()}"'
 
@@ -24,21 +24,21 @@ def matches(header: str | None, etag: str) -> bool:
     """True when If-None-Match names this tag, weak or strong, or any."""
     if header is None:
         return False
-    return _is_any(header) or etag in [each.removeprefix("W/") for each in _listed(header)]
+    return _is_any(header) or etag in [tag.removeprefix("W/") for tag in _listed(header)]
 
 
 def if_match_versions(header: str | None) -> IfMatch:
-    """The versions that If-Match names, None for any. A change is conditional on them.
+    """The versions that If-Match names, on which a change is conditional; None for any version.
 
-    Raises PreconditionFailed when no version of ours has such a tag: then none can match.
+    Raises PreconditionFailed when none of the tags has the form of ours: then none can match.
     """
     if header is None or _is_any(header):
         return None
-    found = (_VERSION.fullmatch(each) for each in _listed(header))
-    if_match = frozenset(int(each[1]) for each in found if each)
-    if not if_match:
-        raise PreconditionFailed("Send the ETag of the record as you read it")
-    return if_match
+    matches = (_VERSION.fullmatch(tag) for tag in _listed(header))
+    versions = frozenset(int(match[1]) for match in matches if match)
+    if not versions:
+        raise PreconditionFailed("Read the record and send its ETag in If-Match")
+    return versions
 
 
 def _is_any(header: str) -> bool:
@@ -46,5 +46,5 @@ def _is_any(header: str) -> bool:
 
 
 def _listed(header: str) -> list[str]:
-    # A tag may hold commas. Ours do not, and what is cut out of another one is never a whole tag.
-    return [each.strip() for each in header.split(",")]
+    # Tags of others may hold commas, ours do not. No part of such a tag looks like one of ours.
+    return [tag.strip() for tag in header.split(",")]

@@ -1,9 +1,7 @@
-"""What Lambda hands over and Chalice leaves as it is.
+"""Around every request: one log line, metrics, X-Request-Id, Server-Timing and CORS headers.
 
-Over HTTP the outermost layer: one log line per request, X-Request-Id, Server-Timing.
-
-Also turns what Chalice itself answers (an unknown method on a known path) into a problem.
-Query strings are never logged: they hold addresses and tokens.
+Answers that Chalice itself gives, such as 405 for an unknown method, become problems. Query
+strings are never logged, since they hold addresses and tokens.
 """
 
 from collections.abc import Callable
@@ -36,7 +34,7 @@ def install(app: Chalice) -> None:
     ) -> Response:
         with telemetry.measured() as meter:
             request_id = dispatch.request_id_of(raw)
-            response = _in_our_form(get_response(raw), request_id)
+            response = _as_problem(get_response(raw), request_id)
             response.headers |= cors.headers_for(raw.headers)
             response.headers["X-Request-Id"] = request_id
             response.headers["Server-Timing"] = server_timing(meter)
@@ -45,12 +43,12 @@ def install(app: Chalice) -> None:
 
 
 def remaining_seconds(event: SQSEvent | CloudWatchEvent) -> float:
-    """How long this invocation may still run."""
+    """How long this invocation may still run, by Lambda's own count."""
     return float(cast("Any", event.context).get_remaining_time_in_millis()) / 1000
 
 
 def server_timing(meter: Meter) -> str:
-    """The request's times and calls, by https://www.w3.org/TR/server-timing/."""
+    """The request's times and calls, as https://www.w3.org/TR/server-timing/ wants them."""
     return (
         f"app;dur={meter.elapsed_ms():.1f}, "
         f'aws;dur={meter.aws_ms:.1f};desc="{len(meter.calls)} calls", '
@@ -58,7 +56,8 @@ def server_timing(meter: Meter) -> str:
     )
 
 
-def _in_our_form(response: Response, request_id: str) -> Response:
+def _as_problem(response: Response, request_id: str) -> Response:
+    """An answer that Chalice gave itself as a problem; every other answer as it is."""
     if "Content-Type" in response.headers or response.status_code < HTTPStatus.BAD_REQUEST:
         return response
     error = _PROBLEMS.get(response.status_code, AppError)()
@@ -97,15 +96,15 @@ def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> 
 
 
 def _warnings(raw: ChaliceRequest, meter: Meter) -> list[str]:
-    """What is wrong with the request's times and calls, by fixed limits and its own declaration."""
+    """Which limits the request's times and calls exceeded: fixed ones, and the route's own."""
     route = next(
         (r for r in dispatch.mounted if (r.method, r.path) == (raw.method, raw.path)), None
     )
     calls = len(meter.calls)
-    found = {
+    exceeded = {
         "slow": meter.elapsed_ms() > SLOW_REQUEST_MS,
         "many-calls": calls > MANY_CALLS,
         "slow-call": meter.slowest_ms > SLOW_CALL_MS,
         "over-declared-calls": route is not None and route.in_openapi and calls > route.calls.total,
     }
-    return [word for word, holds in found.items() if holds]
+    return [warning for warning, is_exceeded in exceeded.items() if is_exceeded]

@@ -8,6 +8,7 @@ from chalice.app import Response
 from chalicelib.kernel.errors import AppError, Invalid
 
 
+# Not named FieldError, since the name is part of the OpenAPI document.
 class FieldFault(msgspec.Struct, frozen=True):
     """One thing wrong with the request."""
 
@@ -29,7 +30,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 def problem(error: AppError, request_id: str) -> Response:
     """The answer to a request that ended with `error`."""
     field_errors = (
-        [FieldFault(*fault) for fault in error.field_errors] if isinstance(error, Invalid) else None
+        [FieldFault(*each) for each in error.field_errors] if isinstance(error, Invalid) else None
     )
     content = Problem(
         "about:blank", error.title, error.STATUS, error.detail, request_id, field_errors

@@ -1,4 +1,4 @@
-"""Routes as a domain declares them. What is done around a view stands in `dispatch.py`.
+"""How a domain declares its routes. `dispatch.py` does everything around a view.
 
     routes = Routes()
 
@@ -7,8 +7,8 @@
     def create_user(caller: Caller, body: NewUser) -> Reply:
         \"\"\"Create a user.\"\"\"
 
-A view's parameters say what it takes: `caller`, `body` and `query` (msgspec structs), `request`,
-and the names in the path. Its docstring is the operation's description in the OpenAPI document.
+A view gets what its parameters name: `caller`, `body` and `query` (msgspec structs), `request`, and
+the names in the path. Its docstring is the operation's description in the OpenAPI document.
 """
 
 import inspect
@@ -28,7 +28,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class Commit(Protocol):
-    """What must be saved before the answer is sent, such as an `outbox.Transaction`."""
+    """What is committed before the answer is sent, such as an `outbox.Transaction`."""
 
     def save(self, record: Keyed, condition: Condition, error: AppError) -> None: ...
 
@@ -43,27 +43,27 @@ class Request(msgspec.Struct, frozen=True):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
-    base_url: str  #: address that links start with, without a slash at its end
+    base_url: str  #: the address that links start with, without a slash at its end
     if_match: IfMatch = None
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What a view answers. One that holds a transaction is sent only once that is committed."""
+    """A view's answer. One with a transaction is sent only after the transaction is committed."""
 
     data: Any = None
     message: str = ""
-    status: int = 0  #: 0: the route's own
+    status: int = 0  #: 0: the status that the route declares
     meta: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = msgspec.field(default_factory=dict)  #: members beside `data`
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    version: int | None = None  #: of the record shown: its ETag
+    version: int | None = None  #: version of the record, sent as its ETag
     html: str | None = None  #: a page instead of data
     json: bytes | None = None  #: a JSON document instead of data
     commit: Commit | None = None
 
 
 class Calls(msgspec.Struct, frozen=True):
-    """The most AWS calls that a request of a route makes, whatever the size of page or table."""
+    """The most AWS calls that a request makes, whatever the size of a page or a table."""
 
     dynamodb: int = 0
     sqs: int = 0
@@ -91,13 +91,13 @@ class Route(msgspec.Struct, frozen=True):
     extra: Mapping[str, Any] = msgspec.field(
         default_factory=dict
     )  #: types of members beside `data`
-    errors: tuple[int, ...] = ()  #: statuses of its own beside those every route may answer
-    platform: bool = False  #: True on the platform's own routes, which name no tenant
+    errors: tuple[int, ...] = ()  #: statuses beside those that every route may answer
+    platform: bool = False  #: True for routes of the platform, which belong to no tenant
     max_body_bytes: int = MAX_BODY_BYTES
-    media: tuple[str, ...] = ("application/json",)  #: types of body it takes
+    media: tuple[str, ...] = ("application/json",)  #: media types of its body
     samples: Mapping[str, str] = msgspec.field(
         default_factory=dict
-    )  #: a body of each type that is a file
+    )  #: an example for each media type whose body is a file
     in_openapi: bool = True  #: False: not in the OpenAPI document
 
     @property
@@ -152,8 +152,8 @@ class Routes:
         def register(view: View) -> View:
             hints = get_type_hints(view, include_extras=True)
             parameters = {name: hints[name] for name in inspect.signature(view).parameters}
-            given: Options = {"calls": Calls(), **options}
-            self.declared.append(Route(method, path, view, parameters, **given))
+            complete: Options = {"calls": Calls(), **options}
+            self.declared.append(Route(method, path, view, parameters, **complete))
             return view
 
         return register

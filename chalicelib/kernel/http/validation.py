@@ -1,7 +1,7 @@
-"""Bodies and query strings turned into msgspec structs, with every fault named at once.
+"""Bodies and query strings as msgspec structs, with all their errors named at once.
 
-msgspec stops at the first fault; so the fast path converts whole, and only a refused body is gone
-through field by field.
+msgspec stops at the first error. So a good body is converted as a whole, and only one that msgspec
+refuses is examined field by field.
 """
 
 import json
@@ -27,7 +27,7 @@ from chalicelib.kernel.errors import BadRequest, FieldError, Invalid
 
 T = TypeVar("T", bound=msgspec.Struct)
 _CONTROLS = r"\x00-\x1f\x7f-\x9f"
-_MOST_OF_A_LIST = 100  #: its members that are told of: a body holds thousands
+_MAX_ERRORS_OF_A_LIST = 100  #: errors named of one list, which may have thousands of members
 _KINDS: Mapping[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -75,7 +75,7 @@ Phone = Annotated[
 
 
 def decode_body(raw: bytes, shape: type[T]) -> T:
-    """The body as `shape`; BadRequest when it is not JSON, Invalid with all faults otherwise."""
+    """The body as `shape`. Raises BadRequest when it is not JSON, Invalid with all its errors."""
     try:
         return _decode(raw, shape)
     except (msgspec.DecodeError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -92,39 +92,39 @@ def _decode(raw: bytes, shape: type[T]) -> T:
 
 
 def _read_whole(raw: bytes) -> Any:
-    """The body without a shape, as one fault hides what comes after it, broken JSON too."""
+    """The body as plain values. Broken JSON is found here when it comes after a wrong value."""
     try:
         return msgspec.json.decode(raw)
-    except msgspec.ValidationError:  # a number beyond its range: JSON all the same
+    except msgspec.ValidationError:  # a number beyond msgspec's range, which is still JSON
         return json.loads(
-            raw.decode(), parse_int=_number, parse_float=_number, parse_constant=_no_json
+            raw.decode(), parse_int=_number, parse_float=_number, parse_constant=_refuse_constant
         )
 
 
 def _number(text: str) -> Any:
-    """The number, or what no field takes for one too large."""
+    """The number; for one that is too large, an object that no field accepts."""
     try:
         return msgspec.json.decode(text)
     except msgspec.ValidationError:
         return object()
 
 
-def _no_json(word: str) -> Any:
-    raise json.JSONDecodeError("No word of JSON", word, 0)
+def _refuse_constant(name: str) -> Any:
+    raise json.JSONDecodeError("NaN and Infinity are not JSON", name, 0)
 
 
 def convert_query(values: dict[str, str], shape: type[T]) -> T:
-    """Query parameters as `shape`; Invalid with all faults at once."""
-    given: type[T] = _never_null(shape)
+    """Query parameters as `shape`; raises Invalid with all their errors."""
+    without_null: type[T] = _without_null(shape)
     try:
-        return msgspec.convert(values, given, strict=False)
+        return msgspec.convert(values, without_null, strict=False)
     except msgspec.ValidationError as refused:
-        raise _invalid(values, given, strict=False) from refused
+        raise _invalid(values, without_null, strict=False) from refused
 
 
 @cache
-def _never_null(shape: type[T]) -> type[T]:
-    """`shape` without None: in a query `null` is a word like any other; left out is left out."""
+def _without_null(shape: type[T]) -> type[T]:
+    """`shape` whose fields do not take None: in a query string `null` is a text like any other."""
     hints = get_type_hints(shape, include_extras=True)
     optional: list[tuple[str, Any, Any]] = [
         (field.name, Union[tuple(choices - {NoneType})], field.default)  # noqa: UP007  at run time
@@ -137,62 +137,70 @@ def _never_null(shape: type[T]) -> type[T]:
     return cast("type[T]", narrowed)
 
 
+def provided(struct: msgspec.Struct | None) -> dict[str, Any]:
+    """The members that the client sent, by name: those that are not UNSET. None has none."""
+    if struct is None:
+        return {}
+    members = msgspec.structs.asdict(struct)
+    return {name: value for name, value in members.items() if value is not msgspec.UNSET}
+
+
 def _invalid(value: Any, shape: type[msgspec.Struct], *, strict: bool) -> Invalid:
-    field_errors = faults_of(value, shape, strict=strict)
-    return Invalid("Some values cannot be taken; see errors", field_errors=tuple(field_errors))
+    field_errors = errors_of(value, shape, strict=strict)
+    return Invalid("Some values cannot be used; see errors", field_errors=tuple(field_errors))
 
 
-Given = Mapping[str, Any]
-Judge = Callable[[Given], Iterable[FieldError]]
-_judges: dict[type, Judge] = {}
+Values = Mapping[str, Any]
+ExtraCheck = Callable[[Values], Iterable[FieldError]]
+_extra_checks: dict[type, ExtraCheck] = {}
 
 
-def register_check(shape: type[msgspec.Struct], extra_check: Judge) -> None:
-    """Declares what else may be wrong with a `shape` than the form of its values.
+def register_check(shape: type[msgspec.Struct], extra_check: ExtraCheck) -> None:
+    """Registers a check of a `shape` that its types cannot express.
 
-    Asked only when something is refused, so that all is told at once, with those values that have
-    their form. Whoever takes a `shape` asks the same of a well-formed one.
+    It is called only for a body that is refused, with the values that are well-formed, so that the
+    answer names all errors at once. A view must make the same check on a well-formed `shape`.
     """
-    _judges[shape] = extra_check
+    _extra_checks[shape] = extra_check
 
 
-def faults_of(
+def errors_of(
     value: Any, shape: type[msgspec.Struct], *, strict: bool = True, within: str = ""
 ) -> list[FieldError]:
-    """Everything that keeps `value` from being a `shape`, what it holds included.
+    """Everything that keeps `value` from being a `shape`, the members of its members included.
 
-    Fields are named from outside in, such as `defaults.sender`, beginning with `within`.
+    Names of fields are paths such as `defaults.sender`, and begin with `within`.
     """
     if not isinstance(value, dict):
         return [FieldError(within, "must be an object")]
     hints = get_type_hints(shape, include_extras=True)
-    found: list[FieldError] = []
+    errors: list[FieldError] = []
     well_formed: dict[str, Any] = {}
     for field in msgspec.structs.fields(shape):
-        field_errors = _faults_of_field(field, hints[field.name], value, within, strict=strict)
+        field_errors = _errors_of_field(field, hints[field.name], value, within, strict=strict)
         if not field_errors and field.encode_name in value:
             well_formed[field.name] = value[field.encode_name]
-        found += field_errors
-    extra_check = _judges.get(shape)
-    also = extra_check(well_formed) if extra_check else ()
-    return found + [FieldError(within + fault.field, fault.detail) for fault in also]
+        errors += field_errors
+    extra_check = _extra_checks.get(shape)
+    extra_errors = extra_check(well_formed) if extra_check else ()
+    return errors + [FieldError(within + error.field, error.detail) for error in extra_errors]
 
 
-def _faults_of_field(
-    field: msgspec.structs.FieldInfo, hint: Any, value: Given, within: str, *, strict: bool
+def _errors_of_field(
+    field: msgspec.structs.FieldInfo, hint: Any, values: Values, within: str, *, strict: bool
 ) -> list[FieldError]:
     name = field.encode_name
-    if name in value:
-        return _faults(within + name, hint, value[name], strict=strict)
+    if name in values:
+        return _errors_of_value(within + name, hint, values[name], strict=strict)
     return [FieldError(within + name, "is required")] if field.required else []
 
 
-def _faults(name: str, hint: Any, value: Any, *, strict: bool) -> list[FieldError]:
+def _errors_of_value(name: str, hint: Any, value: Any, *, strict: bool) -> list[FieldError]:
     fits = _fits(value, hint, strict=strict)
-    if fits and not isinstance(value, dict):  # an object that fits is judged
+    if fits and not isinstance(value, dict):  # an object that fits may fail an extra check
         return []
-    inside = _faults_inside(name, hint, value, strict=strict)
-    return inside if inside or fits else [FieldError(name, _wording(hint, value))]
+    inside = _errors_inside(name, hint, value, strict=strict)
+    return inside if inside or fits else [FieldError(name, _requirement(hint, value))]
 
 
 def _fits(value: Any, hint: Any, *, strict: bool) -> bool:
@@ -203,29 +211,31 @@ def _fits(value: Any, hint: Any, *, strict: bool) -> bool:
     return True
 
 
-def _faults_inside(name: str, hint: Any, value: Any, *, strict: bool) -> list[FieldError]:
-    """Those of the members of an object or a list."""
+def _errors_inside(name: str, hint: Any, value: Any, *, strict: bool) -> list[FieldError]:
+    """The errors of the members of an object or a list."""
     for kind in _kinds(hint):
         if isinstance(value, dict) and _is_struct(kind):
-            return faults_of(value, kind, strict=strict, within=f"{name}.")
+            return errors_of(value, kind, strict=strict, within=f"{name}.")
         if isinstance(value, list) and get_origin(kind) is list:
-            each = get_args(kind)[0]
-            found = (
-                fault
+            member_hint = get_args(kind)[0]
+            errors = (
+                error
                 for number, member in enumerate(value)
-                for fault in _faults(f"{name}[{number}]", each, member, strict=strict)
+                for error in _errors_of_value(
+                    f"{name}[{number}]", member_hint, member, strict=strict
+                )
             )
-            return list(islice(found, _MOST_OF_A_LIST))
+            return list(islice(errors, _MAX_ERRORS_OF_A_LIST))
     return []
 
 
 def _kinds(hint: Any) -> Iterator[Any]:
-    """What a hint leaves to choose from, without the rules that are added to it."""
+    """The types of a union, or the one type of a hint, without their metadata."""
     if get_origin(hint) is Annotated:
         yield from _kinds(get_args(hint)[0])
     elif get_origin(hint) in (Union, UnionType):
-        for each in get_args(hint):
-            yield from _kinds(each)
+        for choice in get_args(hint):
+            yield from _kinds(choice)
     else:
         yield hint
 
@@ -237,26 +247,26 @@ def _is_struct(kind: Any) -> bool:
 def _rules(hint: Any) -> Iterator[msgspec.Meta]:
     for part in (hint, *get_args(hint)):
         if get_origin(part) is Annotated:
-            yield from (each for each in part.__metadata__ if isinstance(each, msgspec.Meta))
+            yield from (rule for rule in part.__metadata__ if isinstance(rule, msgspec.Meta))
 
 
-def _wording(hint: Any, value: Any) -> str:
-    """A sentence of the field's own where it has one; else what its kind and length say."""
+def _requirement(hint: Any, value: Any) -> str:
+    """What the value must be, by the description of its type, else by its kind and length."""
     for rule in _rules(hint):
         if rule.description:
             return f"must be {rule.description}"
     if not isinstance(value, str) or str not in _kinds(hint):
-        return f"must be {' or '.join(word for kind in _kinds(hint) for word in _words(kind))}"
-    most = max((rule.max_length or 0 for rule in _rules(hint)), default=0)
-    if 0 < most < len(value):
-        return f"must have at most {most:,} characters"
-    return "cannot be taken" if value else "must not be empty"
+        return f"must be {' or '.join(name for kind in _kinds(hint) for name in _kind_names(kind))}"
+    max_length = max((rule.max_length or 0 for rule in _rules(hint)), default=0)
+    if 0 < max_length < len(value):
+        return f"must have at most {max_length:,} characters"
+    return "is not accepted" if value else "must not be empty"
 
 
-def _words(kind: Any) -> list[str]:
+def _kind_names(kind: Any) -> list[str]:
     if get_origin(kind) is Literal:
         return [f"one of {', '.join(str(choice) for choice in get_args(kind))}"]
     if _is_struct(kind):
         return ["an object"]
-    word = _KINDS.get(get_origin(kind) or kind)
-    return [word] if word else []
+    name = _KINDS.get(get_origin(kind) or kind)
+    return [name] if name else []

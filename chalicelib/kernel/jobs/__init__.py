@@ -1,8 +1,16 @@
-"""Background work that is never lost: saved with its cause, pushed, claimed, done, marked.
+"""Background work that is never lost: saved with its cause, pushed, claimed, run, marked.
 
-outbox    a job is a row in the caller's transaction; push and sweep bring it to its queue
-ledger    the row: its life from queued to done, changed only by conditional writes
-registry  @job, and finding a job by its name
-worker    one batch of messages: claim, run, mark, and what becomes of each message
-retry     the pure decision after a failure
+outbox        saves jobs in the caller's transaction; push and sweep bring them to their queues
+ledger        the row of a job, from queued to ended, changed only by conditional writes
+registry      @job, and finding a job by its name
+worker        one batch of messages, and what becomes of each message
+attempt       one attempt at one job: claim, run, mark
+claims        how a job comes to belong to one worker for a time
+group_commit  marks of jobs that end at the same time share one call
+completion    the end of a job, and the steps that follow it
+retry         the decision after a failure
+batches       jobs that are counted together
+unique        jobs of which only one waits or runs at a time
+queries       the named lists of jobs
+api           the routes that read jobs and batches
 """

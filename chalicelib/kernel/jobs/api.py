@@ -53,12 +53,12 @@ class OneJobView(JobView, frozen=True, kw_only=True):
     allow=MANAGERS,
     answers=JobView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     """The tenant's jobs, newest first."""
-    wanted = queries.matching(_with_status(query.status), type=query.type)
-    page = paging.read([queries.newest(caller.tenant_id, wanted)], query, caller.tenant_id, "jobs")
+    only = queries.matching(_with_status(query.status), type=query.type)
+    page = paging.read([queries.newest(caller.tenant_id, only)], query, caller.tenant_id, "jobs")
     return Reply([view(job) for job in page.items], meta=page.meta)
 
 
@@ -73,7 +73,7 @@ def get_job(caller: Caller, job_id: str) -> Reply:
     """One job with the history of its attempts."""
     job = ledger.get(caller.tenant_id, job_id)
     if job is None:
-        raise NotFound("No job of this id")
+        raise NotFound("There is no job with this id")
     return Reply(OneJobView(**_fields(job), history=[*job.history, *_ending(job)]))
 
 
@@ -98,7 +98,7 @@ def _fields(job: Job) -> dict[str, Any]:
 
 
 def _status(job: Job) -> str:
-    """A suppressed address is a notification's word; of jobs it is one way to be skipped."""
+    """The status that clients see: a job whose address is suppressed counts as skipped."""
     return "skipped" if job.status == "suppressed" else str(job.status)
 
 
@@ -110,13 +110,13 @@ def _with_status(status: Status | None) -> Condition | None:
 
 
 def _ending(job: Job) -> list[dict[str, Any]]:
-    """How the last attempt ended, where the history does not say so itself.
+    """An entry for the end of the last attempt, unless the history has one.
 
-    A job that was cancelled while it waited is under no claim: no attempt ended with it.
+    A job that was cancelled while it waited is under no claim, so no attempt ended with it.
     """
     if not job.ended or job.status == "failed" or job.claim_token is None:
         return []
-    # A job that is done keeps what went wrong before.
+    # A job that is done still holds the error of an earlier attempt.
     detail = "" if job.status == "done" else job.last_error
     return [
         {
@@ -135,7 +135,7 @@ def _next_attempt_at(job: Job) -> str | None:
 
 
 class BatchView(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a batch is: `done` counts failures too, `eta_seconds` is 0 until a tenth is done."""
+    """A batch's progress: `done` includes failures, `eta_seconds` is 0 until a tenth is done."""
 
     id: str
     total: int
@@ -157,24 +157,24 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
     calls=Calls(dynamodb=3),
 )
 def get_batch(caller: Caller, batch_id: str) -> Reply:
-    """Read how far a batch is, and what went wrong in it."""
-    from chalicelib.kernel.jobs import batches  # which few requests need
+    """Read the progress of a batch and its errors."""
+    from chalicelib.kernel.jobs import batches  # late: few requests need it
 
     batch = batches.get(caller.tenant_id, batch_id)
     if batch is None:
-        raise NotFound("No batch of this id")
-    figures = batches.progress(batch)
-    shown = BatchView(
+        raise NotFound("There is no batch with this id")
+    progress = batches.progress(batch)
+    body = BatchView(
         id=batch.id,
-        total=figures.total,
-        done=figures.done,
-        failed=figures.failed,
-        percent=figures.percent,
-        status=figures.status,
-        eta_seconds=figures.eta_seconds,
+        total=progress.total,
+        done=progress.done,
+        failed=progress.failed,
+        percent=progress.percent,
+        status=progress.status,
+        eta_seconds=progress.eta_seconds,
         created_at=batch.created_at,
         finished_at=batch.finished_at,
         errors=batches.errors_of(batch),
     )
-    running = figures.status in ("pending", "running")
-    return Reply(shown, headers={"Retry-After": "2"} if running else {})
+    running = progress.status in ("pending", "running")
+    return Reply(body, headers={"Retry-After": "2"} if running else {})

@@ -1,4 +1,4 @@
-"""One attempt at one job: claim, run, mark. The Outcome says what becomes of its message."""
+"""One attempt at one job: claim, run, mark. Its Outcome says what becomes of the message."""
 
 import time
 from typing import Self
@@ -26,32 +26,32 @@ from chalicelib.kernel.store import failures
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What becomes of a message, and a word for the metric."""
+    """What becomes of a message."""
 
-    word: str
-    delete: bool
-    hidden_seconds: int | None = None  #: None: for the queue's visibility timeout
-
-    @classmethod
-    def drop(cls, word: str) -> Self:
-        """The message has done its work."""
-        return cls(word, delete=True)
+    name: str  #: for the log and the metric, such as `done` or `held`
+    delete: bool  #: False: the message stays in its queue
+    hidden_seconds: int | None = None  #: wait until it is seen again; None: the queue's own
 
     @classmethod
-    def keep(cls, word: str, hidden_seconds: int | None = None) -> Self:
-        """The message comes back; beyond the longest wait in a queue the sweep sends another."""
+    def drop(cls, name: str) -> Self:
+        """The message has done its work and is deleted."""
+        return cls(name, delete=True)
+
+    @classmethod
+    def keep(cls, name: str, hidden_seconds: int | None = None) -> Self:
+        """The message comes back; after longer waits than a queue's the sweep sends a new one."""
         if hidden_seconds is not None and hidden_seconds > retry.LONGEST_IN_QUEUE_SECONDS:
-            return cls(word, delete=True)
-        return cls(word, delete=False, hidden_seconds=hidden_seconds)
+            return cls(name, delete=True)
+        return cls(name, delete=False, hidden_seconds=hidden_seconds)
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A job that this worker has claimed, and how it is run."""
+    """A job that this worker has claimed, and what is needed to run it."""
 
     declared: Declared
     job: Job
-    deadline: float  #: of time.monotonic()
-    group: Group | None  #: whose marks may share a call with this job's
+    deadline: float  #: in seconds of time.monotonic()
+    group: Group | None  #: jobs whose marks may share a call with this one's
 
 
 def run(
@@ -62,10 +62,11 @@ def run(
     claimed: Claim | Unsettled | None = None,
     group: Group | None = None,
 ) -> Outcome:
-    """Claims the job and runs it if its time has come; safe for any number of copies of a message.
+    """Claims the job and runs it if its time has come; safe to repeat for copies of a message.
 
-    `claimed` is what `claims.claim_first_attempts` answered for this job, passed to one of its
-    messages only. A job of an unknown name is parked, not failed: a newer release may have sent it.
+    `claimed` is the result of `claims.claim_first_attempts` for this job, and is passed for one of
+    its messages only. A job with an unknown name is parked and does not fail: it may come from a
+    newer release.
     """
     try:
         declared = registry.find(type_)
@@ -84,7 +85,7 @@ def run(
             job=job_id,
             tenant=tenant_id,
             channel=claim.job.channel,
-            outcome=outcome.word,
+            outcome=outcome.name,
             attempt=int(claim.job.attempts),
             ms=round(meter.elapsed_ms(), 1),
             aws_calls=len(meter.calls),
@@ -99,7 +100,7 @@ def _claim(tenant_id: str, job_id: str, claimed: Claim | Unsettled | None) -> Cl
 
 
 def _outcome_of_copy(job: Job | None) -> Outcome:
-    """Of a message whose job has ended, is running elsewhere, or waits for its time."""
+    """The outcome for a message whose job has ended, runs elsewhere, or waits for its time."""
     if job is None or job.ended:
         if job is not None and job.batch_id:
             batches.settle(str(job.tenant), job.batch_id)
@@ -109,42 +110,42 @@ def _outcome_of_copy(job: Job | None) -> Outcome:
 
 
 def _end_unwanted(attempt: Attempt, *, took_over: bool) -> Outcome | None:
-    """Ends a job that must not run, or not again; None for one that must run."""
+    """Ends a job that must not run, or not again; None if it must run."""
     job = attempt.job
     if job.delivery:
-        # The provider's event says that it was sent. This claim tries nothing: it is not shown.
+        # A provider's event shows that it was sent. This claim tries nothing, so it is not counted.
         return _end(attempt, "done", None, Result({"attempts": max(1, int(job.attempts) - 1)}))
     if took_over:
         ledger.note_lost_attempt(job)
-        reason = "an attempt ended without a result"  # and was charged when it began
+        reason = "an attempt ended without a result"  # it was charged by its own claim
         if outcome := _after_lost(attempt, reason, charged=False):
             return outcome
     if job.attempts > job.max_attempts:
-        # This claim tried nothing: it is not shown as an attempt.
+        # This claim tries nothing, so it is not counted.
         reason = "all attempts ended without a result"
         return _fail(attempt, reason, attempts=int(job.max_attempts))
     if job.not_after is not None and clock.epoch_seconds() > job.not_after:
-        return _end(attempt, "expired", "its time was over before it could run")
+        return _end(attempt, "expired", "it could not run in time")
     if batches.is_cancelled(job):
         return _end(attempt, "cancelled", "its batch was cancelled")
     return None
 
 
 def _after_lost(attempt: Attempt, detail: str, *, charged: bool) -> Outcome | None:
-    """What follows when nobody knows whether the work was done; None: it is done again.
+    """Decides after an attempt that may or may not have done the work; None to run it again.
 
-    With `confirm` the job waits for the provider's event after each such attempt, and is done
-    again when none came.
+    A job with `confirm` waits for the provider's event after such an attempt, and runs again if
+    none came.
     """
     if attempt.declared.lost_attempt == "give_up":
         return _fail(attempt, f"{detail}; this is sent at most once")
     if attempt.declared.lost_attempt == "repeat":
         return None
-    word, seconds = "unconfirmed" if charged else "held", settings.confirm_seconds
-    waiting = f"{detail}; waiting for the provider's event"
-    if not ledger.wait(attempt.job, word, waiting, seconds, charged=charged):
+    name, seconds = "unconfirmed" if charged else "held", settings.confirm_seconds
+    reason = f"{detail}; waiting for the provider's event"
+    if not ledger.wait(attempt.job, name, reason, seconds, charged=charged):
         return Outcome.drop("late")
-    return Outcome.keep(word, seconds)
+    return Outcome.keep(name, seconds)
 
 
 def _try(attempt: Attempt) -> Outcome:
@@ -158,7 +159,7 @@ def _try(attempt: Attempt) -> Outcome:
         return _end(attempt, "skipped", str(skip))
     except Retry as later:
         return _defer(attempt, later)
-    except Later as error:  # the store is down, by whichever way the job came to know
+    except Later as error:  # the store is down, or a limit was met
         return _defer(attempt, Retry(error.detail))
     except AppError as error:
         return _fail(attempt, error.detail)
@@ -179,8 +180,8 @@ def _try(attempt: Attempt) -> Outcome:
 def _end(
     attempt: Attempt, status: str, reason: str | None, result: Result | None = None
 ) -> Outcome:
-    is_ours = completion.end(attempt.job, status, reason, result, attempt.group)
-    return Outcome.drop(status if is_ours else "late")
+    is_ended = completion.end(attempt.job, status, reason, result, attempt.group)
+    return Outcome.drop(status if is_ended else "late")
 
 
 def _defer(attempt: Attempt, later: Retry) -> Outcome:
@@ -210,10 +211,10 @@ def _wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bo
 
 
 def _fail(attempt: Attempt, reason: str, **attributes: int) -> Outcome:
-    """The job is dead: `failed` in the ledger, and its message copied to the dead-letter queue."""
+    """Ends the job as `failed`, and copies its message to the dead-letter queue."""
     job = attempt.job
     outcome = _end(attempt, "failed", reason, Result({**attributes}))
-    if outcome.word != "failed":
+    if outcome.name != "failed":
         return outcome
     telemetry.log.error("job failed", type=job.type, job=job.id, tenant=job.tenant)
     try:
@@ -221,6 +222,6 @@ def _fail(attempt: Attempt, reason: str, **attributes: int) -> Outcome:
         body = outbox.message_of(job)["MessageBody"]
         aws.client("sqs").send_message(QueueUrl=url, MessageBody=body)
     except aws.CALL_FAILED as error:
-        # The ledger is the truth; the copy is for those who watch queues.
+        # The ledger is the truth; the copy only serves people who watch queues.
         telemetry.log.warning("no dead-letter copy", job=job.id, error=type(error).__name__)
     return outcome

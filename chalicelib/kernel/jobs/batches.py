@@ -1,10 +1,10 @@
-"""Batches: many jobs counted together, with progress and what follows the last of them.
+"""Batches: jobs that are counted together, with progress and jobs that follow the last of them.
 
 A member's end and the batch's counters change in one transaction, so a message that is delivered
-twice cannot count twice, and progress never goes back. Whoever sees the last unit done settles the
-batch, by a condition, together with the jobs that follow: they are queued exactly when the batch
-is settled, and that is once. A worker that dies between the two leaves the member's message in its
-queue, and its next delivery settles.
+twice cannot count twice, and progress never goes back. The worker that sees the last unit done
+settles the batch: one conditional transaction ends it and queues the jobs that follow, so they are
+queued exactly once. A worker that dies between the two transactions leaves the member's message in
+its queue, and the next delivery settles.
 
 Table `kernel`:  batch#<id>  Batch    batch-errors#<id>#<job>  Errors (compressed)
 """
@@ -14,7 +14,6 @@ from typing import Any, Literal, cast
 
 import msgspec
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
-from pynamodb.exceptions import UpdateError
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import Conflict
@@ -22,27 +21,27 @@ from chalicelib.kernel.jobs.ledger import SECONDS_IN_A_DAY, Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.jobs.registry import ErrorView, Result
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
 _BATCH = "batch#"
 _ERRORS = "batch-errors#"
-_LONGEST_DETAIL = 500
-_MOST_ERROR_BYTES = 350_000  #: packed; DynamoDB's items end at 400 KB
+_MAX_DETAIL_LENGTH = 500  #: characters
+_MAX_ERRORS_BYTES = 350_000  #: compressed; an item in DynamoDB may have 400 KB
 
 Status = Literal["pending", "running", "done", "failed", "cancelled"]
 
 
 class Batch(KernelRecord):
-    """Row of a batch. `done` counts failures too."""
+    """Row of a batch, counted in units. `done` includes failures."""
 
     status = UnicodeAttribute()  #: open, cancelled, done or failed
     total = Number()
     done = Number(default=0)
     failed = Number(default=0)
-    refused = Number(default=0)  #: those of done that failed before anything was queued
-    began_at_epoch = Number(null=True)  #: when the first member to end had been claimed
+    refused = Number(default=0)  #: units of `done` that failed before anything was queued
+    began_at_epoch = Number(null=True)  #: when the member that ended first was claimed
     counted_at_epoch = Number(null=True)  #: when the latest member ended
     then = UnicodeAttribute(null=True)  #: job queued when all is done and nothing failed
     catch = UnicodeAttribute(null=True)  #: job queued when all is done and something failed
@@ -57,42 +56,43 @@ class Batch(KernelRecord):
 
 
 class Errors(KernelRecord):
-    """What went wrong in one member of a batch."""
+    """Row with the errors of one member of a batch."""
 
     errors = BinaryAttribute(legacy_encoding=False)
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a batch is."""
+    """The progress of a batch."""
 
     total: int  #: units
-    done: int  #: units finished, failures included
-    failed: int  #: those of done that failed
+    done: int  #: finished units, failures included
+    failed: int  #: failed units
     percent: int  #: whole percent, 100 only when all is done
     status: Status
-    eta_seconds: int  #: at the pace since work began; 0 until a tenth is worked, and at the end
+    eta_seconds: int  #: at the pace so far; 0 until a tenth is done, and at the end
 
 
 class Joining(msgspec.Struct):
-    """Members being added to a batch by one transaction."""
+    """The members that one transaction adds to a new batch."""
 
     batch: Batch
-    units: dict[str, int] = msgspec.field(default_factory=dict)
+    units: dict[str, int] = msgspec.field(default_factory=dict)  #: by job id
 
     @property
     def id(self) -> str:
         return self.batch.id
 
     def expect(self, job: Job) -> None:
+        """Counts the job as a member."""
         self.units[job.id] = int(job.units)
         self._recount(int(job.units))
 
     def withdraw(self, job: Job) -> None:
-        """The job dropped out, as a unique one that was queued already."""
+        """Takes the job out of the count: a unique one that was queued already."""
         self._recount(-self.units.pop(job.id, 0))
 
     def end(self) -> None:
-        """The new batch gets no members: it has ended with the units that it was made with."""
+        """Ends a new batch that gets no members: all its units failed before."""
         self.batch.status = _outcome(self.batch)
         self.batch.finished_at = self.batch.created_at
 
@@ -101,9 +101,9 @@ class Joining(msgspec.Struct):
 
 
 class JoiningLater(Joining):
-    """The same for a batch that runs already: its total grows by an action of the update."""
+    """The members that one transaction adds to a batch that exists."""
 
-    actions: list[Any] = msgspec.field(default_factory=list)
+    actions: list[Any] = msgspec.field(default_factory=list)  #: of the update that raises the total
 
     def _recount(self, units: int) -> None:
         del units
@@ -118,9 +118,11 @@ def create(
     catch: str | None = None,
     finally_: str | None = None,
 ) -> Joining:
-    """A new batch in `tx`; members are added by `tx.enqueue(name, Delivery(batch=...), ...)`.
+    """Adds a new batch to `tx`; its members are queued by `tx.enqueue(name, Delivery(batch=...))`.
 
-    `failed` are units that failed before anything was queued, such as unreadable lines.
+    `failed` are units that failed before anything was queued, such as unreadable lines. When all is
+    done, the job `catch` is queued if a unit failed, else `then`; `finally_` in both cases. They
+    get the argument `batch_id`. Campaigns will use these three.
     """
     now = clock.now()
     batch = Batch(
@@ -147,11 +149,13 @@ def create(
 
 
 def join(tx: Transaction, batch_id: str) -> Joining:
-    """Adds members to a batch that is not settled; the commit raises Conflict when it is."""
+    """Adds members to an open batch; the commit raises Conflict when it has ended.
+
+    Campaigns will call this.
+    """
     batch = Batch(tx.tenant_id, _BATCH + batch_id, total=0)
     joining = JoiningLater(batch)
-    settled = Conflict("The batch has ended")
-    tx.update(batch, joining.actions, Batch.status == "open", settled)
+    tx.update(batch, joining.actions, Batch.status == "open", Conflict("The batch has ended"))
     tx.batches.append(joining)
     return joining
 
@@ -159,33 +163,27 @@ def join(tx: Transaction, batch_id: str) -> Joining:
 def get(tenant_id: str, batch_id: str, *, consistent: bool = False) -> Batch | None:
     if not clock.is_id(batch_id):
         return None
-    try:
-        return Batch.get(tenant_id, _BATCH + batch_id, consistent_read=consistent)
-    except Batch.DoesNotExist:
-        return None
+    return records.read(Batch, tenant_id, _BATCH + batch_id, consistent=consistent)
 
 
 def errors_of(batch: Batch) -> list[ErrorView]:
-    """Everything that went wrong so far, by line."""
+    """All errors so far, in the order of lines."""
     prefix = f"{_ERRORS}{batch.id}#"
-    found = [
-        each
+    errors = [
+        error
         for row in Errors.query(batch.tenant, Errors.sk.startswith(prefix))
-        for each in msgspec.json.decode(zlib.decompress(row.errors), type=list[ErrorView])
+        for error in msgspec.json.decode(zlib.decompress(row.errors), type=list[ErrorView])
     ]
-    return sorted(found, key=lambda each: (each.line or 0, each.job_id or ""))
+    return sorted(errors, key=lambda error: (error.line or 0, error.job_id or ""))
 
 
 def cancel(tenant_id: str, batch_id: str) -> bool:
-    """Members that have not begun will end as `cancelled`; False when the batch has ended."""
+    """Cancels an open batch: members that have not begun will end as `cancelled`.
+
+    False when the batch has ended or does not exist. Operators' commands will call this.
+    """
     batch = Batch(tenant_id, _BATCH + batch_id)
-    try:
-        batch.update([Batch.status.set("cancelled")], condition=Batch.status == "open")
-    except UpdateError as error:
-        if condition_failed(error):
-            return False
-        raise
-    return True
+    return batch.change_if(Batch.status == "open", [Batch.status.set("cancelled")])
 
 
 def is_cancelled(job: Job) -> bool:
@@ -195,12 +193,12 @@ def is_cancelled(job: Job) -> bool:
 
 
 def count(tx: WriteSet, job: Job, status: str, reason: str | None, result: Result) -> None:
-    """Adds the end of a member to the transaction that ends it."""
+    """Counts the end of a member, in the transaction that ends it."""
     batch = Batch(job.tenant, f"{_BATCH}{job.batch_id}")
     units = int(job.units)
     failed = units if status == "failed" else result.failed_units
     now = clock.epoch_seconds()
-    # One that was cancelled while it waited has no lease.
+    # A job that was cancelled while it waited has no lease.
     began_at = int(job.lease_until) - settings.lease_seconds if job.lease_until else now
     actions = [
         Batch.done.set(Batch.done + units),
@@ -209,15 +207,15 @@ def count(tx: WriteSet, job: Job, status: str, reason: str | None, result: Resul
         Batch.counted_at_epoch.set(now),
     ]
     tx.update(batch, actions)
-    told = [ErrorView(each.detail, line=each.line) for each in result.errors]
+    errors = [ErrorView(error.detail, line=error.line) for error in result.errors]
     if status == "failed":
-        told.append(ErrorView(reason or "failed", job_id=job.id))
-    if told:
-        tx.save(_errors(batch, job.id, tuple(told)))
+        errors.append(ErrorView(reason or "failed", job_id=job.id))
+    if errors:
+        tx.save(_errors(batch, job.id, tuple(errors)))
 
 
 def settle(tenant_id: str, batch_id: str) -> None:
-    """Ends the batch if its last unit is done, and queues what follows; safe to repeat."""
+    """Ends the batch if all units are done, and queues the jobs that follow; safe to repeat."""
     batch = get(tenant_id, batch_id, consistent=True)
     if batch is None or batch.status != "open" or batch.done < batch.total:
         return
@@ -226,7 +224,7 @@ def settle(tenant_id: str, batch_id: str) -> None:
         batch,
         [Batch.status.set(_outcome(batch)), Batch.finished_at.set(clock.iso(clock.now()))],
         (Batch.status == "open") & (Batch.total == batch.total),
-        Conflict("settled by another worker, or grown meanwhile"),
+        Conflict("The batch was settled by another worker, or has more members now"),
     )
     for name in (batch.catch if batch.failed else batch.then, batch.finally_):
         if name:
@@ -234,16 +232,16 @@ def settle(tenant_id: str, batch_id: str) -> None:
     try:
         tx.commit()
     except Conflict:
-        return  # whoever came between settles, or the members it added will
+        return  # the other worker settles, or the new members will
 
 
 def progress(batch: Batch) -> Progress:
-    """The batch's figures as clients see them; the same until a member ends."""
+    """The progress as clients see it; it only changes when a member ends."""
     total, done = int(batch.total), int(batch.done)
     status = str(batch.status)
     if status == "open":
-        waiting = "running" if done > int(batch.refused) else "pending"
-        status = _outcome(batch) if done >= total else waiting
+        unfinished = "running" if done > int(batch.refused) else "pending"
+        status = _outcome(batch) if done >= total else unfinished
     return Progress(
         total,
         done,
@@ -255,34 +253,35 @@ def progress(batch: Batch) -> Progress:
 
 
 def _eta_seconds(batch: Batch) -> int:
-    """At the pace from the first claim to the latest end, which the first of many jobs that run
-    side by side does not tell: 0 until a tenth is worked.
+    """Seconds left at the pace from the first claim to the latest end.
+
+    0 until a tenth is done, because the first of many jobs that run side by side shows no pace.
     """
-    left, worked = int(batch.total) - int(batch.done), int(batch.done) - int(batch.refused)
-    if worked < (left + worked) / 10:
+    left, finished = int(batch.total) - int(batch.done), int(batch.done) - int(batch.refused)
+    if finished < (left + finished) / 10:
         return 0
     spent_seconds = int(batch.counted_at_epoch or 0) - int(batch.began_at_epoch or 0)
-    return -(-max(1, spent_seconds) * left // worked)
+    return -(-max(1, spent_seconds) * left // finished)
 
 
 def _outcome(batch: Batch) -> str:
-    """Single errors leave a batch `done`; one of which nothing succeeded is `failed`."""
+    """`failed` if every unit failed; single errors leave a batch `done`."""
     return "failed" if batch.failed and batch.failed >= batch.total else "done"
 
 
-def _errors(batch: Batch, part: str, told: tuple[ErrorView, ...]) -> Errors:
+def _errors(batch: Batch, part: str, errors: tuple[ErrorView, ...]) -> Errors:
     expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
     key = f"{_ERRORS}{batch.id}#{part}"
-    return Errors(batch.tenant, key, errors=_packed(told), expires_at=expires)
+    return Errors(batch.tenant, key, errors=_packed(errors), expires_at=expires)
 
 
-def _packed(told: tuple[ErrorView, ...]) -> bytes:
-    """What fits into a row: details are cut until it does, and each error keeps its line.
+def _packed(errors: tuple[ErrorView, ...]) -> bytes:
+    """The errors, compressed. Details are shortened until the row fits, and no error is dropped.
 
-    A row too large could never be saved, and its member would never end.
+    A row that is too large could not be saved, and its member would never end.
     """
-    packed, longest = b"", _LONGEST_DETAIL
-    while longest and (not packed or len(packed) > _MOST_ERROR_BYTES):
-        shown = [msgspec.structs.replace(each, detail=each.detail[:longest]) for each in told]
-        packed, longest = zlib.compress(msgspec.json.encode(shown)), longest // 5
+    packed, length = b"", _MAX_DETAIL_LENGTH
+    while length and (not packed or len(packed) > _MAX_ERRORS_BYTES):
+        cut = [msgspec.structs.replace(error, detail=error.detail[:length]) for error in errors]
+        packed, length = zlib.compress(msgspec.json.encode(cut)), length // 5
     return packed

@@ -1,7 +1,7 @@
 """The end of a job: marked, counted in its batch, its lock released, its batch settled.
 
-The mark and the count are one transaction. What follows it is safe to repeat, and is repeated by
-whoever meets the ended job again.
+The mark and the count are one transaction. The steps after it are safe to repeat, and a worker
+repeats them when it meets the ended job again.
 """
 
 from chalicelib.kernel.errors import AppError
@@ -25,7 +25,7 @@ def end(
     result: Result | None = None,
     group: Group | None = None,
 ) -> bool:
-    """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
+    """Ends a claimed job; False, and no change, when another worker has taken it over.
 
     The mark of a job without a batch may share a call with others of `group`.
     """
@@ -42,9 +42,9 @@ def end(
 
 
 def cancel(tenant_id: str, job_id: str) -> bool:
-    """Ends a waiting job; False when it is running, has ended, or does not exist.
+    """Ends a waiting job as `cancelled`; False when it is running, has ended, or does not exist.
 
-    The commands with which an operator steers a queue will call this.
+    Operators' commands will call this.
     """
     job = ledger.get(tenant_id, job_id, consistent=True)
     if job is None:

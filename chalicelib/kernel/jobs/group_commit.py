@@ -1,9 +1,9 @@
-"""Marks of one batch that are due at the same time share one call.
+"""Group commit: marks of jobs that end at about the same time share one call.
 
-Group commit (DeWitt et al., Implementation Techniques for Main Memory Database Systems, 1984), with
-PostgreSQL's `commit_delay`: a mark waits a moment for others while jobs of its batch still run, and
-marks that arrive while a call is under way go together in the next one. A batch of one never waits,
-and no mark waits long.
+As in DeWitt et al., Implementation Techniques for Main Memory Database Systems, 1984, and with
+PostgreSQL's `commit_delay`: a mark waits a moment for others while jobs of its group still run, and
+marks that arrive while a call is under way go together in the next one. A job that is alone never
+waits, and no mark waits long.
 """
 
 import threading
@@ -11,16 +11,16 @@ import threading
 from chalicelib.kernel.store import batch_update
 from chalicelib.kernel.store.batch_update import ConditionalUpdate
 
-_GATHER_SECONDS = 0.005  #: a mark waits so long for others while more jobs run
-#: A mark waits at most so long for a call under way, which may hang; then it goes alone.
+_GATHER_SECONDS = 0.005  #: wait for further marks while more jobs run
+#: Longest wait for a call that is under way, since it may hang; after it the mark goes alone.
 _MAX_WAIT_SECONDS = 0.5
 
 
 class _Mark:
     def __init__(self, update: ConditionalUpdate) -> None:
         self.update = update
-        self.is_settled = False  #: no shared call will include it any more
-        self.is_made = False
+        self.is_settled = False  #: a shared call that included it is over
+        self.is_made = False  #: that call is known to have made the update
 
 
 class Group:
@@ -33,7 +33,7 @@ class Group:
         self._is_calling = False
 
     def leave(self) -> None:
-        """One of the batch's jobs has ended."""
+        """Counts one of the group's jobs as ended; it will add no mark."""
         with self._changed:
             self._running_jobs -= 1
             self._notify_if_complete()
@@ -41,8 +41,8 @@ class Group:
     def commit(self, update: ConditionalUpdate) -> bool:
         """Makes the update, together with others of this group that are due now.
 
-        False when its condition did not hold. What a shared call does not plainly make is made
-        alone, whose answer or error then counts; so an update may be repeated after it was made.
+        False when its condition did not hold. An update that the shared call is not known to have
+        made is made alone, and that answer or error counts; so it must be safe to make twice.
         """
         mark = _Mark(update)
         marks = self._wait_for_turn(mark)
@@ -59,9 +59,9 @@ class Group:
         return mark.is_made or batch_update.execute_alone(update)
 
     def _wait_for_turn(self, mark: _Mark) -> list[_Mark]:
-        """The marks to make in one call now, this one first.
+        """The marks that this thread must make in one call now, its own first.
 
-        Empty when another thread's call included this mark, or when it has waited long enough.
+        Empty when another thread's call included this mark, or when the longest wait is over.
         """
         with self._changed:
             self._waiting.append(mark)
@@ -84,7 +84,7 @@ class Group:
         return marks
 
     def _is_complete(self) -> bool:
-        """No running job is left that could still add its mark."""
+        """True when no running job is left that could add a mark."""
         return len(self._waiting) >= min(self._running_jobs, self._threads)
 
     def _notify_if_complete(self) -> None:

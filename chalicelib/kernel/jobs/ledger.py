@@ -2,12 +2,12 @@
 
 Table `kernel`, keys (tenant, "job#" + id), ids in the order of creation.
 
-    index due         rows not ended, by (shard, due_at)   found by outbox.sweep
-    index recipient   notices by (tenant + recipient, id)  found by list_notifications
+    index due         jobs not ended, by (shard, due_at)   read by outbox.sweep
+    index recipient   notices by (tenant + recipient, id)  read by list_notifications
 
 A row changes only by conditional writes. A claim (`claims.py`) sets a new token, and every later
-change by that worker is conditional on it, so a late worker changes nothing. Claims count attempts:
-a job that kills its process is counted too.
+change by that worker is conditional on it, so a late worker changes nothing. The claim also counts
+the attempt, so that a job that kills its process is counted too.
 """
 
 import json
@@ -28,9 +28,9 @@ from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
 PREFIX = "job#"
-_HISTORY_KEPT = 50  #: entries; the history of a job deferred for days would outgrow its row
+_MAX_HISTORY = 50  #: entries; without a limit a job deferred for days would outgrow its row
 ENDED = frozenset({"done", "failed", "skipped", "suppressed", "cancelled", "expired"})
-#: What a provider's events say of a message; a later word is final against the earlier ones.
+#: What providers' events say about a message. A state replaces those before it, never one after.
 DELIVERIES = ("sent", "delivered", "bounced", "complained")
 SECONDS_IN_A_DAY = 86_400
 
@@ -39,33 +39,32 @@ class Job(KernelRecord):
     """Row of a job; a notification is a job that has a channel."""
 
     type = UnicodeAttribute()  #: the job's registered name, such as people.invitation
-    queue = UnicodeAttribute()  #: notify, work or bulk
+    queue = UnicodeAttribute()  #: `registry.Queue`
     status = UnicodeAttribute()  #: queued, running, or one of ENDED
-    args = UnicodeAttribute(default="{}")  #: JSON object handed to the job's function
-    attempts = Number(default=0)  #: claims that were charged
+    args = UnicodeAttribute(default="{}")  #: arguments of the job's function, as a JSON object
+    attempts = Number(default=0)  #: charged claims
     max_attempts = Number()
     #: waits for a limit or an outage, which cost no attempt
     deferrals = Number(default=0, attr_name="holds")
-    history: ListAttribute[Any] = ListAttribute(
-        default=list
-    )  #: {at, outcome, detail, wait_seconds} per failed try
+    #: {at, attempt, outcome, detail, wait_seconds} for each attempt that did not succeed
+    history: ListAttribute[Any] = ListAttribute(default=list)
     last_error = UnicodeAttribute(null=True)
     channel = UnicodeAttribute(null=True)  #: email or sms
-    recipient = UnicodeAttribute(null=True)
-    recipient_key = UnicodeAttribute(null=True)
+    recipient = UnicodeAttribute(null=True)  #: e-mail address or phone number
+    recipient_key = UnicodeAttribute(null=True)  #: key of the index `recipient`
     provider_message_id = UnicodeAttribute(null=True)
-    delivery = UnicodeAttribute(null=True)  #: what the provider's events say: DELIVERIES
-    counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's limit counted it
+    delivery = UnicodeAttribute(null=True)  #: by the provider's events; one of DELIVERIES
+    counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's daily limit counted it
     batch_id = UnicodeAttribute(null=True)
-    units = Number(default=1)  #: of its batch, which this job counts for
-    unique_key = UnicodeAttribute(null=True)  #: of the lock that keeps it the only one of its kind
-    not_after = Number(null=True)  #: epoch seconds after which the job would come too late
-    claim_token = UnicodeAttribute(null=True)
-    lease_until = Number(null=True)  #: epoch seconds
+    units = Number(default=1)  #: what it counts for in its batch
+    unique_key = UnicodeAttribute(null=True)  #: key of its lock, if no second one may be queued
+    not_after = Number(null=True)  #: epoch seconds after which it expires
+    claim_token = UnicodeAttribute(null=True)  #: token of the latest claim
+    lease_until = Number(null=True)  #: epoch seconds until which the claim holds
     not_before = Number(null=True)  #: epoch seconds of the next attempt
-    due_shard = UnicodeAttribute(null=True)
-    due_at = Number(null=True)  #: epoch seconds; the sweep pushes the row after it
-    due_step_seconds = Number(null=True)  #: the sweep's next step for this row
+    due_shard = UnicodeAttribute(null=True)  #: key of the index `due`
+    due_at = Number(null=True)  #: epoch seconds after which the sweep pushes the job
+    due_step_seconds = Number(null=True)  #: pause after the sweep's next push
     created_at = UnicodeAttribute()
     finished_at = UnicodeAttribute(null=True)
 
@@ -92,7 +91,7 @@ def new(
     recipient: str | None = None,
     **attributes: Any,
 ) -> Job:
-    """A row for a job that is due now, to be saved with its cause."""
+    """A row for a job that is due now; the caller saves it with its cause."""
     job_id = clock.new_id()
     return Job(
         tenant_id,
@@ -141,19 +140,19 @@ def finish(
     group: Group | None = None,
     **attributes: str | int | None,
 ) -> bool:
-    """Ends a claimed job; False when the claim was lost to another worker, then nothing changed.
+    """Ends a claimed job; False, and no change, when another worker has taken it over.
 
-    `attributes` are further ones to keep, such as the provider's message id. `also` adds actions
-    that happen in the same transaction or not at all. Without it the mark may share a call with
-    others of `group`, and waits for them a moment. The row leaves the index of waiting jobs and is
-    deleted after the retention period.
+    `attributes` are further values to keep, such as the provider's message id. `also` adds actions
+    to the transaction that ends the job. Without it the mark may share a call with others of
+    `group`, and waits a moment for them. The row leaves the index `due` and is deleted after the
+    retention period.
     """
-    actions, mine = _ending(job, status, reason, attributes), Job.claim_token == job.claim_token
+    actions, is_ours = _ending(job, status, reason, attributes), Job.claim_token == job.claim_token
     if also is None:
-        update = ConditionalUpdate(job, actions, mine)
+        update = ConditionalUpdate(job, actions, is_ours)
         return group.commit(update) if group else batch_update.execute_alone(update)
     tx = WriteSet()
-    tx.update(job, actions, mine, ClaimLost())
+    tx.update(job, actions, is_ours, ClaimLost())
     also(tx)
     try:
         tx.commit()
@@ -163,7 +162,7 @@ def finish(
 
 
 def cancel(tx: WriteSet, job: Job, error: AppError) -> None:
-    """Adds the end of a job to `tx`, which fails with `otherwise` unless the job waits."""
+    """Adds the end of a waiting job to `tx`; the commit raises `error` when it does not wait."""
     tx.update(job, _ending(job, "cancelled", "cancelled", {}), Job.status == "queued", error)
 
 
@@ -187,9 +186,9 @@ def _ending(
 
 
 def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: bool) -> bool:
-    """Puts a claimed job back to wait; an uncharged wait returns its attempt.
+    """Puts a claimed job back to wait; an uncharged wait gives its attempt back.
 
-    False when the claim was lost to another worker, then nothing changed.
+    False, and no change, when another worker has taken the job over.
     """
     not_before = clock.epoch_seconds() + wait_seconds
     actions: list[Action] = [
@@ -209,21 +208,22 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
 
 
 def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
-    """Keeps what a provider's event says; only ever forward, whatever order the events come in.
+    """Keeps the state that a provider's event reports.
 
-    False for an event that is older than what is known, or that names no job of ours.
+    Events may come in any order and more than once. False for one that is older than the state that
+    is known, or that names no job of ours.
     """
-    before = DELIVERIES[: DELIVERIES.index(delivery)]
-    older = Job.delivery.does_not_exist()
-    if before:
-        older |= Job.delivery.is_in(*before)
+    earlier = DELIVERIES[: DELIVERIES.index(delivery)]
+    is_news = Job.delivery.does_not_exist()
+    if earlier:
+        is_news |= Job.delivery.is_in(*earlier)
     actions = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
-    return Job(tenant_id, PREFIX + job_id).change_if(Job.sk.exists() & older, actions)
+    return Job(tenant_id, PREFIX + job_id).change_if(Job.sk.exists() & is_news, actions)
 
 
 def note_lost_attempt(job: Job) -> None:
-    """Adds to a taken-over job's history that the attempt before left no result."""
-    entry = _with_entry(job, "lost", "the attempt before ended without a result", None)
+    """Adds an entry to the history: the attempt before the takeover left no result."""
+    entry = _with_entry(job, "lost", "the previous attempt ended without a result", None)
     job.change_if(Job.claim_token == job.claim_token, [Job.history.set(entry)], read=True)
 
 
@@ -236,4 +236,4 @@ def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -
     }
     if wait_seconds is not None:
         entry["wait_seconds"] = wait_seconds
-    return [*job.history, entry][-_HISTORY_KEPT:]
+    return [*job.history, entry][-_MAX_HISTORY:]

@@ -1,10 +1,10 @@
 """Outbox: jobs saved in the transaction that caused them, then pushed to SQS.
 
-1. `enqueue` adds a row to the caller's transaction.  2. After the commit the ids are pushed, all
-jobs of a queue in one SendMessageBatch per ten; nothing marks a push that went well.  3. `sweep`
-runs each minute, pushes rows that are past their due time and moves that time on, doubling.
-A job can therefore be delivered twice, never lost. Price: one row per job, and a lost push waits
-for the sweep. (Transactional outbox: Richardson, "Microservices Patterns", 2018, ch. 3.)
+1. `enqueue` adds a row to the caller's transaction.  2. After the commit the jobs' ids are pushed,
+ten of a queue in one SendMessageBatch; a push that succeeds is not recorded.  3. `sweep` runs each
+minute, pushes jobs that are past their due time, and postpones that time by a doubling step.
+So a job may be delivered twice but is never lost. The price is one row per job, and a lost push
+waits for the sweep. (Transactional outbox: Richardson, "Microservices Patterns", 2018, ch. 3.)
 """
 
 import itertools
@@ -21,13 +21,13 @@ from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import write_set
 
 MESSAGE_VERSION = 1
-_BATCH = 10  #: most entries of one SendMessageBatch
-_SWEEP_PAGE = 200  #: rows read at a time
-SWEEP_RESERVE_SECONDS = 5  #: time that a sweep leaves unused, so that it ends by itself
+_MAX_ENTRIES = 10  #: SQS's limit for one SendMessageBatch
+_SWEEP_PAGE = 200  #: rows that one read returns
+SWEEP_RESERVE_SECONDS = 5  #: time that a sweep leaves unused, so that Lambda never cuts it off
 
 
 class Expecting(Protocol):
-    """A batch whose members are added by this transaction."""
+    """A batch that gets members from a transaction; see `batches.Joining`."""
 
     @property
     def id(self) -> str: ...
@@ -38,91 +38,94 @@ class Expecting(Protocol):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """How one job is queued, where that differs from its declaration."""
+    """How one job is queued, where that differs from its declaration.
 
-    channel: str | None = None  #: of a notice
-    recipient: str | None = None  #: of a notice
-    queue: str | None = None
+    The shop will use `not_after`.
+    """
+
+    channel: str | None = None  #: a notice's channel
+    recipient: str | None = None  #: a notice's address or number
+    queue: str | None = None  #: None: the declared queue
     not_after: int | None = None  #: epoch seconds after which it ends as `expired`
-    batch: Expecting | None = None
-    units: int = 1  #: how much of its batch it is
+    batch: Expecting | None = None  #: batch that it belongs to
+    units: int = 1  #: what it counts for in its batch
 
 
 class Transaction(write_set.WriteSet):
-    """A transaction whose jobs are pushed once it is committed."""
+    """A transaction of one tenant; its jobs are pushed after the commit."""
 
     def __init__(self, tenant_id: str) -> None:
         super().__init__()
         self.tenant_id = tenant_id
         self.batches: list[Expecting] = []
         self._jobs: list[Job] = []
-        self._only_ones: dict[str, Job] = {}  #: unique jobs of this transaction by their key
+        self._unique_jobs: dict[str, Job] = {}  #: by `unique.key_of`
 
-    def enqueue(self, name: str, how: Delivery | None = None, /, **args: Any) -> Job:
-        """Saves the job `name` with the rest of the transaction and pushes it afterwards.
+    def enqueue(self, name: str, delivery: Delivery | None = None, /, **args: Any) -> Job:
+        """Adds the job `name`, which is saved by the commit and then pushed.
 
-        A unique job that is queued already drops out at the commit; the rest is saved. A second
-        one in this very transaction is the first.
+        A unique job that is queued already is left out by the commit; the rest is saved. A second
+        one in the same transaction is not added, and the first is returned.
         """
-        declared, how = registry.find(name), how or Delivery()
+        declared, delivery = registry.find(name), delivery or Delivery()
         job = ledger.new(
             self.tenant_id,
             name,
             args,
-            queue=how.queue or declared.queue,
+            queue=delivery.queue or declared.queue,
             tries=declared.tries,
-            channel=how.channel,
-            recipient=how.recipient,
-            batch_id=how.batch and how.batch.id,
-            units=how.units,
-            not_after=how.not_after,
+            channel=delivery.channel,
+            recipient=delivery.recipient,
+            batch_id=delivery.batch and delivery.batch.id,
+            units=delivery.units,
+            not_after=delivery.not_after,
         )
         if declared.unique_for_seconds:
-            first = self._only_ones.setdefault(unique.key_of(job), job)
+            first = self._unique_jobs.setdefault(unique.key_of(job), job)
             if first is not job:
                 return first
         error = unique.AlreadyQueued(job) if declared.unique_for_seconds else None
         self.create(job, error)
         if error is not None:
             unique.lock(self, job, declared.unique_for_seconds, error)
-        if how.batch is not None:
-            how.batch.expect(job)
+        if delivery.batch is not None:
+            delivery.batch.expect(job)
         self._jobs.append(job)
         return job
 
     def commit(self) -> None:
-        """Saves all, then pushes. A push that fails is left to the sweep: the work is saved."""
+        """Saves everything, then pushes the jobs. A push that fails is left to the sweep."""
         while True:
             try:
                 super().commit()
                 break
-            except unique.AlreadyQueued as taken:
-                self._leave_out(taken)
+            except unique.AlreadyQueued as error:
+                self._leave_out(error)
         push(self._jobs)
 
-    def _leave_out(self, taken: unique.AlreadyQueued) -> None:
-        self.drop(taken)
-        self._jobs.remove(taken.job)
-        for joined in self.batches:
-            joined.withdraw(taken.job)
+    def _leave_out(self, error: unique.AlreadyQueued) -> None:
+        self.drop(error)
+        self._jobs.remove(error.job)
+        for batch in self.batches:
+            batch.withdraw(error.job)
 
 
 def message_of(job: Job) -> dict[str, str]:
-    """What travels: ids only, so that no personal data stands in a queue or a log."""
+    """The job's message: ids only, so that no personal data enters a queue or a log."""
     body = {"v": MESSAGE_VERSION, "type": job.type, "tenant": job.tenant, "job": job.id}
     return {"MessageBody": json.dumps(body, separators=(",", ":")), "MessageGroupId": job.tenant}
 
 
 def push(jobs: Iterable[Job]) -> list[Job]:
-    """Sends jobs to their queues; returns those SQS took. Never raises: the sweep repeats."""
+    """Sends jobs to their queues; returns those that SQS accepted. Raises nothing."""
     by_queue: dict[str, list[Job]] = {}
     for job in jobs:
         by_queue.setdefault(job.queue, []).append(job)
-    taken: list[Job] = []
-    for queue, waiting in by_queue.items():
-        for at in range(0, len(waiting), _BATCH):
-            taken += _send(queue, waiting[at : at + _BATCH])
-    return taken
+    accepted: list[Job] = []
+    for queue, queued in by_queue.items():
+        for start in range(0, len(queued), _MAX_ENTRIES):
+            accepted += _send(queue, queued[start : start + _MAX_ENTRIES])
+    return accepted
 
 
 def _send(queue: str, jobs: list[Job]) -> list[Job]:
@@ -146,28 +149,28 @@ def _note_refusal(queue: str, count: int, error: str) -> None:
 
 
 def sweep(has_time: Callable[[], bool] = lambda: True) -> int:
-    """Pushes every waiting job that is past its due time; returns how many SQS took.
+    """Pushes every job that is past its due time; returns how many SQS accepted.
 
-    Safe to run twice at once: a second copy of a message is harmless, and of two sweeps only one
-    moves a row's due time on. Stops early when `has_time` says so; the next sweep goes on.
+    Two sweeps at once are safe: a second copy of a message is harmless, and only one of them
+    postpones a job's due time. Stops when `has_time` returns False; the next sweep continues.
     """
-    pushed = longest = 0
+    pushed = longest_seconds = 0
     try:
         for shard in range(settings.due_shards):
-            for jobs in _tens(_due(str(shard))):
-                longest = max(longest, *map(_waited_seconds, jobs))
+            for jobs in _in_tens(_due(str(shard))):
+                longest_seconds = max(longest_seconds, *map(_overdue_seconds, jobs))
                 if not has_time():
                     return pushed
-                pushed += _push_and_move(jobs)
+                pushed += _push_and_postpone(jobs)
         return pushed
     finally:
-        telemetry.emit({"sweep_pushed": pushed, "ledger_age_seconds": longest})
+        telemetry.emit({"sweep_pushed": pushed, "ledger_age_seconds": longest_seconds})
 
 
-def _waited_seconds(job: Job) -> int:
-    """How long a job is past its time; each push in vain has doubled its step."""
-    in_vain = int(job.due_step_seconds or 0) - 2 * settings.push_grace_seconds
-    return clock.epoch_seconds() - int(job.due_at) + max(0, in_vain)
+def _overdue_seconds(job: Job) -> int:
+    """Seconds since the job first became due; each push without effect has doubled its step."""
+    earlier_seconds = int(job.due_step_seconds or 0) - 2 * settings.push_grace_seconds
+    return clock.epoch_seconds() - int(job.due_at) + max(0, earlier_seconds)
 
 
 def _due(shard: str) -> Iterable[Job]:
@@ -175,26 +178,26 @@ def _due(shard: str) -> Iterable[Job]:
     return Job.query(shard, Job.due_at <= now, index_name="due", page_size=_SWEEP_PAGE)
 
 
-def _tens(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+def _in_tens(jobs: Iterable[Job]) -> Iterator[list[Job]]:
     rest = iter(jobs)
-    while ten := list(itertools.islice(rest, _BATCH)):
+    while ten := list(itertools.islice(rest, _MAX_ENTRIES)):
         yield ten
 
 
-def _push_and_move(jobs: list[Job]) -> int:
-    """Pushes first and moves on only what SQS took: after an outage nothing waits an hour."""
-    taken = push(jobs)
-    for job in taken:
-        _move_on(job)
-    return len(taken)
+def _push_and_postpone(jobs: list[Job]) -> int:
+    """Postpones only jobs that SQS accepted, so that no job waits an hour after an outage."""
+    accepted = push(jobs)
+    for job in accepted:
+        _postpone(job)
+    return len(accepted)
 
 
-def _move_on(job: Job) -> None:
+def _postpone(job: Job) -> None:
     step = int(job.due_step_seconds or settings.push_grace_seconds)
     next_step = min(step * 2, settings.sweep_max_step_seconds)
     actions = [
         Job.due_at.set(clock.epoch_seconds() + min(step, settings.sweep_max_step_seconds)),
         Job.due_step_seconds.set(next_step),
     ]
-    # Claimed, ended or moved on by another sweep meanwhile: then it is in good hands.
+    # Does nothing if the job was claimed, ended or postponed meanwhile.
     job.change_if(Job.due_at == job.due_at, actions)

@@ -1,4 +1,4 @@
-"""The ledger's named lists."""
+"""The named lists of jobs and messages."""
 
 from functools import reduce
 from operator import and_
@@ -12,28 +12,30 @@ from chalicelib.kernel.store.paging import Listing
 def matching(
     also: Condition | None = None, *, only_notices: bool = False, **equal: str | None
 ) -> Condition | None:
-    """A filter on attributes of a job; None takes all."""
-    wanted = [getattr(Job, name) == value for name, value in equal.items() if value is not None]
+    """The filter that all these conditions hold, or None without any; a value None is ignored."""
+    conditions = [getattr(Job, name) == value for name, value in equal.items() if value is not None]
     if also is not None:
-        wanted.append(also)
+        conditions.append(also)
     if only_notices:
-        wanted.append(Job.channel.exists())
-    return reduce(and_, wanted) if wanted else None
+        conditions.append(Job.channel.exists())
+    return reduce(and_, conditions) if conditions else None
 
 
 def seen_as(status: str | None) -> Condition | None:
-    """Messages with this status as recipients see it: done is `sent` until events say more."""
+    """The filter for a status of notifications, or None without one.
+
+    A job that is done is `sent`, `delivered`, `bounced` or `complained`: see `ledger.DELIVERIES`.
+    """
     if status is None:
         return None
-    if status == "sent":
-        unheard: Condition = Job.delivery.does_not_exist() | (Job.delivery == "sent")
-        wanted: Condition = (Job.status == "done") & unheard
-        return wanted
-    word = "running" if status == "sending" else status
-    wanted = Job.status == word
     if status in DELIVERIES:
-        wanted = (Job.status == "done") & (Job.delivery == status)
-    return wanted
+        delivery: Condition = Job.delivery == status
+        if status == "sent":
+            delivery |= Job.delivery.does_not_exist()
+        condition: Condition = (Job.status == "done") & delivery
+    else:
+        condition = Job.status == ("running" if status == "sending" else status)
+    return condition
 
 
 def newest(tenant_id: str, only: Condition | None) -> Listing[Job]:

@@ -1,11 +1,10 @@
-"""Jobs by name. Declaring one is one decorator; there is no second list to forget.
+"""Jobs by name. The decorator declares a job; there is no second list to keep in step.
 
     @job(queue="bulk", tries=5, timeout_seconds=60, retry=Backoff(first_seconds=30))
     def import_rows(ctx: Context, *, upload_id: str, chunk: int) -> None: ...
 
-in `chalicelib/people/jobs.py` is `people.import_rows`. A name leads to its module, which is
-imported when the first message for it arrives: the API function never loads what only workers
-use.
+in `chalicelib/people/jobs.py` is `people.import_rows`. The name leads to the domain's modules
+`jobs` and `notices`, which are imported when the first of its jobs is queued or run.
 """
 
 import importlib
@@ -22,20 +21,20 @@ from chalicelib.kernel.jobs.retry import Backoff
 
 Queue = Literal["notify", "work", "bulk"]
 QUEUES: tuple[Queue, ...] = ("notify", "work", "bulk")
-#: repeat: run again; give_up: it was the last; confirm: wait for the provider's own event first.
+#: repeat: run again; give_up: fail; confirm: wait for the provider's event, then run again.
 LostAttempt = Literal["repeat", "give_up", "confirm"]
 Marks = dict[str, str | int | None]
 
 
 class LineError(msgspec.Struct, frozen=True):
-    """What went wrong with one part of a job's work, such as a line of a file."""
+    """An error in one part of a job's work, such as a line of a file."""
 
     line: int
     detail: str
 
 
 class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that went wrong in a batch."""
+    """One error in a batch."""
 
     detail: str
     line: int | None = None
@@ -43,31 +42,31 @@ class ErrorView(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a job may say of its work; most say nothing."""
+    """What a job may return about its work; most return None."""
 
-    marks: Marks = msgspec.field(default_factory=dict)  #: attributes to keep on the job's row
-    failed_units: int = 0  #: of the job's units in its batch
-    errors: tuple[LineError, ...] = ()  #: told by the batch
+    marks: Marks = msgspec.field(default_factory=dict)  #: attributes to keep in the job's row
+    failed_units: int = 0  #: how many of the job's units failed
+    errors: tuple[LineError, ...] = ()  #: shown with the job's batch
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a running job knows of itself."""
+    """What a running job knows about itself."""
 
     tenant_id: str
     job: Job
-    deadline: float = msgspec.field(default=float("inf"))  #: of time.monotonic()
+    deadline: float = msgspec.field(default=float("inf"))  #: in seconds of time.monotonic()
 
     def remaining_seconds(self) -> float:
         return self.deadline - time.monotonic()
 
     def check_time(self) -> None:
-        """Raises Retry when the attempt's time is over: for what must not be done by two.
+        """Raises Retry when the attempt's time is over. Call it before a step not to be repeated.
 
-        Lambda freezes what runs on after an answer and thaws it minutes later, when the lease is
-        over and another worker may have done the work.
+        Lambda freezes code that still runs after the answer and may thaw it minutes later, when
+        the lease is over and another worker may have done the work.
         """
         if self.remaining_seconds() <= 0:
-            raise Retry("its time was over before it could be done", charged=True)
+            raise Retry("time ran out before the work could be done", charged=True)
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -75,21 +74,21 @@ class Declared(msgspec.Struct, frozen=True):
 
     name: str
     queue: Queue
-    tries: int
+    tries: int  #: charged attempts
     timeout_seconds: int
     retry: Backoff
     run: Callable[..., Result | None]  #: run(context, **args)
-    channels: tuple[str, ...] = ()  #: of a notice
-    lost_attempt: LostAttempt = "repeat"  #: what follows an attempt that ended without a word
-    unique_for_seconds: int = 0  #: no second one with the same arguments waits or runs for so long
-    unique_until_start: bool = False  #: the next may be queued as soon as this one runs
+    channels: tuple[str, ...] = ()  #: a notice's channels; empty for other jobs
+    lost_attempt: LostAttempt = "repeat"  #: what follows an attempt that left no result
+    unique_for_seconds: int = 0  #: 0: not unique; see `job`
+    unique_until_start: bool = False  #: unique only while it waits
 
 
 Run = Callable[..., Result | None]
 
 
 class UnknownJob(LookupError):
-    """No module declares a job of this name: it may come from a newer release."""
+    """No module declares a job with this name; it may come from a newer release."""
 
 
 _declared: dict[str, Declared] = {}
@@ -106,10 +105,10 @@ def job(
 ) -> Callable[[Run], Run]:
     """Declares a job: a function that may run more than once and must be safe to repeat.
 
-    `tries` counts charged attempts. `timeout_seconds` must leave the lease some margin; an attempt
-    that takes longer is treated as lost and its job is run again. `unique_for_seconds` makes a
-    second job with the same arguments drop out at enqueuing while the first waits or runs, for at
-    most so long; with `unique_until_start` only while it waits.
+    `tries` counts charged attempts. `timeout_seconds` must be well within the lease; an attempt
+    that takes longer is treated as lost, and its job runs again. With `unique_for_seconds` a second
+    job with the same arguments is not queued while the first waits or runs, for at most this time;
+    with `unique_until_start` only while it waits. The shop will use unique jobs.
     """
 
     def register(function: Run) -> Run:
@@ -131,19 +130,19 @@ def job(
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """`people.invitation` for a function `invitation` of a module in `chalicelib/people/`."""
+    """`people.invitation` for a function `invitation` in a module of `chalicelib/people/`."""
     return f"{function.__module__.split('.')[-2]}.{function.__name__}"
 
 
 def add(declared: Declared) -> None:
-    """Registers; two declarations of one name are a mistake of the code."""
+    """Registers a job; raises ValueError if another job has its name."""
     if _declared.get(declared.name, declared).run is not declared.run:
         raise ValueError(f"two jobs are called {declared.name}")
     _declared[declared.name] = declared
 
 
 def find(name: str) -> Declared:
-    """The job or notice of this name; raises UnknownJob."""
+    """The job or notice with this name; raises UnknownJob."""
     if name not in _declared:
         domain = name.partition(".")[0]
         for part in ("jobs", "notices"):

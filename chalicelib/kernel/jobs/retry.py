@@ -1,6 +1,6 @@
-"""What happens after a failure, as a value: pure, so that its test is a table.
+"""What happens after a failure, as a value of pure functions, so that a table tests them.
 
-Waits double and are capped; jitter spreads jobs that failed together (Brooker, "Exponential
+Waits double up to a limit, and jitter spreads jobs that failed together (Brooker, "Exponential
 Backoff And Jitter", AWS Architecture Blog, 2015).
 """
 
@@ -8,8 +8,8 @@ import random
 
 import msgspec
 
-#: For a longer wait the message is deleted and the sweep sends another one: SQS could hide it for
-#: hours, but each hiding is a receive, and a deleted message costs nothing.
+#: For a longer wait the message is deleted, and the sweep sends a new one. SQS could hide it for
+#: hours, but each time it is hidden costs a receive, and a deleted message costs nothing.
 LONGEST_IN_QUEUE_SECONDS = 900
 
 
@@ -41,20 +41,20 @@ def next_wait(policy: Backoff, attempt: int) -> int:
 
 
 def after_failure(policy: Backoff, attempt: int, tries: int) -> Decision:
-    """After an unexpected failure of attempt number `attempt` of at most `tries`."""
+    """The decision after attempt number `attempt` of at most `tries` failed unexpectedly."""
     return GiveUp() if attempt >= tries else Again(next_wait(policy, attempt))
 
 
-def after_deferral(policy: Backoff, deferrals: int, asked_seconds: int | None) -> Again:
-    """After "not now" for a reason outside the job: always another try, never an attempt lost.
+def after_deferral(policy: Backoff, deferrals: int, requested_seconds: int | None) -> Again:
+    """Another try after "not now" for a reason outside the job; it never gives up.
 
-    `deferrals` counts those so far including this one; `asked_seconds` is the wait that the other
-    side named, if it did.
+    `deferrals` is the number so far, this one included. `requested_seconds` is the wait that the
+    other side asked for, if any.
     """
-    return Again(next_wait(policy, deferrals) if asked_seconds is None else asked_seconds)
+    return Again(next_wait(policy, deferrals) if requested_seconds is None else requested_seconds)
 
 
 def with_jitter(wait_seconds: int, chance: float | None = None) -> int:
-    """The wait with up to a quarter more. `chance` in [0, 1) decides how much of it."""
+    """The wait plus up to a quarter of it; `chance` in [0, 1) decides how much."""
     share = random.random() if chance is None else chance
     return wait_seconds + int(wait_seconds * share / 4)

@@ -1,12 +1,11 @@
 """Unique jobs: while one waits or runs, a second with the same arguments is not queued.
 
-A lock row in the transaction that queues the job decides, so of two that come together one is
-saved. It is released when the job ends (or starts), and at the latest when its time is over: a
-crash between the two can only delay the next one.
+The transaction that queues the job also writes a lock row, so of two at the same time only one is
+saved. The lock is released when the job ends (or starts), and expires in any case, so a crash
+before the release only delays the next job. The shop will use unique jobs.
 """
 
 import hashlib
-from typing import Protocol
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import DeleteError
@@ -23,29 +22,22 @@ class Lock(KernelRecord):
     """Row of a lock: keys (tenant, "unique#" + digest of type and arguments)."""
 
     job_id = UnicodeAttribute()
-    until = Number()  #: epoch seconds
+    until = Number()  #: epoch seconds when the lock expires
 
 
 class AlreadyQueued(AppError):
-    """Such a job waits or runs already"""
+    """Such a job is already waiting or running"""
 
     STATUS = 409
-    PRIORITY = 2  #: whatever else failed matters more
+    PRIORITY = 2  #: any other failed condition comes first
 
     def __init__(self, job: Job) -> None:
         super().__init__()
         self.job = job
 
 
-class Declaration(Protocol):
-    """What this module needs to know of a declared job."""
-
-    @property
-    def unique_until_start(self) -> bool: ...
-
-
 def key_of(job: Job) -> str:
-    """The key that all jobs of this type with these arguments share."""
+    """The same key for all jobs with this type and these arguments."""
     digest = hashlib.sha256(f"{job.type}\n{job.args}".encode()).hexdigest()[:40]
     return f"unique#{digest}"
 
@@ -60,7 +52,7 @@ def lock(tx: WriteSet, job: Job, seconds: int, error: AlreadyQueued) -> None:
 
 
 def release(job: Job) -> None:
-    """Gives the lock back if it is still this job's."""
+    """Deletes the job's lock, unless another job holds it by now; safe to repeat."""
     if not job.unique_key:
         return
     try:

@@ -1,9 +1,9 @@
-"""One batch of messages: claim each job, run it, mark it, and say what becomes of its message.
+"""One batch of messages: claim, run and mark the jobs, and decide what becomes of the messages.
 
-The rule that loses nothing and repeats no success, whether or not the event source mapping
-reports batch item failures (Chalice cannot set that): claim with a lease, do, mark; then delete
-each success and hide each failure until its time, and raise. Only when the deployment has set the
-mapping's flag and told the function so (`PARTIAL_BATCH`) are failures returned instead.
+The rule that loses nothing and repeats no success, whether or not the event source mapping reports
+batch item failures (Chalice cannot set that): claim with a lease, run, mark; then delete the
+messages that succeeded, hide the others until their time, and raise. Failures are returned instead
+only if the deployment has set the mapping's flag and says so by `PARTIAL_BATCH`.
 The ledger decides when a job is dead, never SQS's receive count.
 """
 
@@ -26,44 +26,44 @@ from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.jobs.retry import LONGEST_IN_QUEUE_SECONDS
 from chalicelib.kernel.settings import settings
 
-#: With less time left no new job is claimed: it could not be marked.
+#: With less time left no further job is claimed, because it could not be marked.
 _MIN_SECONDS = 2.0
-#: With less time left jobs are not claimed together: the SDK may take 15 seconds (`aws.LIMITS`) to
-#: fail, and the single claims that follow as long again.
+#: With less time left jobs are not claimed in one call: the SDK may need 15 seconds (`aws.LIMITS`)
+#: to fail, and the single claims that follow another 15.
 _MIN_SECONDS_TOGETHER = 35.0
-#: A message of a newer release waits so long for workers that know it.
+#: How long a message of a newer release waits for workers that can read it.
 _PARKED_SECONDS = LONGEST_IN_QUEUE_SECONDS
 
 _NO_TIME = Outcome.keep("no-time", 0)
 
-_NAME = re.compile(r"[\x21-\x7e]{1,200}")  # anything else could not be part of a key
+_NAME = re.compile(r"[\x21-\x7e]{1,200}")  # other texts cannot be part of a key
 
 Record = dict[str, Any]
 Handle = Callable[[Record, float], Outcome]
 
 
 class BatchIncomplete(Exception):
-    """Some messages of the batch go back to their queue. Expected: the mapping keeps them."""
+    """Some messages go back to their queue; raised on purpose, so that the mapping keeps them."""
 
 
 class Message(msgspec.Struct, frozen=True):
-    """The body of a queue's message."""
+    """The body of a message."""
 
     type: str
     tenant_id: str
     job_id: str
 
 
-#: What `claims.claim_first_attempts` answered, for one message of each job.
+#: The results of `claims.claim_first_attempts`, for one message per job.
 Claimed = dict[Message, Claim | Unsettled]
 
 
 class Unreadable(ValueError):
-    """The message is not one that this project writes."""
+    """The message was not written by this project."""
 
 
 def read(body: str) -> Message | None:
-    """The message, None when its version is newer than this release. Raises Unreadable."""
+    """The message, or None if its version is newer than this release. Raises Unreadable."""
     try:
         content = json.loads(body)
         if int(content["v"]) > outbox.MESSAGE_VERSION:
@@ -81,10 +81,9 @@ def drain(
 ) -> dict[str, Any] | None:
     """Works a batch as Lambda delivers it, its records side by side in threads.
 
-    `handle` works one record; without it the records are jobs' messages.
-
-    Returns the answer for a mapping that reports batch item failures. Raises BatchIncomplete for
-    one that does not, when any message has to come back.
+    `handle` works one record; without it the records are messages of jobs. Returns the answer for a
+    mapping that reports batch item failures. For one that does not, raises BatchIncomplete when a
+    message has to come back.
     """
     records: list[Record] = event["Records"]
     deadline = time.monotonic() + remaining_seconds
@@ -101,7 +100,7 @@ def drain(
 def _work(
     records: list[Record], deadline: float, handle: Handle, when_done: Callable[[], None]
 ) -> dict[str, Outcome]:
-    """Each record's outcome by message id; one not finished in time stays with its queue."""
+    """The records' outcomes by message id; a record that takes too long stays in its queue."""
     pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="job")
     running: dict[str, Future[Outcome]] = {
         record["messageId"]: pool.submit(_guarded, record, deadline, handle) for record in records
@@ -109,7 +108,7 @@ def _work(
     for future in running.values():
         future.add_done_callback(lambda _: when_done())
     wait(running.values(), timeout=max(0.0, _left_seconds(deadline) - _MIN_SECONDS / 2))
-    # Threads cannot be ended: a job that is still running keeps its lease and is run again after.
+    # Threads cannot be stopped: a job that still runs keeps its lease and runs again after it.
     pool.shutdown(wait=False, cancel_futures=True)
     return {
         id_: future.result() if future.done() and not future.cancelled() else Outcome.keep("slow")
@@ -120,7 +119,7 @@ def _work(
 def _guarded(record: Record, deadline: float, handle: Handle) -> Outcome:
     try:
         return handle(record, deadline)
-    except Exception as error:  # noqa: BLE001  the store is down, say: the message comes back
+    except Exception as error:  # noqa: BLE001  such as an outage: the message comes back
         telemetry.log.exception("message kept", error=type(error).__name__)
         return Outcome.keep("error")
 
@@ -139,10 +138,10 @@ def _left_seconds(deadline: float) -> float:
 
 
 def _job_handler(records: list[Record], deadline: float, group: Group) -> Handle:
-    """Works jobs' messages; jobs at their first attempt are claimed here, in one call.
+    """A handler of jobs' messages. Jobs at their first attempt are claimed here, in one call.
 
-    Only where all of them start now and have enough time: a claimed job must be tried, or it would
-    count as an attempt that left no result.
+    This is done only if all jobs start now and have enough time: a job that is claimed and not run
+    would count as an attempt that left no result.
     """
     all_start = 1 < len(records) <= settings.worker_threads
     in_time = _left_seconds(deadline) >= _MIN_SECONDS_TOGETHER
@@ -151,16 +150,18 @@ def _job_handler(records: list[Record], deadline: float, group: Group) -> Handle
 
 
 def _claim_first_attempts(records: list[Record]) -> Claimed:
-    messages = {(message.tenant_id, message.job_id): message for message in _new(records)}
-    answers = claims.claim_first_attempts(messages)
-    return {messages[key]: answer for key, answer in answers.items()}
+    messages = {
+        (message.tenant_id, message.job_id): message for message in _first_messages(records)
+    }
+    results = claims.claim_first_attempts(messages)
+    return {messages[key]: result for key, result in results.items()}
 
 
-def _new(records: list[Record]) -> Iterator[Message]:
-    """Messages that arrive for the first time and that this release can read and work.
+def _first_messages(records: list[Record]) -> Iterator[Message]:
+    """Messages that arrive for the first time and whose jobs this release knows.
 
-    A job whose message arrives again has mostly been tried: a claim as a first attempt would fail,
-    and a failed condition costs a write.
+    If a message arrives again, its job has most likely been tried: claiming it as a first attempt
+    would fail, and a failed condition costs a write.
     """
     for record in records:
         receives = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
@@ -173,7 +174,7 @@ def _new(records: list[Record]) -> Iterator[Message]:
 def _is_known(type_: str) -> bool:
     try:
         registry.find(type_)
-    except Exception:  # noqa: BLE001  a broken module is reported when the message's turn comes
+    except Exception:  # noqa: BLE001  a broken module raises again when the job is run
         return False
     return True
 
@@ -203,8 +204,8 @@ def _dead_letter(record: Record, why: str) -> Outcome:
 
 
 def _count(outcomes: Iterable[Outcome]) -> None:
-    counts = Counter(outcome.word for outcome in outcomes)
-    telemetry.emit({f"jobs_{word.replace('-', '_')}": count for word, count in counts.items()})
+    counts = Counter(outcome.name for outcome in outcomes)
+    telemetry.emit({f"jobs_{name.replace('-', '_')}": count for name, count in counts.items()})
 
 
 def _return_failures(
@@ -225,7 +226,7 @@ def _return_failures(
 
 
 def _hide(url: str, handles: dict[str, str], kept: dict[str, Outcome]) -> None:
-    """Sets when each kept message is seen again; without it the queue's own time-out counts."""
+    """Sets when the messages are seen again; for all others the queue's time-out applies."""
     entries = [
         {"Id": str(at), "ReceiptHandle": handles[id_], "VisibilityTimeout": outcome.hidden_seconds}
         for at, (id_, outcome) in enumerate(kept.items())
@@ -235,7 +236,7 @@ def _hide(url: str, handles: dict[str, str], kept: dict[str, Outcome]) -> None:
 
 
 def _best_effort(operation: str, url: str, entries: list[dict[str, Any]]) -> None:
-    """A call that only saves work: without it the messages come back and find their jobs done."""
+    """Makes a call that only saves work: without it messages come back and find their jobs done."""
     try:
         for at in range(0, len(entries), 10):
             getattr(aws.client("sqs"), operation)(QueueUrl=url, Entries=entries[at : at + 10])

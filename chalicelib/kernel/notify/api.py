@@ -1,4 +1,4 @@
-"""Reading notifications: a notification is a job seen from its recipient."""
+"""Notifications over HTTP. A notification is the job that sends a message to one recipient."""
 
 from typing import Any, Literal, cast
 
@@ -57,17 +57,17 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True):
     allow=MANAGERS,
     answers=NotificationView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
-    """One row per message and channel, newest first."""
+    """List messages, newest first: one for each recipient and channel."""
     status = queries.seen_as(query.status)
     if query.recipient:
-        wanted = queries.matching(status, type=query.kind)
-        listing = queries.to_recipient(caller.tenant_id, query.recipient, wanted)
+        only = queries.matching(status, type=query.kind)
+        listing = queries.to_recipient(caller.tenant_id, query.recipient, only)
     else:
-        wanted = queries.matching(status, only_notices=True, type=query.kind)
-        listing = queries.newest(caller.tenant_id, wanted)
+        only = queries.matching(status, only_notices=True, type=query.kind)
+        listing = queries.newest(caller.tenant_id, only)
     page = paging.read([listing], query, caller.tenant_id, "notifications")
     return Reply([view(job) for job in page.items], meta=page.meta)
 
@@ -80,28 +80,28 @@ def list_notifications(caller: Caller, query: NotificationsQuery) -> Reply:
     calls=Calls(dynamodb=1),
 )
 def get_notification(caller: Caller, notification_id: str) -> Reply:
-    """One message."""
+    """Read one message."""
     job = ledger.get(caller.tenant_id, notification_id)
     if job is None or job.channel is None:
-        raise NotFound("No notification of this id")
+        raise NotFound("No notification has this id")
     return Reply(view(job))
 
 
-def _seen(job: Job) -> str:
-    """Done is sent, or what the provider's events have said since."""
+def _status(job: Job) -> str:
+    """The job's status as a recipient's: `done` is `sent`, or what the provider reported since."""
     if job.status == "done":
         return str(job.delivery or "sent")
     return "sending" if job.status == "running" else str(job.status)
 
 
 def view(job: Job) -> NotificationView:
-    """A message as the API shows it: never `sent` for what is only queued."""
+    """A message as the API shows it; one that is only queued is never shown as sent."""
     return NotificationView(
         id=job.id,
         kind=job.type,
         channel=cast("Any", job.channel),
         recipient=str(job.recipient),
-        status=cast("Any", _seen(job)),
+        status=cast("Any", _status(job)),
         attempts=int(job.attempts),
         provider_message_id=job.provider_message_id,
         error=job.last_error,

@@ -1,39 +1,39 @@
-"""Circuit breaker per provider: while SES or SNS is down it is left alone, apart from one probe.
+"""A circuit breaker for each provider: while SES or SNS is down, only one probe at a time calls it.
 
-Closed: calls go through; `breaker_failures` in a row on one instance open it. Open: nobody calls
-until `open_until`. Then one worker, by a conditional write, probes while the others wait; its
-success closes the breaker for all, its failure doubles the pause. An instance reads the state at
-most every few seconds. (Nygard, "Release It!", 2nd ed. 2018, ch. 5.)
+While the breaker is closed, calls go through; `breaker_failures` in a row on one instance open it.
+While it is open, nobody calls until `open_until`. Then one worker probes, chosen by a conditional
+write, and the others wait. If the probe succeeds the breaker closes for all instances, if it fails
+the pause doubles. An instance reads the state every few seconds at most.
+(Nygard, "Release It!", 2nd ed. 2018, ch. 5.)
 
-So an outage costs each instance at most the calls that open the breaker, those under way beside
-them, and what it calls in `_READ_EVERY_SECONDS`; after that one call a pause in all.
+So an outage costs each instance at most the calls that open the breaker, the calls that are under
+way beside them, and its calls within `_READ_EVERY_SECONDS`. After that it costs all instances
+together one call for each pause.
 """
 
 import threading
 import time
-from collections.abc import Sequence
 
 import msgspec
-from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 
 _PLATFORM = "#platform"  #: partition of what belongs to no tenant
 _READ_EVERY_SECONDS = 2
-_PROBE_SECONDS = 15  #: how long a probe may take before another one is sent
+_PROBE_SECONDS = 15  #: how long a probe may take before another worker probes
 _LONGEST_PAUSE_SECONDS = 300
 
 
 class BreakerRecord(KernelRecord):
     """Row of a provider's breaker: keys ("#platform", "breaker#" + provider)."""
 
-    open_until = Number(default=0)  #: epoch seconds; 0: closed
+    open_until = Number(default=0)  #: epoch seconds; 0 while the breaker is closed
     pause_seconds = Number(default=0)
 
 
@@ -44,7 +44,7 @@ class _Seen(msgspec.Struct):
     open_until: int = 0
     pause_seconds: int = 0
     failures: int = 0
-    probing: bool = False  #: the call under way is the probe
+    probing: bool = False  #: True while this instance's probe is under way
 
 
 _seen: dict[str, _Seen] = {}
@@ -52,12 +52,12 @@ _lock = threading.Lock()
 
 
 def forget() -> None:
-    """Drops what this instance knows."""
+    """Drops what this instance knows of all providers."""
     _seen.clear()
 
 
 def admit(provider: str) -> None:
-    """Returns when the provider may be called now; raises Retry, uncharged, when it may not."""
+    """Returns if the provider may be called now, else raises Retry, which uses up no attempt."""
     open_until = _open_until(provider)
     if not open_until:
         return
@@ -70,7 +70,7 @@ def admit(provider: str) -> None:
 
 
 def succeeded(provider: str) -> None:
-    """The provider answered; an open breaker closes for all."""
+    """The provider answered: an open breaker closes for all instances."""
     seen = _seen.setdefault(provider, _Seen())
     seen.failures, seen.probing = 0, False
     if seen.open_until and _save(provider, open_until=0, pause_seconds=0):
@@ -79,7 +79,7 @@ def succeeded(provider: str) -> None:
 
 
 def failed(provider: str) -> int | None:
-    """The provider was down; enough of it in a row opens the breaker for all.
+    """The provider was down: enough failures in a row open the breaker for all instances.
 
     Returns the seconds until the next probe, None while the breaker is closed.
     """
@@ -104,48 +104,45 @@ def _open(
         telemetry.log.error("breaker open", provider=provider, pause_seconds=pause_seconds)
         telemetry.emit({"breaker_opened": 1}, provider=provider)
     else:
-        seen.read_at = float("-inf")  # another was faster: see what it wrote
+        seen.read_at = float("-inf")  # another instance was faster: its row is read next
 
 
 def _open_until(provider: str) -> int:
-    """The end of the pause, 0 for a closed breaker: what this call shall act on."""
+    """The end of the pause in epoch seconds, 0 while the breaker is closed."""
     with _lock:
         seen = _seen.setdefault(provider, _Seen())
         if time.monotonic() - seen.read_at < _READ_EVERY_SECONDS and not seen.open_until:
             return 0
         with telemetry.configuration():
-            try:
-                row = BreakerRecord.get(_PLATFORM, f"breaker#{provider}")
-                seen.open_until = int(row.open_until)
-                seen.pause_seconds = int(row.pause_seconds)
-            except DoesNotExist:
-                seen.open_until = seen.pause_seconds = 0
+            row = records.read(BreakerRecord, _PLATFORM, _key(provider)) or _row(provider)
+        seen.open_until, seen.pause_seconds = int(row.open_until), int(row.pause_seconds)
         seen.read_at = time.monotonic()
         return seen.open_until
 
 
 def _take_probe(provider: str, open_until: int, now: int) -> bool:
-    """Of all workers one wins: it moves the end of the pause on, from the end that was seen."""
-    moved = [BreakerRecord.open_until.set(now + _PROBE_SECONDS)]
-    return _changed(provider, moved, BreakerRecord.open_until == open_until)
+    """True for one of all workers: the one that moves the end of the pause it has read."""
+    unchanged = BreakerRecord.open_until == open_until
+    return _row(provider).change_if(unchanged, [BreakerRecord.open_until.set(now + _PROBE_SECONDS)])
 
 
 def _save(provider: str, condition: Condition | None = None, /, **values: int) -> bool:
-    """False when it did not happen. Never raises: a message that was sent stays a message sent."""
+    """False when nothing was saved. Never raises, since the message itself was handled already."""
     actions = [getattr(BreakerRecord, name).set(value) for name, value in values.items()]
     try:
-        return _changed(provider, actions, condition)
+        if condition is not None:
+            return _row(provider).change_if(condition, actions)
+        _row(provider).update(actions)
     except UpdateError as error:
         telemetry.log.warning("breaker not saved", provider=provider, error=str(error))
         return False
-
-
-def _changed(provider: str, actions: Sequence[Action], condition: Condition | None) -> bool:
-    try:
-        row = BreakerRecord(_PLATFORM, f"breaker#{provider}")
-        row.update(list(actions), condition=condition)
-    except UpdateError as error:
-        if condition_failed(error):
-            return False
-        raise
     return True
+
+
+def _row(provider: str) -> BreakerRecord:
+    """The row of a closed breaker, to be changed in the store."""
+    return BreakerRecord(_PLATFORM, _key(provider))
+
+
+def _key(provider: str) -> str:
+    return f"breaker#{provider}"

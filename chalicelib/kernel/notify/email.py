@@ -20,13 +20,13 @@ def sender(name: str, address: str) -> str:
 
 
 def send(message: Email, *, to: str, from_name: str, tags: dict[str, str]) -> str:
-    """Sends one mail to one address; returns SES's message id. Errors as `providers.sent`.
+    """Sends one mail to one address; returns SES's message id. Raises what `providers.send` raises.
 
-    Raises Invalid for a control character where a header would begin a second line. Not safe to
-    repeat by itself: SES has no idempotency token, the claim of the job is what guards it.
+    Raises Invalid for a control character in the subject or the address, which could add a header.
+    Not safe to repeat by itself, since SES has no idempotency token: the job's claim guards it.
     """
     if _CONTROLS.search(message.subject) or _CONTROLS.search(to):
-        raise Invalid("A control character in a mail's header")
+        raise Invalid("The subject or the address of the mail contains a control character")
     request = {
         "FromEmailAddress": sender(from_name, settings.sender_email),
         "Destination": {"ToAddresses": [to]},
@@ -42,7 +42,7 @@ def send(message: Email, *, to: str, from_name: str, tags: dict[str, str]) -> st
     }
     if settings.configuration_set:
         request["ConfigurationSetName"] = settings.configuration_set
-    return providers.sent("SES", lambda: aws.client("sesv2").send_email(**request))
+    return providers.send("SES", lambda: aws.client("sesv2").send_email(**request))
 
 
 def _content(text: str) -> dict[str, str]:

@@ -1,9 +1,8 @@
-"""What SES says of mails after it took them: delivered, bounced, complained.
+"""What SES reports of mails after it took them: delivered, bounced, complained.
 
-SES -> configuration set -> SNS topic -> queue `feedback` -> here. Events come more than once, in
-any order, and of mails that are not ours; each is a conditional write that only moves a status
-forward.
-A hard bounce or a complaint puts the address on the tenant's suppression list.
+SES -> configuration set -> SNS topic -> queue `feedback` -> here. Events may come more than once,
+in any order, and for mails that are not ours. Each is a conditional write that only moves a status
+forward. A hard bounce or a complaint puts the address on the tenant's suppression list.
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 """
 
@@ -24,33 +23,33 @@ _DELIVERY_OF = {
     "Bounce": "bounced",
     "Complaint": "complained",
 }
-_NAME = re.compile(r"[\x21-\x7e]{1,320}")  # as long as an address can be
+_KEY_TEXT = re.compile(r"[\x21-\x7e]{1,320}")  # an address has at most 320 characters
 
 
 class MailEvent(msgspec.Struct, frozen=True):
-    """One event of a mail of ours."""
+    """One event of a mail that we sent."""
 
-    delivery: str  #: a word of ledger.DELIVERIES
+    delivery: str  #: one of ledger.DELIVERIES
     tenant_id: str
     job_id: str
     message_id: str
-    addresses: tuple[str, ...] = ()  #: to suppress
+    addresses: tuple[str, ...] = ()  #: the addresses to suppress
 
 
 class NotOurs(ValueError):
-    """An event that this module has no use for."""
+    """An event that does not concern a mail that we sent."""
 
 
 def read(body: str) -> MailEvent:
-    """The event in a message; raises NotOurs for anything else. One of SNS is unwrapped."""
+    """The event in a message, with or without SNS's envelope; raises NotOurs for anything else."""
     try:
         event = json.loads(body)
         if event.get("Type") == "Notification":
             event = json.loads(event["Message"])
         kind, mail = event["eventType"], event["mail"]
-        tenant_id, job_id = (_name(mail["tags"][tag][0]) for tag in ("tenant", "job"))
+        tenant_id, job_id = (_key_text(mail["tags"][tag][0]) for tag in ("tenant", "job"))
         detail = event.get(kind.lower(), {})
-        message_id = _name(mail["messageId"])
+        message_id = _key_text(mail["messageId"])
         return MailEvent(
             _delivery(kind, detail), tenant_id, job_id, message_id, _addresses(kind, detail)
         )
@@ -61,26 +60,26 @@ def read(body: str) -> MailEvent:
 
 
 def _delivery(kind: str, detail: dict[str, Any]) -> str:
-    """A soft bounce is no bounce: SES tries again, and gives up with a hard one or none."""
+    """The new status. Raises NotOurs for a soft bounce, after which SES itself tries again."""
     if kind == "Bounce" and detail.get("bounceType") != "Permanent":
         raise NotOurs("soft bounce")
     return _DELIVERY_OF[kind]
 
 
 def _addresses(kind: str, detail: dict[str, Any]) -> tuple[str, ...]:
-    named = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients"}.get(kind, "")
-    return tuple(_name(each["emailAddress"]) for each in detail.get(named, []))
+    member = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients"}.get(kind, "")
+    return tuple(_key_text(recipient["emailAddress"]) for recipient in detail.get(member, []))
 
 
-def _name(value: object) -> str:
-    """A value that can be part of a key; raises NotOurs for what the store would refuse."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+def _key_text(value: object) -> str:
+    """The value as a part of a key; raises NotOurs for one that the store would refuse."""
+    if not isinstance(value, str) or not _KEY_TEXT.fullmatch(value):
         raise NotOurs("not a name")
     return value
 
 
 def handle(record: dict[str, Any], deadline: float) -> Outcome:
-    """Takes in one message of the queue `feedback`; safe to repeat."""
+    """Handles one message of the queue `feedback`; safe to repeat."""
     del deadline
     try:
         event = read(record["body"])

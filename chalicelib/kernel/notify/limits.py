@@ -1,10 +1,10 @@
-"""Limits that protect people and money, each an atomic conditional write, none a read before it.
+"""Limits that protect people and money, each one atomic conditional write without a read before it.
 
-- a rate per tenant and channel: the generic cell rate algorithm, which is a token bucket kept as
-  one number (ITU-T I.371; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm)
-- the suppression list, and at most so many unasked messages a day to one recipient: one row per
-  recipient, one call
-- SMS: an allow-list of country prefixes, and a cap a day per tenant
+- a rate for each tenant and channel: the generic cell rate algorithm, which is a token bucket kept
+  as one number (ITU-T I.371; https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm)
+- the suppression list, and a daily limit of the messages that a recipient did not request: one row
+  and one call for both
+- for SMS, an allow-list of country prefixes, and a daily limit for each tenant
 """
 
 import random
@@ -12,20 +12,19 @@ from datetime import timedelta
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import UpdateError
-from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.condition import size
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import AppError, Retry, Skip, Suppressed
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store import records
 from chalicelib.kernel.store.paging import Listing
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
-_KEEP_DAYS = 6  #: half of them until a row expires, half for DynamoDB to delete it
+_KEEP_DAYS = 6  #: a row expires after half of them; DynamoDB may take the other half to delete it
 _US = 1_000_000  #: microseconds in a second
 _FIRST_SPREAD_SECONDS = 15
 _LONGEST_SPREAD_SECONDS = 120
@@ -35,13 +34,13 @@ _EMAIL = "to#email#"
 class Rate(KernelRecord):
     """Row of a rate: keys (tenant, "rate#" + channel)."""
 
-    free_at_us = Number(default=0)  #: when the bucket is full again, since 1970
+    free_at_us = Number(default=0)  #: epoch microseconds at which the bucket is full again
 
 
 class Recipient(KernelRecord):
-    """Row of a recipient: keys (tenant, "to#" + channel + "#" + address); also counts by day."""
+    """Row of a recipient: keys (tenant, "to#" + channel + "#" + address); counts by day too."""
 
-    suppressed = UnicodeAttribute(null=True)  #: bounced or complained
+    suppressed = UnicodeAttribute(null=True)  #: why: `bounced` or `complained`
     suppressed_at = UnicodeAttribute(null=True)
 
 
@@ -49,11 +48,11 @@ class Spending(KernelRecord):
     """Row of a tenant's SMS: keys (tenant, "sms-count"); counts by day."""
 
 
-def take_turn(tenant_id: str, channel: str, *, holds: int = 0) -> None:
-    """Takes a place in the tenant's rate; raises Retry, uncharged, when the bucket is empty.
+def take_turn(tenant_id: str, channel: str, *, waits: int = 0) -> None:
+    """Takes a token of the tenant's bucket; raises Retry, which uses up no attempt, without one.
 
-    `holds` counts the job's waits so far. Jobs that wait for one bucket are spread over a time
-    that doubles with them up to two minutes: the bucket does not run dry and few come in vain.
+    `waits` says how often the job has waited so far. Waiting jobs are spread at random over a time
+    that doubles with each wait up to two minutes, so that most of them find a token.
     """
     is_sms, burst = channel == "sms", settings.rate_burst
     per_second = settings.tenant_sms_per_second if is_sms else settings.tenant_email_per_second
@@ -62,35 +61,38 @@ def take_turn(tenant_id: str, channel: str, *, holds: int = 0) -> None:
     step_us, now_us = -(-_US // per_second), int(clock.now().timestamp() * _US)
     row = Rate(tenant_id, f"rate#{channel}")
     idle = Rate.free_at_us.does_not_exist() | (Rate.free_at_us < now_us)
-    if _changed(row, [Rate.free_at_us.set(now_us + step_us)], idle):
+    if row.change_if(idle, [Rate.free_at_us.set(now_us + step_us)]):
         return
     room = Rate.free_at_us.between(now_us, now_us + max(0, burst - 1) * step_us)
-    if not _changed(row, [Rate.free_at_us.set(Rate.free_at_us + step_us)], room):
+    if not row.change_if(room, [Rate.free_at_us.set(Rate.free_at_us + step_us)]):
         reason = f"the tenant's rate of {per_second} {channel} a second is used up"
-        raise Retry(reason, after_seconds=_spread(holds))
+        raise Retry(reason, after_seconds=_spread(waits))
 
 
-def _spread(holds: int) -> int:
-    most = min(_FIRST_SPREAD_SECONDS * 2 ** min(holds, 10), _LONGEST_SPREAD_SECONDS)
-    return random.randint(1, most)
+def _spread(waits: int) -> int:
+    longest = min(_FIRST_SPREAD_SECONDS * 2 ** min(waits, 10), _LONGEST_SPREAD_SECONDS)
+    return random.randint(1, longest)
 
 
-def admit_recipient(tenant_id: str, channel: str, address: str, *, unasked: str | None) -> None:
-    """Returns when this recipient may be written to.
+def admit_recipient(
+    tenant_id: str, channel: str, address: str, message_id: str, *, requested_by_recipient: bool
+) -> None:
+    """Returns if this recipient may be sent the message, and counts it.
 
-    `unasked` names a message of ours, which is counted once a day however often it is tried.
-    Raises Suppressed for an address that bounced or complained, Skip beyond the daily limit.
+    A message is counted once a day however often it is tried, and not at all if the recipient
+    requested it. Raises Suppressed for an address that bounced or complained, Skip beyond the daily
+    limit.
     """
     row = _recipient(tenant_id, channel, address)
     most = settings.recipient_daily_messages
-    if not most or unasked is None:
+    if not most or requested_by_recipient:
         _refuse_suppressed(row)
         return
     day = Path(_day_attribute())
-    actions = [day.add({"SS": [unasked]}), Recipient.expires_at.set(_expiry()), *_forget_days()]
+    actions = [day.add({"SS": [message_id]}), Recipient.expires_at.set(_expiry()), *_forget_days()]
     few = size(day) < most  # type: ignore[no-untyped-call]
-    counted = day.contains(unasked) | day.does_not_exist() | few
-    if not _changed(row, actions, Recipient.suppressed.does_not_exist() & counted):
+    counted = day.contains(message_id) | day.does_not_exist() | few
+    if not row.change_if(Recipient.suppressed.does_not_exist() & counted, actions):
         _refuse_suppressed(row)
         raise Skip(f"recipient-daily-limit: {most} a day")
 
@@ -103,9 +105,9 @@ def admit_country(number: str) -> None:
 
 
 def count_sms(tenant_id: str) -> None:
-    """Adds one to the tenant's SMS of the day; raises Skip when they are spent.
+    """Adds one to the tenant's SMS of the day; raises Skip when the daily limit is reached.
 
-    A number and not, as for a recipient, a set of messages: those may be thousands.
+    The row holds a number, not a set of messages as a recipient's row does: there may be thousands.
     """
     most = settings.sms_daily_per_tenant
     if not most:
@@ -114,7 +116,7 @@ def count_sms(tenant_id: str) -> None:
     one_more = count.set((count | 0) + 1)
     actions = [one_more, Spending.expires_at.set(_expiry()), *_forget_days()]
     free = count.does_not_exist() | (count < most)
-    if not _changed(Spending(tenant_id, "sms-count"), actions, free):
+    if not Spending(tenant_id, "sms-count").change_if(free, actions):
         raise Skip(f"sms-daily-limit: {most} a day for this tenant")
 
 
@@ -130,7 +132,7 @@ def suppress(tenant_id: str, channel: str, address: str, why: str) -> None:
 
 
 def unsuppress(tx: WriteSet, tenant_id: str, channel: str, address: str, error: AppError) -> None:
-    """Takes an address off the list, with the transaction; `otherwise` when it is not on it."""
+    """Takes an address off the list with `tx`, whose commit raises `error` if it is not on it."""
     actions: list[Action] = [Recipient.suppressed.remove(), Recipient.suppressed_at.remove()]
     actions.append(Recipient.expires_at.set(_expiry()))
     row = _recipient(tenant_id, channel, address)
@@ -138,13 +140,13 @@ def unsuppress(tx: WriteSet, tenant_id: str, channel: str, address: str, error: 
 
 
 def suppressed_addresses(tenant_id: str) -> Listing[Recipient]:
-    """The tenant's suppression list, by address."""
+    """The tenant's suppression list in the order of the addresses."""
     within = Recipient.sk.startswith(_EMAIL)
     return Listing(Recipient, tenant_id, within, only=Recipient.suppressed.exists())
 
 
 def today() -> str:
-    """The day, in UTC, that a message sent now is counted on."""
+    """The day, in UTC, on which a message sent now counts."""
     return f"{clock.now():%Y%m%d}"
 
 
@@ -153,12 +155,9 @@ def address_of(row: Recipient) -> str:
 
 
 def _refuse_suppressed(row: Recipient) -> None:
-    try:
-        found = Recipient.get(row.tenant, row.sk, consistent_read=True)
-    except Recipient.DoesNotExist:
-        return
-    if found.suppressed:
-        raise Suppressed(found.suppressed)
+    stored = records.read(Recipient, row.tenant, row.sk, consistent=True)
+    if stored is not None and stored.suppressed:
+        raise Suppressed(stored.suppressed)
 
 
 def _recipient(tenant_id: str, channel: str, address: str) -> Recipient:
@@ -166,24 +165,14 @@ def _recipient(tenant_id: str, channel: str, address: str) -> Recipient:
 
 
 def _day_attribute(days_ago: int = 0) -> str:
-    """Counts stand under the day's own name, so that a new day begins at nothing."""
+    """The attribute that counts for one day; each day has its own, so that it begins at zero."""
     return f"n{clock.now() - timedelta(days=days_ago):%Y%m%d}"
 
 
 def _forget_days() -> list[Any]:
-    """A row in use would grow with each day; one that is not is deleted within as many days."""
+    """Removes the counts of earlier days, or a row in use would grow with every day."""
     return [Path(_day_attribute(ago)).remove() for ago in range(1, _KEEP_DAYS + 1)]
 
 
 def _expiry() -> int:
     return clock.epoch_seconds() + _KEEP_DAYS * 86_400 // 2
-
-
-def _changed(row: KernelRecord, actions: list[Any], condition: Condition) -> bool:
-    try:
-        row.update(actions, condition=condition)
-    except UpdateError as error:
-        if condition_failed(error):
-            return False
-        raise
-    return True

@@ -1,11 +1,11 @@
-"""Notices: a name, a function and a folder of templates; how one is sent is `sending.py`'s matter.
+"""Notices: kinds of messages, each a name, a function and a folder of templates.
 
     @notice(channels=("email", "sms"))
     def invitation(context: Context, *, user_id: str) -> dict[str, Any]: ...
 
 in `chalicelib/people/notices.py`, with `chalicelib/people/templates/invitation/`, is
-`people.invitation`. The function reads what the texts need at the time of sending, and raises
-Skip with a word when the message is no longer wanted.
+`people.invitation`. The function is called at the time of sending: it returns the values of the
+templates, and raises Skip with a reason when the message is no longer wanted.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from chalicelib.kernel.jobs.registry import Context, Declared, LostAttempt, Resu
 from chalicelib.kernel.jobs.retry import Backoff
 
 Channel = Literal["email", "sms"]
-#: What is done when an answer of SES or SNS was lost: neither can be asked whether it sent.
+#: What happens when the answer of SES or SNS was lost: nobody can ask them whether they sent it.
 Guarantee = Literal["at_least_once", "at_most_once", "confirm_then_resend"]
 _AFTER_LOST: dict[Guarantee, LostAttempt] = {
     "at_least_once": "repeat",
@@ -36,19 +36,25 @@ _TIMEOUT_SECONDS = 25
 class Notice(msgspec.Struct, frozen=True):
     """A declared notice."""
 
-    name: str  #: with its domain, such as people.invitation
-    package: str  #: where `templates/` is
+    name: str  #: the domain and the function, such as people.invitation
+    package: str  #: the package that `templates/` is in
     build: Build
-    asked: bool = False  #: True for what the recipient asked for just now: not counted
+    requested_by_recipient: bool = False  #: True for messages that the daily limit does not count
 
     def __call__(self, context: Context, **args: Any) -> Result:
-        """Delivers one message on the job's channel; returns the provider's id to keep."""
-        from chalicelib.kernel.notify import sending  # of workers only
+        """Sends one message on the job's channel; the result keeps the provider's message id."""
+        from chalicelib.kernel.notify import sending  # only workers need it
 
         values = self.build(context, **args)
         folder = self.name.partition(".")[2]
-        sent = sending.deliver(context, self.package, folder, values, asked=self.asked)
-        return Result({"provider_message_id": sent})
+        message_id = sending.deliver(
+            context,
+            self.package,
+            folder,
+            values,
+            requested_by_recipient=self.requested_by_recipient,
+        )
+        return Result({"provider_message_id": message_id})
 
 
 def notice(
@@ -57,18 +63,19 @@ def notice(
     guarantee: Guarantee = "at_least_once",
     tries: int = _TRIES,
     retry: Backoff | None = None,
-    asked: bool = False,
+    requested_by_recipient: bool = False,
 ) -> Callable[[Build], Build]:
     """Declares a notice.
 
-    `guarantee` says what happens after an answer that was lost: sent again (an invoice nobody may
-    miss), not again (a code that must not come twice), or, for e-mail, sent again only when SES's
-    own event does not come within `confirm_seconds`. `asked` is for messages that the recipient
-    asked for just now: the daily limit does not count them.
+    `guarantee` says what happens after an answer of the provider was lost. The message is sent
+    again (an invoice that nobody may miss), not sent again (a code that must not come twice), or,
+    for e-mail, sent again only if SES reports nothing within `confirm_seconds`. The daily limit of
+    a recipient does not count messages that are `requested_by_recipient`.
     """
 
     def register(build: Build) -> Build:
         name = registry.name_of(build)
+        package = build.__module__.rpartition(".")[0]
         registry.add(
             Declared(
                 name,
@@ -76,7 +83,7 @@ def notice(
                 tries=tries,
                 timeout_seconds=_TIMEOUT_SECONDS,
                 retry=retry or Backoff(),
-                run=Notice(name, build.__module__.rpartition(".")[0], build, asked),
+                run=Notice(name, package, build, requested_by_recipient),
                 channels=channels,
                 lost_attempt=_AFTER_LOST[guarantee],
             )
@@ -94,9 +101,9 @@ def enqueue(
     queue: str | None = None,
     **args: Any,
 ) -> dict[Channel, Job]:
-    """Saves one message per channel that has an address in `to`, in the caller's transaction.
+    """Adds a message to the caller's transaction for each channel that has an address in `to`.
 
-    `queue` is another than the notices' own for messages that nobody waits for.
+    `queue` replaces the notices' own queue, for messages that nobody waits for.
     """
     return {
         channel: transaction.enqueue(

@@ -1,7 +1,7 @@
-"""What an answer of SES or SNS means for a job: held, failed for good, or unconfirmed.
+"""What an answer of SES or SNS means for a job: it waits, fails for good, or is unconfirmed.
 
-Neither service has an idempotency token, so a lost answer leaves open whether the message went
-out. Error names: https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html and
+Neither service has an idempotency token, so after a lost answer nobody knows whether the message
+was sent. Error names: https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html and
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
@@ -48,7 +48,7 @@ REFUSED_CODES = frozenset(
 
 
 class Down(Retry):
-    """The provider is down: nothing was sent, and others need not try either."""
+    """The provider is down: nothing was sent, and other messages need not be tried."""
 
 
 class Refused(AppError):
@@ -57,28 +57,30 @@ class Refused(AppError):
     STATUS = 422
 
 
-def sent(service: str, call: Callable[[], dict[str, Any]]) -> str:
-    """The provider's message id. Raises Retry (not sent, not the job's fault), Refused (never),
-    Unconfirmed (perhaps sent), or what the SDK raised (not sent, costs an attempt).
+def send(service: str, call: Callable[[], dict[str, Any]]) -> str:
+    """Sends a message by `call` and returns the provider's id of it.
+
+    Raises Retry (not sent, and not the job's fault), Refused (never sent), Unconfirmed (perhaps
+    sent), or what the SDK raised (not sent, uses up an attempt).
     """
     try:
         return str(call()["MessageId"])
     except ServiceError as error:
-        raise _meaning(service, error) or error from error
+        raise _error_for(service, error) or error from error
     except NOT_REACHED as error:
         raise Down(f"{service} cannot be reached: {type(error).__name__}") from error
     except SdkError as error:
         raise Unconfirmed(f"{service} gave no answer: {type(error).__name__}") from error
 
 
-def _meaning(service: str, error: ServiceError) -> Exception | None:
+def _error_for(service: str, error: ServiceError) -> Exception | None:
     code, status = code_of(error), status_of(error)
     if code in DOWN_CODES or status == HTTPStatus.SERVICE_UNAVAILABLE:
         return Down(f"{service}: {code}")
     if code in THROTTLED_CODES or status == HTTPStatus.TOO_MANY_REQUESTS:
         return Retry(f"{service}: {code}")
     if code == "MessageRejected" and "not verified" in str(error):
-        # An operator's matter: the sender, or in SES's sandbox the recipient, is not verified yet.
+        # Operators must verify the sender first, and in SES's sandbox the recipient too.
         return Retry(f"{service}: the sender or its region is not verified")
     if code in REFUSED_CODES:
         return Refused(f"{service} refused the message: {code}")

@@ -1,7 +1,7 @@
-"""A notice's templates turned into texts.
+"""From the templates of a notice to its texts.
 
-A folder `templates/<notice>/` of the domain holds `subject.txt`, `body.txt`, `body.html` for
-e-mail and `sms.txt`.
+The folder `templates/<notice>/` of the domain holds `subject.txt`, `body.txt` and `body.html` for
+e-mail, and `sms.txt`.
 """
 
 from typing import Any
@@ -25,11 +25,11 @@ def _text(package: str, notice: str, part: str, values: dict[str, Any]) -> str:
 
 
 def email(package: str, notice: str, values: dict[str, Any]) -> Email:
-    """Subject, text and HTML; the subject on one line, whatever the values hold."""
+    """Subject, text and HTML. The subject has one line, even if a value has a line break."""
     subject, text, html = (_text(package, notice, part, values) for part in EMAIL_PARTS)
     return Email(" ".join(subject.split()), text.strip() + "\n", html)
 
 
 def sms(package: str, notice: str, values: dict[str, Any]) -> str:
-    """The text on one line."""
+    """The text, in one line."""
     return " ".join(_text(package, notice, SMS_PARTS[0], values).split())

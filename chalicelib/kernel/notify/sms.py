@@ -10,7 +10,7 @@ from chalicelib.kernel.errors import Invalid, Skip
 from chalicelib.kernel.notify import providers
 from chalicelib.kernel.settings import settings
 
-#: The GSM 03.38 alphabet; those of its extension table cost two septets (3GPP TS 23.038).
+#: The GSM 03.38 alphabet; letters of its extension table cost two septets (3GPP TS 23.038).
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -27,7 +27,7 @@ class Segments(msgspec.Struct, frozen=True):
 
 
 def segments(text: str) -> Segments:
-    """Segments as carriers count them: 160 or 70 units in one, 153 or 67 in each of several."""
+    """Segments as carriers count them: 160 or 70 units in a single one, else 153 or 67 in each."""
     if all(letter in _BASIC or letter in _EXTENDED for letter in text):
         units, single, joined, encoding = sum(map(_septets, text)), 160, 153, "GSM-7"
     else:
@@ -40,10 +40,10 @@ def _septets(letter: str) -> int:
 
 
 def send(text: str, *, to: str, tags: dict[str, str]) -> str:
-    """Sends one SMS; returns SNS's message id. Errors as `providers.sent`.
+    """Sends one SMS; returns SNS's message id. Raises what `providers.send` raises.
 
     Raises Skip when SMS is not configured, Invalid for a number outside E.164 or a text longer
-    than the settings allow. Not safe to repeat by itself: the claim of the job guards it.
+    than the settings allow. Not safe to repeat by itself: the job's claim guards it.
     """
     if not settings.sms_enabled:
         raise Skip("sms-not-configured")
@@ -56,7 +56,7 @@ def send(text: str, *, to: str, tags: dict[str, str]) -> str:
     attributes["AWS.SNS.SMS.SMSType"] = _attribute("Transactional")
     if settings.sms_sender_id:
         attributes["AWS.SNS.SMS.SenderID"] = _attribute(settings.sms_sender_id)
-    return providers.sent(
+    return providers.send(
         "SNS",
         lambda: aws.client("sns").publish(
             PhoneNumber=to, Message=text, MessageAttributes=attributes

@@ -1,4 +1,4 @@
-"""The tenant's suppression list: addresses that bounced or complained get no more mail."""
+"""The tenant's suppression list over HTTP: addresses that bounced or complained get no mail."""
 
 import msgspec
 
@@ -32,11 +32,11 @@ class AddressQuery(msgspec.Struct, frozen=True, kw_only=True):
     allow=MANAGERS,
     answers=SuppressedView,
     paginated=True,
-    calls=Calls(dynamodb=paging.MOST_CALLS),
+    calls=Calls(dynamodb=paging.MAX_CALLS),
 )
 def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
     """List the addresses that get no more mail."""
-    from chalicelib.kernel.notify import limits  # which workers need, and few requests
+    from chalicelib.kernel.notify import limits  # few requests need it
 
     listing = limits.suppressed_addresses(caller.tenant_id)
     page = paging.read([listing], query, caller.tenant_id, "suppressions")
@@ -58,7 +58,7 @@ def remove_suppression(caller: Caller, query: AddressQuery) -> Reply:
     """Take an address off the list; the next mail to it is sent."""
     from chalicelib.kernel.notify import limits
 
-    tx, unknown = WriteSet(), NotFound("This address is not suppressed")
+    tx, unknown = WriteSet(), NotFound("This address is not on the suppression list")
     limits.unsuppress(tx, caller.tenant_id, "email", query.address, unknown)
     view = SuppressedView(query.address, "", "")
-    return Reply(view, message="The address gets mail again", commit=tx)
+    return Reply(view, message="The address is off the list and gets mail again", commit=tx)

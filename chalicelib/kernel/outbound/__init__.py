@@ -1,5 +1,5 @@
 """Calls to outside services.
 
-web        HTTP with limits on time and size, repeated only where that is safe
-addresses  which addresses may be called at all
+web        HTTP with limits on time and size; calls are repeated only where that is safe
+addresses  which addresses may be called
 """

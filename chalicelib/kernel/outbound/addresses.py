@@ -1,12 +1,12 @@
-"""Addresses of outside services that people type in: which of them may be called.
+"""Which of the addresses that people type in may be called.
 
-Without this an address could lead back into our own network, or to the instance's metadata, which
-hands out credentials (https://owasp.org/www-community/attacks/Server_Side_Request_Forgery). An
-address is judged twice: as text when it is given, and by what its name resolves to each time a
-connection is made, since a name may change what it says between the two.
+Without this check an address could lead into our own network, or to the instance metadata service,
+which hands out credentials (https://owasp.org/www-community/attacks/Server_Side_Request_Forgery).
+An address is checked twice: its text when somebody enters it, and the IP addresses of its name each
+time a connection is made, since a name may resolve to something else by then.
 
-The grammar is narrower than RFC 3986 on purpose: what two parsers could read differently is not
-an address here.
+The grammar is narrower than RFC 3986 on purpose: a text that two parsers could read differently is
+not accepted.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ import msgspec
 LONGEST = 500
 _LONGEST_NAME = 253
 _TLS_PORT, _FIRST_FREE_PORT, _LAST_PORT = 443, 1024, 65_535
-#: What an address looks like, in words that the API's description may use too: without flags.
+#: The form of an address. Without flags, since the OpenAPI document shows this pattern too.
 SHAPE = (
     r"^(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9._~-]+)*)/?\Z"
@@ -40,8 +40,8 @@ _INSIDE_NAMES = (
     "ip6-localhost",
     "ip6-loopback",
 )
-#: Nobody's service, whatever a stage allows: metadata, broadcasts, tunnels to other addresses.
-_NEVER = tuple(
+#: Forbidden on every stage: metadata services, broadcasts, tunnels to other addresses.
+_ALWAYS_FORBIDDEN = tuple(
     map(
         ipaddress.ip_network,
         (
@@ -69,11 +69,11 @@ Ip = IPv4Address | IPv6Address
 
 
 class Hostile(Exception):
-    """The address must not be called; the argument says why, to whoever gave it."""
+    """The address must not be called. The argument completes a sentence: the address ..."""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a service answers."""
+    """The address of a service, in its parts."""
 
     scheme: str
     host: str  #: lower case; an IPv6 address without its brackets
@@ -87,21 +87,23 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse(text: str, *, private: bool) -> Address:
-    """The address that `text` is; raises Hostile. `private` allows our own network, without TLS."""
-    found = _SHAPE.match(text)
-    if found is None or len(text) > LONGEST:
-        raise Hostile("must be an address such as https://cloud.example.com:5000/v3, and no more")
+    """The parts of an address; raises Hostile. `private` allows private networks and plain HTTP."""
+    match = _SHAPE.match(text)
+    if match is None or len(text) > LONGEST:
+        raise Hostile(
+            "must be an address such as https://cloud.example.com:5000/v3, without a query"
+        )
     address = Address(
-        scheme=found["scheme"].lower(),
-        host=found["host"].lower().strip("[]"),
-        port=int(found["port"] or (_TLS_PORT if found["scheme"].lower() == "https" else 80)),
-        path=found["path"],
+        scheme=match["scheme"].lower(),
+        host=match["host"].lower().strip("[]"),
+        port=int(match["port"] or (_TLS_PORT if match["scheme"].lower() == "https" else 80)),
+        path=match["path"],
     )
     _check_path(address.path)
     _check_port(address.port, private=private)
     if address.scheme != "https" and not private:
-        raise Hostile("must begin with https://, since it is sent a password")
-    _check_host(address.host, bracketed=found["host"].startswith("["), private=private)
+        raise Hostile("must begin with https://, since a password is sent to it")
+    _check_host(address.host, bracketed=match["host"].startswith("["), private=private)
     return address
 
 
@@ -135,13 +137,13 @@ def _check_name(host: str, *, private: bool) -> None:
         raise Hostile("must have a host name of letters, digits, hyphens and dots")
     if private:
         return
-    if "." not in host or any(host == n or host.endswith(f".{n}") for n in _INSIDE_NAMES):
-        raise Hostile("must not name a host of an inner network")
+    if "." not in host or any(host == name or host.endswith(f".{name}") for name in _INSIDE_NAMES):
+        raise Hostile("must not name a host of a private network")
 
 
 def check_ip(ip: Ip, *, private: bool) -> None:
     """Raises Hostile unless `ip` may be called."""
-    if any(ip in each for each in _NEVER if each.version == ip.version):
+    if any(ip in network for network in _ALWAYS_FORBIDDEN if network.version == ip.version):
         raise Hostile("must not lead to link-local, metadata, multicast or tunnelled addresses")
     outside = ip.is_global and (isinstance(ip, IPv4Address) or ip in _PUBLIC_V6)
     if not outside and not private:
@@ -149,12 +151,12 @@ def check_ip(ip: Ip, *, private: bool) -> None:
 
 
 def resolved(host: str, port: int, *, private: bool) -> list[str]:
-    """The IP addresses that `host` has now, IPv4 first, each of which may be called.
+    """The IP addresses that `host` resolves to now, IPv4 first; all of them may be called.
 
-    Raises Hostile when one of them may not, and OSError when the name does not resolve.
+    Raises Hostile when one of them must not be called, and OSError when the name does not resolve.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    ips = {ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found}
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ips = {ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers}
     for ip in ips:
         check_ip(ip, private=private)
     return [str(ip) for ip in sorted(ips, key=lambda ip: (ip.version, int(ip)))]

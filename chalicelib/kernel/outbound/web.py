@@ -1,10 +1,10 @@
-"""HTTP to outside services, with what can go wrong decided in one place.
+"""HTTP to outside services, with one place that decides what each failure means.
 
-Every call has a limit for connecting, for silence, for the whole answer and for its size. It is
-repeated only where that is safe, a bounded number of times, and nowhere else: not by `requests`,
-not by whoever calls. Redirects are not followed. Each connection goes to an IP address that was
-checked just before (`addresses.py`), while TLS and the Host header keep the name. What is logged
-or raised holds no secret, no header and no query string.
+Every call has a time limit for connecting, for silence and for the whole answer, and a limit for
+the size of the answer. It is repeated only where that is safe, a bounded number of times, and only
+here: neither `requests` nor the caller repeats it. Redirects are not followed. Each connection goes
+to an IP address that was checked just before (`addresses.py`), while TLS and the Host header keep
+the name. Logs and errors contain no secret, no header and no query string.
 """
 
 import json
@@ -30,12 +30,12 @@ __all__ = ["Answer", "Hostile", "NoAnswer", "Session", "Throttled", "Unreadable"
 
 MAX_BYTES = 16 * 1024 * 1024
 WHOLE_ANSWER_SECONDS = 30
-REPEAT_AFTER_SECONDS = (0.1, 0.5)  #: between these a call is repeated that had no answer
-LONGEST_WAIT_SECONDS = 2  #: a wait that is asked for is kept here up to this, else handed on
-_USUAL_WAIT_SECONDS = 5  #: where a limit was met and no wait was named
-_MOST_WAIT_SECONDS = 3600  #: whatever a service asks for
+REPEAT_AFTER_SECONDS = (0.1, 0.5)  #: the range of the random wait before a call is repeated
+LONGEST_WAIT_SECONDS = 2  #: a longer wait that a service asks for is left to the caller
+_DEFAULT_WAIT_SECONDS = 5  #: the wait when a service limits us and names none
+_MAX_WAIT_SECONDS = 3600  #: even if a service asks for more
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-_OUT_OF_ORDER = frozenset(
+_OUTAGES = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 )
 _MOST_IPS = 3
@@ -48,15 +48,18 @@ _LOOKS_SECRET = re.compile(
 
 
 class WebError(Exception):
-    """A call that gave nothing to go on with; its text may be shown and logged."""
+    """A call without a usable answer. The text may be shown and logged."""
 
 
 class NoAnswer(WebError):
-    """Nothing, too late, or an outage's answer. The call may have been carried out."""
+    """There was no answer, or it came too late or from a broken service.
+
+    The call may have been carried out.
+    """
 
 
 class Throttled(WebError):
-    """A limit was met: the call was not carried out."""
+    """The service limits us: the call was not carried out."""
 
     def __init__(self, reason: str, after_seconds: int) -> None:
         super().__init__(reason)
@@ -64,11 +67,14 @@ class Throttled(WebError):
 
 
 class Unreadable(WebError):
-    """Not the service that was meant: not its form, too large, or a certificate not trusted."""
+    """The answer has another form or is too large, or the certificate is not trusted.
+
+    Probably the address leads to another service.
+    """
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A service's answer, of whatever status below those of an outage."""
+    """A service's answer, of any status but those of an outage."""
 
     status: int
     headers: Mapping[str, str]
@@ -89,7 +95,7 @@ class Session:
     """
 
     def __init__(self, address: str, watch: Callable[[str], None] | None = None) -> None:
-        """`watch` is told each try, as `GET /path`."""
+        """`watch` is called with each try, such as `GET /path`."""
         self.address = addresses.parse(address, private=settings.private_addresses)
         self.tries = 0
         self._watch = watch
@@ -97,15 +103,15 @@ class Session:
         self._http: Any = None
 
     def hide(self, *secrets: str) -> None:
-        """These never stand in a text that `cleaned` gives."""
-        self._hidden.update(each for each in secrets if each)
+        """Keeps these secrets out of the texts that `cleaned` returns."""
+        self._hidden.update(secret for secret in secrets if secret)
 
     def cleaned(self, text: str) -> str:
-        """What a service said, fit to be shown: without secrets and control characters, short."""
+        """A service's text that may be shown: short, without secrets and control characters."""
         for secret in sorted(self._hidden, key=len, reverse=True):
             text = text.replace(secret, _HIDDEN)
         text = _LOOKS_SECRET.sub(rf"\1{_HIDDEN}", text)
-        printable = "".join(each if each.isprintable() else " " for each in text)
+        printable = "".join(letter if letter.isprintable() else " " for letter in text)
         return printable[:_LONGEST_TEXT]
 
     def send(
@@ -119,10 +125,11 @@ class Session:
         repeatable: bool | None = None,
         final: Collection[int] = (),
     ) -> Answer:
-        """One call. `repeatable` says that making it twice does no harm; GET, PUT and DELETE are.
-        A status in `final` is an answer here, though it usually tells of an outage.
+        """Makes one call and returns its answer.
 
-        Raises NoAnswer, Throttled, Unreadable and Hostile; other answers are the caller's matter.
+        `repeatable` says whether making it twice does no harm; by default that holds for GET, HEAD,
+        PUT and DELETE. A status in `final` counts as an answer, even if it usually means an outage.
+        Raises NoAnswer, Throttled, Unreadable and Hostile; the caller handles all other statuses.
         """
         may_repeat = method in _REPEATABLE if repeatable is None else repeatable
         options = {"params": query, "json": body, "headers": dict(headers or {})}
@@ -130,7 +137,7 @@ class Session:
         while True:
             left -= 1
             try:
-                return _judged(self._try(method, path, options), final)
+                return _checked(self._try(method, path, options), final)
             except (NoAnswer, Throttled) as error:
                 wait_seconds = _wait_before_next(error, may_repeat=may_repeat)
                 if not left or wait_seconds is None:
@@ -149,7 +156,7 @@ class Session:
         return self._exchange(method, path, options)
 
     def _exchange(self, method: str, path: str, options: dict[str, Any]) -> Answer:
-        """Raised without their causes: those name headers, addresses with queries, or both."""
+        """Raises errors without their causes, which contain headers and query strings."""
         import requests
 
         limits = (settings.provider_connect_seconds, settings.provider_read_seconds)
@@ -192,7 +199,7 @@ class Session:
 
 
 class _Checked(HTTPConnection):
-    """Connects to an IP address that was checked; to all others it is still the name's."""
+    """A connection to an IP address that was checked; TLS and the Host header use the name."""
 
     def _new_conn(self) -> Any:
         name, port = self._dns_host, int(self.port or 0)
@@ -211,7 +218,7 @@ class _Checked(HTTPConnection):
 
 
 class _CheckedTls(_Checked, HTTPSConnection):
-    """The same under TLS, which verifies the name."""
+    """The same with TLS, which verifies the name."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -223,8 +230,9 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 def _new_session() -> Any:
-    """A session that repeats nothing, and takes nothing from the environment: a proxy would be
-    handed what is meant for the checked address.
+    """A session that repeats nothing and ignores the environment.
+
+    A proxy from the environment would get the requests that are meant for the checked address.
     """
     import requests
     from requests.adapters import HTTPAdapter
@@ -241,7 +249,7 @@ def _new_session() -> Any:
 
 
 def _read(response: Any) -> bytes:
-    """The whole body, in time and within its size; a server may send it drop by drop."""
+    """The whole body. Raises when it is too large or takes too long, even if some bytes arrive."""
     deadline = time.monotonic() + WHOLE_ANSWER_SECONDS
     parts: list[bytes] = []
     size = 0
@@ -255,26 +263,26 @@ def _read(response: Any) -> bytes:
     return b"".join(parts)
 
 
-def _judged(answer: Answer, final: Collection[int]) -> Answer:
+def _checked(answer: Answer, final: Collection[int]) -> Answer:
     if answer.status in final:
         return answer
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Throttled("it is asked too often", _wait_of(answer))
-    if answer.status in _OUT_OF_ORDER:
+        raise Throttled("it got too many requests", _wait_of(answer))
+    if answer.status in _OUTAGES:
         raise NoAnswer(f"it answered {answer.status}")
     return answer
 
 
 def _wait_of(answer: Answer) -> int:
-    """Seconds that Retry-After asks for; as a date (RFC 9110, 10.2.3) it is the usual wait."""
-    asked = answer.headers.get("Retry-After", "").strip()
-    if re.fullmatch("[0-9]{1,9}", asked):
-        return max(1, min(int(asked), _MOST_WAIT_SECONDS))
-    return _USUAL_WAIT_SECONDS
+    """The seconds of Retry-After, or the default when it holds a date (RFC 9110, 10.2.3)."""
+    retry_after = answer.headers.get("Retry-After", "").strip()
+    if re.fullmatch("[0-9]{1,9}", retry_after):
+        return max(1, min(int(retry_after), _MAX_WAIT_SECONDS))
+    return _DEFAULT_WAIT_SECONDS
 
 
 def _wait_before_next(error: NoAnswer | Throttled, *, may_repeat: bool) -> float | None:
-    """Seconds to wait in this call before it is tried again; None: not here."""
+    """Seconds until the call is repeated here; None when it is not repeated here."""
     if isinstance(error, Throttled):
         return error.after_seconds if error.after_seconds <= LONGEST_WAIT_SECONDS else None
     return random.uniform(*REPEAT_AFTER_SECONDS) if may_repeat else None

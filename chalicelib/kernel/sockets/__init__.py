@@ -1,6 +1,6 @@
-"""WebSockets: tickets, connections, and what is pushed to them.
+"""WebSockets: tickets, connections, and pushing to them.
 
-topics       which topics there are, and who may follow them
-connections  who is connected and what they follow; pushing to them
+topics       the kinds of topics, and who may follow them
+connections  who is connected and which topics they follow; pushing to them
 api          tickets over HTTP
 """

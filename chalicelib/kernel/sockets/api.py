@@ -14,7 +14,7 @@ class TicketView(msgspec.Struct, frozen=True, kw_only=True):
     """A ticket for one WebSocket connection."""
 
     ticket: str
-    url: str  #: to open the connection at, ticket included
+    url: str  #: the address of the connection, with the ticket
     expires_in_seconds: int
 
 
@@ -29,12 +29,12 @@ class TicketView(msgspec.Struct, frozen=True, kw_only=True):
 def create_socket_ticket(caller: Caller) -> Reply:
     """Get a ticket that opens one WebSocket connection within 30 seconds.
 
-    On the connection, send `{"subscribe": "project#<id>"}`; what is pushed comes as
-    `{"topic": ..., "data": ...}`. A push may be late or lost: the status route is what counts.
+    On the connection, send `{"subscribe": "project#<id>"}`. News arrives as
+    `{"topic": ..., "data": ...}`. It may be late or lost: only the status route is reliable.
     """
     if not settings.socket_endpoint:
-        raise NotFound("Nothing is pushed here; poll instead")
-    from chalicelib.kernel.sockets import connections  # which few requests need
+        raise NotFound("This stage has no WebSocket; poll the status route instead")
+    from chalicelib.kernel.sockets import connections  # few requests need it
 
     ticket, transaction = connections.issue(caller)
     view = TicketView(

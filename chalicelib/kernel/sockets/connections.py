@@ -1,14 +1,14 @@
-"""WebSockets: who is connected, what they follow, and sending it to them.
+"""WebSockets: who is connected, which topics they follow, and pushing messages to them.
 
-A hint and never the truth: what is pushed may be late, lost or doubled, and polling says the same.
-A connection is opened with a ticket, which an authorized route gives out: a browser's socket sends
-no header, and a bearer token has no place in an address, since addresses are logged. What somebody
-was when they got their ticket they stay until the connection ends, after two hours at the latest.
+A push is only a hint. It may be late, lost or sent twice, and polling gives the same news. A
+connection is opened with a ticket, which an authorized route gives out: browsers send no header
+with a WebSocket, and bearer tokens must not stand in an address, since addresses are logged. A
+connection keeps the tenant and the role of its ticket until it ends, after two hours at the latest.
 
     tenant      sk                                    record
     #tickets    <digest of the ticket>                Ticket    used once, by a conditional delete
-    #sockets    <connection>                          Socket    whose it is, and what it follows
-    <tenant>    socket#<topic>#<connection>           Follower  found by a push
+    #sockets    <connection>                          Socket    its owner and its topics
+    <tenant>    socket#<topic>#<connection>           Follower  read by a push
 """
 
 import hashlib
@@ -34,27 +34,27 @@ from chalicelib.kernel.store.write_set import WriteSet
 
 TICKET_SECONDS = 30
 CONNECTION_SECONDS = 2 * 3600  #: API Gateway ends a connection after this long
-MOST_TOPICS = 20  #: that one connection follows
-MOST_FOLLOWERS = 200  #: that one push is sent to
-PUSH_SECONDS = 2.0  #: spent on one push; who is left polls
-LARGEST_BYTES = 32 * 1024  #: of a message: one frame of API Gateway's
+MOST_TOPICS = 20  #: the most topics that one connection follows
+MOST_FOLLOWERS = 200  #: the most connections that one push is sent to
+PUSH_SECONDS = 2.0  #: the time for one push; connections that are left out have to poll
+LARGEST_BYTES = 32 * 1024  #: the largest message: one frame of API Gateway
 
 _TICKETS, _SOCKETS = "#tickets", "#sockets"  # partitions; no tenant id begins with '#'
 _TOPIC = re.compile(r"([a-z][a-z-]{0,30})#([A-Za-z0-9_-]{1,64})\Z")
 
 
 class Ticket(KernelRecord):
-    """What a ticket admits to; `expires_at` is the end of its time."""
+    """Whose connection a ticket opens; `expires_at` is when the ticket expires."""
 
-    owner = UnicodeAttribute()  #: tenant
+    owner = UnicodeAttribute()  #: the tenant's id
     subject = UnicodeAttribute()
     role = UnicodeAttribute()
 
 
 class Socket(KernelRecord):
-    """A connection and whose it is."""
+    """A connection and its owner."""
 
-    owner = UnicodeAttribute()  #: tenant
+    owner = UnicodeAttribute()  #: the tenant's id
     subject = UnicodeAttribute()
     role = UnicodeAttribute()
     topics = UnicodeSetAttribute(null=True)
@@ -74,7 +74,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def issue(caller: Caller) -> tuple[str, WriteSet]:
-    """A new ticket, good once the transaction is committed. Only its digest is stored."""
+    """A new ticket, valid once the transaction is committed. Only its digest is stored."""
     text = secrets.token_urlsafe(32)
     row = Ticket(_TICKETS, _digest(text), owner=caller.tenant_id)
     row.subject, row.role = caller.subject, caller.role
@@ -85,7 +85,7 @@ def issue(caller: Caller) -> tuple[str, WriteSet]:
 
 
 def address(ticket: str) -> str:
-    """Where a client opens its connection, the ticket included."""
+    """The address at which a client opens its connection, with the ticket."""
     base = settings.socket_url or re.sub(r"\Ahttp", "ws", settings.socket_endpoint)
     return f"{base}?ticket={ticket}"
 
@@ -95,19 +95,22 @@ def _digest(ticket: str) -> str:
 
 
 def connect(connection_id: str, ticket: str) -> bool:
-    """Uses the ticket up; False for one that is unknown, used or old, or of a suspended tenant."""
-    admitted = _use(ticket)
-    if admitted is None or not _is_active(admitted.owner):
+    """Uses up the ticket and saves the connection.
+
+    Returns False for a ticket that is unknown, used or expired, or belongs to a suspended tenant.
+    """
+    used = _use(ticket)
+    if used is None or not _is_active(used.owner):
         return False
-    row = Socket(_SOCKETS, connection_id, owner=admitted.owner)
-    row.subject, row.role = admitted.subject, admitted.role
+    row = Socket(_SOCKETS, connection_id, owner=used.owner)
+    row.subject, row.role = used.subject, used.role
     row.expires_at = clock.epoch_seconds() + CONNECTION_SECONDS
     row.save()
     return True
 
 
 def _use(ticket: str) -> Ticket | None:
-    """One that is used by two connections at once admits one of them."""
+    """Deletes the ticket and returns it; of two connections at once only one gets it."""
     table = Ticket._get_connection()
     fresh = Ticket.expires_at > clock.epoch_seconds()
     try:
@@ -127,7 +130,7 @@ def _is_active(tenant_id: str) -> bool:
 
 
 def receive(connection_id: str, text: str) -> None:
-    """Does what a message asks for and says so to its sender."""
+    """Does what a client's message requests, and answers it."""
     socket = _find(connection_id)
     if socket is None:
         return
@@ -146,49 +149,53 @@ def _find(connection_id: str) -> Socket | None:
 
 def _carry_out(socket: Socket, request: Request) -> dict[str, str]:
     if request.unsubscribe is not None:
-        _leave(socket, request.unsubscribe)
+        _unfollow(socket, request.unsubscribe)
         return {"unsubscribed": request.unsubscribe}
     if request.subscribe is None:
-        return {"error": "Name a topic to subscribe to"}
-    if not _may(socket, request.subscribe):
+        return {"error": 'Send {"subscribe": "<topic>"} with a topic'}
+    if not _may_follow(socket, request.subscribe):
         return {"refused": request.subscribe, "detail": "There is no such topic for you"}
     if not _follow(socket, request.subscribe):
-        return {"refused": request.subscribe, "detail": f"At most {MOST_TOPICS} topics"}
+        return {
+            "refused": request.subscribe,
+            "detail": f"A connection follows at most {MOST_TOPICS} topics",
+        }
     return {"subscribed": request.subscribe}
 
 
-def _may(socket: Socket, wanted: str) -> bool:
-    named = _TOPIC.match(wanted)
-    if named is None or not _is_active(socket.owner):
+def _may_follow(socket: Socket, topic: str) -> bool:
+    match = _TOPIC.match(topic)
+    if match is None or not _is_active(socket.owner):
         return False
     caller = Caller(socket.subject, cast("Role", socket.role), socket.owner)
-    return topics.may(caller, named[1], named[2])
+    kind, topic_id = match[1], match[2]
+    return topics.may_follow(caller, kind, topic_id)
 
 
-def _follow(socket: Socket, wanted: str) -> bool:
-    """False when the connection follows too many already, or has ended."""
-    row = Follower(socket.owner, _key(wanted, socket.sk), connection_id=socket.sk)
+def _follow(socket: Socket, topic: str) -> bool:
+    """False when the connection follows too many topics already, or has ended."""
+    row = Follower(socket.owner, _key(topic, socket.sk), connection_id=socket.sk)
     row.expires_at = socket.expires_at
     room = (
         Socket.topics.does_not_exist()
         | (size("topics") < MOST_TOPICS)  # type: ignore[no-untyped-call]
-        | Socket.topics.contains(wanted)
+        | Socket.topics.contains(topic)
     )
     transaction = WriteSet()
-    transaction.update(socket, [Socket.topics.add({wanted})], Socket.sk.exists() & room)
+    transaction.update(socket, [Socket.topics.add({topic})], Socket.sk.exists() & room)
     transaction.save(row)
-    return _done(transaction)
+    return _committed(transaction)
 
 
-def _leave(socket: Socket, left: str) -> None:
-    if left in (socket.topics or ()):
+def _unfollow(socket: Socket, topic: str) -> None:
+    if topic in (socket.topics or ()):
         transaction = WriteSet()
-        transaction.update(socket, [Socket.topics.delete({left})], Socket.sk.exists())
-        transaction.delete(Follower(socket.owner, _key(left, socket.sk)))
-        _done(transaction)
+        transaction.update(socket, [Socket.topics.delete({topic})], Socket.sk.exists())
+        transaction.delete(Follower(socket.owner, _key(topic, socket.sk)))
+        _committed(transaction)
 
 
-def _done(transaction: WriteSet) -> bool:
+def _committed(transaction: WriteSet) -> bool:
     try:
         transaction.commit()
     except Conflict:
@@ -196,62 +203,60 @@ def _done(transaction: WriteSet) -> bool:
     return True
 
 
-def _key(followed: str, connection_id: str) -> str:
-    return f"socket#{followed}#{connection_id}"
+def _key(topic: str, connection_id: str) -> str:
+    return f"socket#{topic}#{connection_id}"
 
 
 def disconnect(connection_id: str) -> None:
-    """Forgets a connection. Again is harmless; what a crash leaves behind has a TTL."""
+    """Deletes the rows of a connection. Safe to repeat; rows that a crash leaves behind expire."""
     for socket in Socket.query(_SOCKETS, Socket.sk == connection_id, consistent_read=True):
-        keys = [_key(each, connection_id) for each in socket.topics or ()]
+        keys = [_key(topic, connection_id) for topic in socket.topics or ()]
         with KernelRecord.batch_write() as writing:
             for key in keys:
                 writing.delete(Follower(socket.owner, key))
             writing.delete(socket)
 
 
-def push(tenant_id: str, followed: str, body: dict[str, Any]) -> None:
+def push(tenant_id: str, topic: str, body: dict[str, Any]) -> None:
     """Sends `body` to this tenant's connections that follow the topic.
 
-    Whatever goes wrong is the push's own affair: the caller's work goes on.
+    Never raises: errors are only logged, and the caller's work goes on.
     """
     if not settings.socket_endpoint:
         return
     try:
         if _is_active(tenant_id):
-            _push(tenant_id, followed, msgspec.json.encode({"topic": followed, "data": body}))
-    except Exception as error:  # noqa: BLE001  a hint that fails must not fail what it hints at
-        telemetry.log.warning("not pushed", topic=followed, error=type(error).__name__)
+            _push(tenant_id, topic, msgspec.json.encode({"topic": topic, "data": body}))
+    except Exception as error:  # noqa: BLE001  a push is a hint: the work it reports on goes on
+        telemetry.log.warning("not pushed", topic=topic, error=type(error).__name__)
 
 
-def _push(tenant_id: str, followed: str, message: bytes) -> None:
+def _push(tenant_id: str, topic: str, message: bytes) -> None:
     if len(message) > LARGEST_BYTES:
         raise ValueError("The message is larger than a frame")
     until = time.monotonic() + PUSH_SECONDS
-    found = Follower.query(
-        tenant_id, Follower.sk.startswith(_key(followed, "")), limit=MOST_FOLLOWERS
-    )
-    for follower in found:
+    within = Follower.sk.startswith(_key(topic, ""))
+    for follower in Follower.query(tenant_id, within, limit=MOST_FOLLOWERS):
         if time.monotonic() > until:
-            telemetry.log.warning("push cut short", topic=followed)
+            telemetry.log.warning("push cut short", topic=topic)
             return
         _send(follower.connection_id, message)
 
 
 def _send(connection_id: str, message: bytes) -> None:
-    """To one connection; one that is gone is forgotten."""
+    """Sends to one connection; the rows of one that is gone are deleted."""
     client = aws.client("apigatewaymanagementapi")
     try:
         client.post_to_connection(ConnectionId=connection_id, Data=message)
     except aws.ServiceError as error:
         if aws.code_of(error) != "GoneException":
             raise
-        _forget_gone(connection_id)
+        _delete_gone(connection_id)
 
 
-def _forget_gone(connection_id: str) -> None:
+def _delete_gone(connection_id: str) -> None:
     try:
         disconnect(connection_id)
     except PynamoDBException as error:
-        # Its rows stay until their TTL, and the next push tries again.
+        # The next push tries again, and the rows expire in any case.
         telemetry.log.warning("not forgotten", error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Topics of WebSockets: which there are, and who may follow them."""
+"""Topics of WebSockets: their kinds, and who may follow them."""
 
 from collections.abc import Callable
 
@@ -10,21 +10,22 @@ _may_follow: dict[str, MayFollow] = {}
 
 
 def topic(kind: str) -> Callable[[MayFollow], MayFollow]:
-    """Registers who may follow topics `<kind>#<id>`; what nobody registered nobody may.
+    """Registers a function that decides who may follow the topics `<kind>#<id>`.
 
-    The function is given the caller and the id. An AppError, such as NotFound, means no.
+    It is called with the caller and the id. An AppError such as NotFound means no. Nobody may
+    follow topics of a kind that is not registered.
     """
 
-    def register(may_follow: MayFollow) -> MayFollow:
-        _may_follow[kind] = may_follow
-        return may_follow
+    def register(decide: MayFollow) -> MayFollow:
+        _may_follow[kind] = decide
+        return decide
 
     return register
 
 
-def may(caller: Caller, kind: str, wanted_id: str) -> bool:
-    """Says whether the caller may follow `<kind>#<wanted_id>`."""
+def may_follow(caller: Caller, kind: str, topic_id: str) -> bool:
+    """True when the caller may follow the topic `<kind>#<topic_id>`."""
     try:
-        return kind in _may_follow and _may_follow[kind](caller, wanted_id)
+        return kind in _may_follow and _may_follow[kind](caller, topic_id)
     except AppError:
         return False

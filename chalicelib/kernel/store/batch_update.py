@@ -2,7 +2,7 @@
 
 BatchExecuteStatement costs what the single UpdateItems cost, failed conditions included, and each
 update succeeds or fails by itself; only calls are saved. The statements are derived from the
-actions and conditions that UpdateItem takes, in the forms that AWS documents:
+actions and conditions of an UpdateItem, in the forms that AWS documents:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
 """
 
@@ -17,18 +17,18 @@ from pynamodb.expressions.update import Action, RemoveAction, SetAction
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.store.records import Keyed
 
-MAX_STATEMENTS = 25  #: in one call
-_PAUSE_SECONDS = 60  #: no shared calls for so long after one that failed as a whole
+MAX_STATEMENTS = 25  #: DynamoDB's limit for one call
+_PAUSE_SECONDS = 60  #: pause without shared calls after one that failed as a whole
 #: Errors of one statement that similar statements will probably meet too.
 _LASTING = frozenset({"AccessDenied", "ResourceNotFound", "ValidationError"})
 
-_paused_until = 0  #: epoch seconds
+_paused_until = 0  #: epoch seconds until which no shared call is made
 
 Item = dict[str, Any]
 
 
 class ConditionalUpdate(msgspec.Struct, frozen=True):
-    """An update of an existing record: attributes set or removed, on a condition without OR."""
+    """An update that sets or removes attributes of a record, on a condition without OR."""
 
     record: Keyed
     actions: list[Action]
@@ -36,7 +36,7 @@ class ConditionalUpdate(msgspec.Struct, frozen=True):
 
 
 def execute_alone(update: ConditionalUpdate) -> bool:
-    """The update by its own UpdateItem; False when the condition did not hold."""
+    """Makes the update by an UpdateItem of its own; False when the condition did not hold."""
     return update.record.change_if(update.condition, update.actions)
 
 
@@ -44,9 +44,9 @@ def execute(updates: Sequence[ConditionalUpdate], *, read: bool = False) -> list
     """Makes at most `MAX_STATEMENTS` updates of different records in one call.
 
     Returns an item for each update that is known to be made: with `read` the record as it is now,
-    else empty. Returns None for every other one: its condition did not hold, it was throttled or
-    forbidden, or the answer was lost. Raises nothing: the caller repeats those alone and gets
-    their own answer or error. So the updates must be safe to make twice.
+    without it an empty one. Returns None for every other update: its condition did not hold, it
+    was throttled or forbidden, or the answer was lost. Raises nothing: the caller repeats those
+    updates alone and gets their own answer or error, so they must be safe to make twice.
     """
     global _paused_until  # noqa: PLW0603  one per process
     unknown: list[Item | None] = [None] * len(updates)
@@ -68,37 +68,38 @@ def execute(updates: Sequence[ConditionalUpdate], *, read: bool = False) -> list
 
 
 def forget() -> None:
-    """Ends a pause at once, because the emulator was started anew."""
+    """Ends a pause at once, because the emulator was restarted."""
     global _paused_until  # noqa: PLW0603  one per process
     _paused_until = 0
 
 
 def _statements(updates: Sequence[ConditionalUpdate], *, read: bool) -> list[dict[str, Any]]:
-    """The updates as PartiQL; actions and conditions that several share are written once."""
-    returned, written = " RETURNING ALL NEW *" if read else "", dict[tuple[int, int], Any]()
+    """The updates as PartiQL; shared actions and conditions are translated only once."""
+    returning, translated = " RETURNING ALL NEW *" if read else "", dict[tuple[int, int], Any]()
     statements = []
     for update in updates:
-        shared = id(update.actions), id(update.condition)
-        if shared not in written:
-            written[shared] = _joined(update.actions), _joined([update.condition])
-        (actions, set_to), (condition, compared_to) = written[shared]
+        key = id(update.actions), id(update.condition)
+        if key not in translated:
+            translated[key] = _to_partiql(update.actions), _to_partiql([update.condition])
+        (actions, new_values), (condition, compared_values) = translated[key]
         record = update.record
         text = (
             f'UPDATE "{record.Meta.table_name}" {actions}'
-            f' WHERE "tenant" = ? AND "sk" = ? AND {condition}{returned}'
+            f' WHERE "tenant" = ? AND "sk" = ? AND {condition}{returning}'
         )
-        keys = [{"S": record.tenant}, {"S": record.sk}]
-        statements.append({"Statement": text, "Parameters": [*set_to, *keys, *compared_to]})
+        parameters = [*new_values, {"S": record.tenant}, {"S": record.sk}, *compared_values]
+        statements.append({"Statement": text, "Parameters": parameters})
     return statements
 
 
-def _joined(parts: Sequence[Action | Condition]) -> tuple[str, list[Any]]:
+def _to_partiql(parts: Sequence[Action | Condition]) -> tuple[str, list[Any]]:
+    """The parts as PartiQL, and the values of its question marks."""
     parameters: list[Any] = []
-    return " ".join(_written(part, parameters) for part in parts), parameters
+    return " ".join(_translate(part, parameters) for part in parts), parameters
 
 
-#: The PartiQL form of each part of an action or condition. OR is missing: it would need brackets,
-#: which not every emulator accepts beside a key.
+#: The PartiQL form of each part of an action or condition. OR is missing, because it would need
+#: brackets, which not every emulator accepts beside a key.
 _FORMS: dict[type, str] = {
     SetAction: "SET {0} = {1}",
     RemoveAction: "REMOVE {0}",
@@ -110,8 +111,8 @@ _FORMS: dict[type, str] = {
 }
 
 
-def _written(part: Any, parameters: list[Any]) -> str:
-    """The part as PartiQL; its values are appended to `parameters` in the order of their places."""
+def _translate(part: Any, parameters: list[Any]) -> str:
+    """The part as PartiQL; its values are appended to `parameters` in the order they occur."""
     if isinstance(part, Path):
         (name,) = part.path
         return f'"{name}"'
@@ -120,5 +121,5 @@ def _written(part: Any, parameters: list[Any]) -> str:
         return "?"
     if type(part) not in _FORMS:
         raise ValueError(f"{part} has no form in PartiQL here")
-    within = (_written(value, parameters) for value in part.values)
-    return _FORMS[type(part)].format(*within, operator=getattr(part, "operator", ""))
+    operands = (_translate(value, parameters) for value in part.values)
+    return _FORMS[type(part)].format(*operands, operator=getattr(part, "operator", ""))

@@ -1,6 +1,6 @@
-"""One connection to DynamoDB for all models, over the one botocore session (`aws/clients.py`).
+"""One connection to DynamoDB for all models, on the shared botocore session (`aws/clients.py`).
 
-pynamodb would otherwise make a session and a client for each table, which doubles a cold start.
+pynamodb alone would create a session and a client for each table, which doubles a cold start.
 """
 
 from typing import Any
@@ -31,11 +31,11 @@ class SharedConnection(Connection):
 
     @property
     def client(self) -> Any:
-        """The client of `aws/clients.py`: pynamodb's own would lack the fixed user agent."""
+        """The client of `aws/clients.py`; one made by pynamodb would lack the fixed user agent."""
         return aws.client("dynamodb")
 
     def dispatch(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Pynamodb's own would also ask what each call consumed, and tell nobody of it."""
+        """Makes the call without asking for its consumed capacity, as pynamodb would in vain."""
         return self._make_api_call(operation_name, operation_kwargs)
 
 
@@ -43,7 +43,7 @@ _connection: SharedConnection | None = None
 
 
 def connection() -> SharedConnection:
-    """The one connection, made at its first use so that importing models costs no session."""
+    """The one connection, made when first used so that importing models needs no session."""
     global _connection  # noqa: PLW0603  one per process, like botocore's default session
     if _connection is None:
         _connection = SharedConnection()

@@ -24,7 +24,7 @@ TRANSIENT_CODES = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """True when the store was down, slow or throttled, so that the same call may succeed later."""
+    """True when the store was down, slow or throttled: the same call may succeed later."""
     cause = error.cause if isinstance(error, PynamoDBException) else error
     if isinstance(cause, ServiceError):
         status = status_of(cause)
@@ -33,7 +33,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def condition_failed(error: PynamoDBException) -> bool:
-    """True when the condition was not met, and not when the answer was an error of another kind.
+    """True when the condition was not met, False for an error of another kind or no answer.
 
     pynamodb's `cause_response_code` itself fails when there was no answer at all.
     """

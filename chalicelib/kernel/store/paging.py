@@ -1,7 +1,7 @@
-"""Lists in pages: an opaque cursor that is bound to its tenant and query.
+"""Lists in pages, with an opaque cursor that is bound to its tenant and query.
 
-A cursor is the key to read on from, sealed under a purpose that names tenant, list and filters.
-One that was forged, or made for another tenant or another query, does not open.
+A cursor is the key where the next page begins, sealed under a purpose that names tenant, list and
+filters. A cursor that was forged, or issued for another tenant or query, does not open.
 """
 
 from collections.abc import Sequence
@@ -15,39 +15,37 @@ from chalicelib.kernel.errors import BadRequest
 from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import Record
 
-#: A filter may leave a page short, so it reads on, but at most this often: the number of calls is
-#: bounded whatever the size of the table. The page is then short and has a cursor.
-MOST_READS = 4
-#: Rows that one read with a filter looks at.
+#: A read with a filter may return too few rows for a page; then more reads follow, up to this
+#: number, so that calls do not grow with the table. A page may thus be short and have a cursor.
+MAX_READS = 4
+#: Rows that one read with a filter examines.
 FILTERED_ROWS = 500
-#: The most calls of one page, as routes declare it: one more for a list in two parts.
-MOST_CALLS = MOST_READS + 1
+#: Calls of one page, as routes declare them: a list in two parts needs one more.
+MAX_CALLS = MAX_READS + 1
 
 R = TypeVar("R", bound=Record)
 PerPage = Annotated[int, msgspec.Meta(ge=1, le=100, description="a whole number from 1 to 100")]
-
-
-#: Values of text filters: a longer one could not be a key.
+#: The value of a text filter: longer ones exceed what a key may hold.
 Filter = Annotated[
     str, msgspec.Meta(min_length=1, max_length=254, description="1 to 254 characters")
 ]
 
 
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Query parameters of every list."""
+    """Query parameters that all lists have."""
 
     per_page: PerPage = 50
     cursor: str | None = None
 
 
 class Listing(msgspec.Struct, Generic[R], frozen=True):
-    """Records under one key of a table or index, in its order; `only` filters what was read."""
+    """Records under one hash key of a table or index, in its order."""
 
     model: type[R]
     hash_key: str
-    within: Condition | None = None
+    within: Condition | None = None  #: condition on the sort key
     index: str | None = None
-    only: Condition | None = None
+    only: Condition | None = None  #: filter, applied to rows after they are read
     newest_first: bool = False
 
 
@@ -64,30 +62,30 @@ class Page(msgspec.Struct, Generic[R], frozen=True):
 
 
 class _Cursor(msgspec.Struct, frozen=True):
-    part: int  #: which of the listings
-    key: dict[str, Any] | None
+    part: int  #: number of the listing, from 0
+    key: dict[str, Any] | None  #: last key that was read; None: the listing's beginning
 
 
 def read(listings: Sequence[Listing[R]], query: PageQuery, tenant_id: str, name: str) -> Page[R]:
-    """One page of the listings, one after another. Without filters it is one call for each.
+    """One page of the listings, which follow one another; without filters one call per listing.
 
-    Raises BadRequest for a cursor of another tenant, list or filter, or of another maker.
+    Raises BadRequest for a cursor of another tenant, list or filter, and for a forged one.
     """
     bound_to = _purpose(query, tenant_id, name)
     at = _open(query.cursor, bound_to)
-    found: list[R] = []
-    for _ in range(MOST_READS + len(listings) - 1):
-        rows, at = _read_on(listings, at, query.per_page - len(found))
-        found += rows
-        if at.part == len(listings) or len(found) == query.per_page:
+    items: list[R] = []
+    for _ in range(MAX_READS + len(listings) - 1):
+        rows, at = _read_on(listings, at, query.per_page - len(items))
+        items += rows
+        if at.part == len(listings) or len(items) == query.per_page:
             break
     ended = at.part == len(listings)
-    return Page(found, query.per_page, None if ended else _seal(at, bound_to))
+    return Page(items, query.per_page, None if ended else _seal(at, bound_to))
 
 
-def _read_on(listings: Sequence[Listing[R]], at: _Cursor, wanted: int) -> tuple[list[R], _Cursor]:
+def _read_on(listings: Sequence[Listing[R]], at: _Cursor, count: int) -> tuple[list[R], _Cursor]:
     listing = listings[at.part]
-    limit = wanted + 1  # the one beyond tells whether there is more
+    limit = count + 1  # the extra row shows whether there are more
     if listing.only is not None:
         limit = max(limit, FILTERED_ROWS)
     rows, key = records.page(
@@ -100,8 +98,8 @@ def _read_on(listings: Sequence[Listing[R]], at: _Cursor, wanted: int) -> tuple[
         last_evaluated_key=at.key,
         page_size=limit,
     )
-    if len(rows) > wanted:
-        rows = rows[:wanted]
+    if len(rows) > count:
+        rows = rows[:count]
         key = records.key_of(rows[-1], listing.index)
     return rows, _Cursor(at.part + 1, None) if key is None else _Cursor(at.part, key)
 
@@ -118,7 +116,7 @@ def _open(cursor: str | None, bound_to: str) -> _Cursor:
         return _Cursor(0, None)
     payload = signing.open_seal(bound_to, cursor)
     if payload is None:
-        raise BadRequest("This cursor is not one that this list gave out")
+        raise BadRequest("This cursor was not issued for this list")
     return msgspec.json.decode(payload, type=_Cursor)
 
 

@@ -1,4 +1,4 @@
-"""Transactions that say which error a failed condition means."""
+"""Transactions in which every condition names the error that its failure means."""
 
 import random
 import time
@@ -23,36 +23,36 @@ _CONFLICT_TRIES = 3
 class _Action(msgspec.Struct, frozen=True):
     """One action of a transaction, and the error that its failed condition means."""
 
-    kind: str  #: check, delete, save or update, as TransactWrite's methods are called
+    kind: str  #: name of TransactWrite's method; one of _SENT_ORDER
     arguments: tuple[Any, ...]
     condition: Condition | None
     error: AppError | None
 
 
-#: pynamodb sends actions grouped by kind, in this order; reasons come back likewise.
+#: pynamodb sends actions grouped by kind in this order, and DynamoDB's reasons come back in it.
 _SENT_ORDER = ("condition_check", "delete", "save", "update")
 
 
 class WriteSet:
-    """All or nothing: up to 100 actions on different records in one TransactWriteItems.
+    """Up to 100 actions on different records in one TransactWriteItems: all of them or none.
 
-    Each action carries the error that its failed condition means. As a context manager it commits
-    at the end; `commit` may also be called by whoever was handed the transaction. A lost answer is
-    safe: the SDK repeats the call under one ClientRequestToken, which DynamoDB executes once.
+    Each action comes with the error that its failed condition means. As a context manager it
+    commits at the end; code that was passed the transaction may also call `commit`. A lost answer
+    is safe: the SDK repeats the call under one ClientRequestToken, which DynamoDB executes once.
     """
 
     def __init__(self) -> None:
         self._actions: list[_Action] = []
-        self.failed: list[AppError] = []  #: every failed condition's error, after a commit failed
+        self.failed: list[AppError] = []  #: errors of all failed conditions, after a commit failed
 
     def check(
         self, model: type[Keyed], key: tuple[str, str], condition: Condition, error: AppError
     ) -> None:
-        """The record under `key` must meet `condition`, or the whole fails with `otherwise`."""
+        """Requires the record with this key to meet `condition`, or the commit raises `error`."""
         self._add("condition_check", (model, *key), condition, error)
 
     def create(self, record: Keyed, error: AppError | None = None) -> None:
-        """Saves a record that must not exist yet."""
+        """Saves a record; the commit raises `error` when it exists already."""
         self.save(record, type(record).sk.does_not_exist(), error)
 
     def save(
@@ -70,12 +70,12 @@ class WriteSet:
         condition: Condition | None = None,
         error: AppError | None = None,
     ) -> None:
-        # Kept as given: a list may still grow until the commit.
+        # Not copied: the caller may add to the list until the commit.
         self._add("update", (record, actions), condition, error)
 
     def drop(self, error: AppError) -> None:
-        """Takes out the actions that would have failed with this very error."""
-        self._actions = [each for each in self._actions if each.error is not error]
+        """Removes the actions that were added with this error object."""
+        self._actions = [action for action in self._actions if action.error is not error]
 
     def delete(
         self,
@@ -95,13 +95,12 @@ class WriteSet:
         self._actions.append(_Action(kind, arguments, condition, error))
 
     def commit(self) -> None:
-        """Writes all or nothing.
+        """Writes everything or nothing.
 
         Raises the error of the first action whose condition failed (by `PRIORITY`; all are in
-        `failed`), `Unavailable` when the store is down or throttled. A collision with another
-        transaction is tried again, since DynamoDB refuses one of two transactions that meet on a
-        record even when both could succeed: under the same token, since what was refused at last
-        may have been executed at first, when that answer was lost.
+        `failed`), and Unavailable when the store is down or throttled. Of two transactions that
+        meet on a record DynamoDB refuses one, even when both could succeed; that one is tried
+        again, under the same token: an earlier try may have been executed and its answer lost.
         """
         token = str(uuid.uuid4())
         for attempt in range(1, _CONFLICT_TRIES + 1):
@@ -115,7 +114,7 @@ class WriteSet:
                 time.sleep(random.uniform(0.01, 0.05) * attempt)
 
     def _write(self, token: str) -> None:
-        if not self._actions:  # DynamoDB refuses an empty one, and there is nothing to lose
+        if not self._actions:  # DynamoDB refuses an empty transaction
             return
         write = TransactWrite(client_request_token=token, connection=connection())
         for action in self._actions:
@@ -126,20 +125,20 @@ class WriteSet:
         write._commit()
 
     def _explain(self, error: TransactWriteError) -> None:
-        """Raises what `error` means; returns when the transaction met another one."""
-        sent = [each for kind in _SENT_ORDER for each in self._actions if each.kind == kind]
+        """Raises the error that `error` means; returns when the transaction met another one."""
+        sent = [action for kind in _SENT_ORDER for action in self._actions if action.kind == kind]
         failed: list[AppError] = []
         for reason, action in zip(error.cancellation_reasons, sent, strict=False):
             if reason is not None and reason.code == "ConditionalCheckFailed":
-                failed.append(_meant(action.error, reason.raw_item))
+                failed.append(_error_of(action, reason.raw_item))
         self.failed = failed
         if failed:
-            raise min(failed, key=lambda meant: meant.PRIORITY) from error
+            raise min(failed, key=lambda failure: failure.PRIORITY) from error
         codes = {reason.code for reason in error.cancellation_reasons if reason is not None}
         if "TransactionConflict" in codes:
             return
         if is_transient(error) or codes & TRANSIENT_CODES:
-            raise Unavailable("The store cannot take this now") from error
+            raise Unavailable("The store cannot accept this now; try again") from error
         raise error
 
     def __enter__(self) -> Self:
@@ -150,9 +149,9 @@ class WriteSet:
             self.commit()
 
 
-def _meant(error: AppError | None, raw_item: dict[str, Any] | None) -> AppError:
-    """The error of an action; one that asks for it is given the record that stood in its way."""
-    meant = error or Conflict()
+def _error_of(action: _Action, raw_item: dict[str, Any] | None) -> AppError:
+    """The action's error, which receives the existing record if it needs it."""
+    error = action.error or Conflict()
     if raw_item:
-        meant.on_conflict(raw_item)
-    return meant
+        error.on_conflict(raw_item)
+    return error

@@ -1,1 +1,1 @@
-"""Tenants as the platform's admins keep them: create, list, change, suspend."""
+"""The tenants of the platform, which its admins create, list, change and suspend."""

@@ -1,6 +1,6 @@
 """Tenants over HTTP, for the platform's admins."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import msgspec
 
@@ -21,7 +21,7 @@ TenantId = Annotated[
         description="1 to 40 lower-case letters, digits and hyphens, not beginning with one",
     ),
 ]
-Word = Annotated[
+ShortText = Annotated[
     str,
     msgspec.Meta(
         max_length=100,
@@ -41,16 +41,16 @@ Status = Literal["active", "suspended"]
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for a tenant's records unless they say otherwise."""
+    """Values for those records of a tenant that have none of their own."""
 
-    provider: Word = ""
-    region: Word = ""
+    provider: ShortText = ""
+    region: ShortText = ""
     time_zone: TimeZone = ""
-    sender: Word = ""
+    sender: ShortText = ""
 
 
 class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant to create; without an id it gets one."""
+    """A tenant to create; it gets an id unless it names one."""
 
     name: Name
     id: TenantId | None = None
@@ -59,24 +59,24 @@ class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DefaultsChange(msgspec.Struct, frozen=True, kw_only=True):
-    """New defaults; what is left out stays as it is."""
+    """New defaults; members that are left out stay as they are."""
 
-    provider: Word | msgspec.UnsetType = msgspec.UNSET
-    region: Word | msgspec.UnsetType = msgspec.UNSET
+    provider: ShortText | msgspec.UnsetType = msgspec.UNSET
+    region: ShortText | msgspec.UnsetType = msgspec.UNSET
     time_zone: TimeZone | msgspec.UnsetType = msgspec.UNSET
-    sender: Word | msgspec.UnsetType = msgspec.UNSET
+    sender: ShortText | msgspec.UnsetType = msgspec.UNSET
 
 
 class TenantChange(msgspec.Struct, frozen=True, kw_only=True):
-    """New values of a tenant; what is left out stays as it is."""
+    """New values of a tenant; members that are left out stay as they are."""
 
     name: Name | msgspec.UnsetType = msgspec.UNSET
     status: Status | msgspec.UnsetType = msgspec.UNSET
     defaults: DefaultsChange | msgspec.UnsetType = msgspec.UNSET
 
 
-validation.register_check(Defaults, service.unknown_in)
-validation.register_check(DefaultsChange, service.unknown_in)
+validation.register_check(Defaults, service.errors_in_defaults)
+validation.register_check(DefaultsChange, service.errors_in_defaults)
 
 
 class TenantView(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,20 +143,12 @@ def get_tenant(tenant_id: str) -> Reply:
     calls=Calls(dynamodb=2),
 )
 def change_tenant(tenant_id: str, body: TenantChange, request: Request) -> Reply:
-    """Change a tenant. A suspended one is refused everywhere within a minute."""
+    """Change a tenant. Once it is suspended, its requests are refused within a minute."""
     tx = WriteSet()
-    values = _given(body)
-    values |= _given(values.pop("defaults", None))
+    values = validation.provided(body)
+    values |= validation.provided(values.pop("defaults", None))
     row = service.change(tx, tenant_id, values, request.if_match)
     return Reply(view(row), version=int(row.version), commit=tx)
-
-
-def _given(values: Any) -> dict[str, Any]:
-    """The members of a struct that the client sent."""
-    if values is None:
-        return {}
-    members = msgspec.structs.asdict(values)
-    return {name: value for name, value in members.items() if value is not msgspec.UNSET}
 
 
 def view(row: TenantRecord) -> TenantView:

@@ -15,7 +15,7 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True):
-    """An import that was stored; its progress is that of the batch."""
+    """An import that was stored; the batch shows its progress."""
 
     batch_id: str
 
@@ -33,18 +33,17 @@ class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True):
 def import_users(caller: Caller, body: bytes, request: Request) -> Reply:
     """Create and invite up to 10,000 users from a CSV file or JSON lines.
 
-    Every bad row is told by the batch, with its line in the file; the good ones go in. A row may
-    also have `send_email` and `send_sms` (`true` or `false`), as one user may; other columns are
-    ignored.
+    Good rows are imported; the batch names every bad row with its line in the file. Like a single
+    user, a row may have `send_email` and `send_sms` (`true` or `false`). Other columns are ignored.
     """
-    from chalicelib.people.imports import service as imports  # with all that reads files
+    from chalicelib.people.imports import service as imports  # few requests need it
 
     tx = Transaction(caller.tenant_id)
     sent = request.headers.get("content-type", CSV).partition(";")[0].strip().lower()
     batch = imports.start(tx, caller, body, as_csv=sent == CSV, base_url=request.base_url)
     return Reply(
         ImportAccepted(batch_id=batch.id),
-        message="Import accepted; its progress is at the address in Location",
+        message="Import accepted; the address in Location shows its progress",
         headers={"Location": f"{request.base_url}/v1/batches/{batch.id}"},
         commit=tx,
     )

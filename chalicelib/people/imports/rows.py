@@ -1,8 +1,8 @@
-"""The rows of an import file: which are good, and what is wrong with each bad one. No I/O.
+"""The rows of an import file: the good ones, and what is wrong with the bad ones. No I/O.
 
-CSV with the header `name,email,phone,role` (in any order, phone optional), or JSON lines. Line
-numbers are the file's own: a CSV's header is line 1, and a quoted line break counts. Whatever is
-wrong with a row, down to its quotes and bytes, costs that row only.
+A file is CSV with the header `name,email,phone,role` (in any order, phone optional), or JSON lines.
+Line numbers are those of the file: the header of a CSV is line 1, and a line break within quotes
+counts. An error in a row, even in its quotes or bytes, affects that row only.
 """
 
 import codecs
@@ -16,25 +16,25 @@ import msgspec
 
 from chalicelib.kernel.auth.tenancy import Role
 from chalicelib.kernel.errors import BadRequest, FieldError, Invalid
-from chalicelib.kernel.http.validation import Email, Name, Phone, faults_of
+from chalicelib.kernel.http.validation import Email, Name, Phone, errors_of
 from chalicelib.people import rules
 
 MOST_ROWS = 10_000
 _COLUMNS = ("name", "email", "phone", "role")
 _REQUIRED = ("name", "email", "role")
 _FLAGS = ("send_email", "send_sms")
-_WORDS = {"true": True, "false": False}
-_NOT_UTF8 = re.compile(r"[\udc80-\udcff]")  #: what "surrogateescape" makes of such bytes
+_BOOLEANS = {"true": True, "false": False}
+_NOT_UTF8 = re.compile(r"[\udc80-\udcff]")  #: how "surrogateescape" decodes such bytes
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
-# How long a body may be is known before; this limit is one for the whole process.
+# The size of a body is limited already. This limit holds for the whole process.
 csv.field_size_limit(2**31 - 1)
 
 Flag = Annotated[bool, msgspec.Meta(description="true or false")]
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a row says."""
+class RowValues(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The values of a row."""
 
     name: Name
     email: Email
@@ -44,21 +44,21 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     send_sms: Flag = True
 
 
-class Row(Given, frozen=True, kw_only=True, omit_defaults=True):
+class Row(RowValues, frozen=True, kw_only=True, omit_defaults=True):
     """One user of a file."""
 
     line: int
 
 
 class BadRow(msgspec.Struct, frozen=True):
-    """A row that cannot be taken, and everything that is wrong with it."""
+    """A row that cannot be imported, with everything that is wrong with it."""
 
     line: int
     detail: str
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A file's rows, in its order."""
+    """The rows of a file, in the file's order."""
 
     good: list[Row]
     bad: list[BadRow]
@@ -68,28 +68,30 @@ class Parsed(msgspec.Struct, frozen=True):
         return len(self.good) + len(self.bad)
 
 
-class _Found(msgspec.Struct, frozen=True):
+class _RawRow(msgspec.Struct, frozen=True):
     """A row as it stands in the file."""
 
     line: int
     values: Any = None
-    fault: str | None = None  #: of its form; then its values are not judged
+    form_error: str | None = None  #: what is wrong with its form; then its values are not checked
     last_line: int = 0
 
 
 def parse(body: bytes, *, as_csv: bool, by: Role) -> Parsed:
-    """The file's rows. Raises BadRequest when it cannot be read as such a file at all, Invalid for
-    a header without the columns that are needed, for no rows and for too many.
+    """The rows of the file.
+
+    Raises BadRequest for a file that is neither, Invalid for a header that lacks a required column,
+    for a file without rows and for one with too many.
     """
     if body.startswith(_UTF16):
         raise BadRequest("The file is UTF-16; save it as UTF-8")
     text = body.decode("utf-8-sig", errors="surrogateescape")
     parsed = Parsed([], [])
     seen: dict[str, int] = {}
-    for found in _csv_rows(text) if as_csv else _json_rows(text):
-        _sort_in(parsed, seen, found, by)
+    for row in _csv_rows(text) if as_csv else _json_rows(text):
+        _add(parsed, seen, row, by)
         if parsed.total > MOST_ROWS:
-            raise _invalid(f"has more than {MOST_ROWS:,} rows; split it")
+            raise _invalid(f"has more than {MOST_ROWS:,} rows; split it into several files")
     if not parsed.total:
         raise _invalid("has no rows")
     return parsed
@@ -99,23 +101,23 @@ def _invalid(detail: str) -> Invalid:
     return Invalid(f"The file {detail}", field_errors=(FieldError("body", detail),))
 
 
-def _csv_rows(text: str) -> Iterator[_Found]:
+def _csv_rows(text: str) -> Iterator[_RawRow]:
     lines = io.StringIO(text, newline="").readlines()
     records = _csv_records(lines)
     header = _header(next(records, None), lines)
     for line, last_line, cells in records:
         if isinstance(cells, str):
-            yield _Found(line, fault=cells)
+            yield _RawRow(line, form_error=cells)
         elif any(cell.strip() for cell in cells):
-            fault = _fault_of_form(cells, len(header))
-            yield _Found(line, _named(header, cells), fault, last_line)
+            form_error = _form_error(cells, len(header))
+            yield _RawRow(line, _by_column(header, cells), form_error, last_line)
 
 
 _Record = tuple[int, int, list[str] | str]
 
 
 class _Lines:
-    """The lines of a file up to `end`; `at` are handed out, and may be set back."""
+    """Iterates over the lines of a file up to `end`; `at` counts them and may be set back."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines, self.at, self.end = lines, 0, len(lines)
@@ -131,16 +133,16 @@ class _Lines:
 
 
 def _csv_records(lines: list[str]) -> Iterator[_Record]:
-    """Each record: its first line, its last, and its cells or why it cannot be read.
+    """The records: first line, last line, and the cells or the reason why they cannot be read.
 
-    One that cannot be read costs its first line only, and reading goes on at the next: a quote
-    that nobody closed would otherwise swallow good rows.
+    After a record that cannot be read, reading goes on at the line after its first one: otherwise a
+    quote that is never closed would swallow good rows.
     """
     feed, badly_closed = _Lines(lines), 0
     reader = csv.reader(feed, strict=True)
     while (before := feed.at) < len(lines):
-        # A quote open at the end of a line before `badly_closed` meets the same end as the one
-        # that led there. Not looking again keeps this linear in the file's size.
+        # A quote that is open at the end of a line before `badly_closed` ends there badly too. Not
+        # looking for its end again keeps the time linear in the size of the file.
         feed.end = before + 1 if before < badly_closed else len(lines)
         try:
             cells = next(reader)
@@ -156,83 +158,84 @@ def _why_unreadable(error: csv.Error, began: int, ended: int) -> str:
     if "unexpected end" in str(error):
         return "has a quote that is never closed"
     if ended > began:
-        return f"has a quote that is closed in line {ended} only, with text after it"
-    return "has text after a closing quote; a quote within quotes is written twice"
+        return f"has a quote that is closed only in line {ended}, with text after it"
+    return "has text after a closing quote; double a quote that stands within quotes"
 
 
 def _header(first: _Record | None, lines: list[str]) -> list[str]:
     """The names of the columns. Raises BadRequest or Invalid."""
     line, _, cells = first or (1, 1, [])
     if lines and "," not in lines[line - 1] and re.search("[;\t]", lines[line - 1]):
-        raise _invalid("has no commas between its columns; separate columns by commas")
+        raise _invalid("has no commas between its columns; separate the columns by commas")
     if isinstance(cells, str):
-        raise BadRequest(f"The file cannot be read: its header, line {line}, {cells}")
+        raise BadRequest(f"The file cannot be read: its header in line {line} {cells}")
     header = [name.strip().lower() for name in cells]
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
-        needed = ",".join(_COLUMNS)
-        raise _invalid(f"needs a first line with {needed}; not found: {', '.join(missing)}")
+        columns = ",".join(_COLUMNS)
+        raise _invalid(f"needs a first line with {columns}; it lacks {', '.join(missing)}")
     return header
 
 
-def _fault_of_form(cells: list[str], columns: int) -> str | None:
+def _form_error(cells: list[str], columns: int) -> str | None:
     if _NOT_UTF8.search("".join(cells)):
         return "is not UTF-8"
     return f"has {len(cells)} cells, the header {columns}" if len(cells) > columns else None
 
 
-def _named(header: list[str], cells: Iterable[str]) -> dict[str, Any]:
-    """A line's cells by column; blank ones count as left out."""
+def _by_column(header: list[str], cells: Iterable[str]) -> dict[str, Any]:
+    """A line's cells by the name of their column, without blank ones."""
     cleaned = zip(header, (cell.strip() for cell in cells), strict=False)
     return {
-        name: _WORDS.get(cell.lower(), cell) if name in _FLAGS else cell
+        name: _BOOLEANS.get(cell.lower(), cell) if name in _FLAGS else cell
         for name, cell in cleaned
         if cell and name in (*_COLUMNS, *_FLAGS)
     }
 
 
-def _json_rows(text: str) -> Iterator[_Found]:
-    # Not splitlines: U+2028 and others that it takes for line breaks may stand in a JSON string.
-    for line, each in enumerate(text.split("\n"), start=1):
-        if each.strip():
-            yield _json_row(line, each)
+def _json_rows(text: str) -> Iterator[_RawRow]:
+    # Not splitlines, which also splits at U+2028 and others: a JSON string may contain them.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _json_row(number, line)
 
 
-def _json_row(line: int, text: str) -> _Found:
+def _json_row(line: int, text: str) -> _RawRow:
     readable, broken = _NOT_UTF8.subn("\ufffd", text)
-    fault = "is not UTF-8" if broken else None
+    form_error = "is not UTF-8" if broken else None
     try:
-        return _Found(line, msgspec.json.decode(readable), fault)
+        return _RawRow(line, msgspec.json.decode(readable), form_error)
     except (msgspec.DecodeError, RecursionError):
-        return _Found(line, fault=fault or "is not readable JSON")
+        return _RawRow(line, form_error=form_error or "is not readable JSON")
 
 
-def _sort_in(parsed: Parsed, seen: dict[str, int], found: _Found, by: Role) -> None:
-    told = [found.fault] if found.fault else _faults(found.values, by)
-    first = _first_line_with(_email_key(found.values), seen, found.line)
-    if first != found.line:
-        told.append(f"email came before, in line {first}")
-    if not told:
-        parsed.good.append(msgspec.convert({**found.values, "line": found.line}, Row))
+def _add(parsed: Parsed, seen: dict[str, int], row: _RawRow, by: Role) -> None:
+    errors = [row.form_error] if row.form_error else _errors_in(row.values, by)
+    first_line = _first_line_with(_email_key(row.values), seen, row.line)
+    if first_line != row.line:
+        errors.append(f"email came before, in line {first_line}")
+    if not errors:
+        parsed.good.append(msgspec.convert({**row.values, "line": row.line}, Row))
         return
-    if found.last_line > found.line:
-        told.append(f"its quotes reach to line {found.last_line}")
-    parsed.bad.append(BadRow(found.line, "; ".join(told)))
+    if row.last_line > row.line:
+        errors.append(f"its quotes reach to line {row.last_line}")
+    parsed.bad.append(BadRow(row.line, "; ".join(errors)))
 
 
-def _faults(values: Any, by: Role) -> list[str]:
-    told: list[str] = []
+def _errors_in(values: Any, by: Role) -> list[str]:
+    errors: list[str] = []
     try:
-        msgspec.convert(values, Given)
+        msgspec.convert(values, RowValues)
     except msgspec.ValidationError:
-        told += [f"{fault.field} {fault.detail}".strip() for fault in faults_of(values, Given)]
+        field_errors = errors_of(values, RowValues)
+        errors += [f"{error.field} {error.detail}".strip() for error in field_errors]
     if isinstance(values, dict) and not rules.may_give(by, values.get("role", "staff")):
-        told.append("role admin can be given by an admin only")
-    return told
+        errors.append("role admin can be given only by an admin")
+    return errors
 
 
 def _email_key(values: Any) -> str | None:
-    """The key of the row's address, whatever else is wrong with the row; None without one."""
+    """The key of the row's address, even if the row is bad; None without a good address."""
     try:
         return rules.email_key(msgspec.convert(values["email"], Email))
     except (TypeError, KeyError, msgspec.ValidationError):

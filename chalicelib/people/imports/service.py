@@ -1,9 +1,9 @@
-"""Importing people: the file is stored first, in one transaction, then worked in the background.
+"""Importing people: the file is stored in one transaction, and imported in the background.
 
-The good rows are kept in compressed chunks, one job for each; the request answers when chunks,
-jobs and batch are saved. A job creates its users some at a time, each group in a transaction. A
-user's id follows from the upload and the line, so a job that is run again sees which users are
-its own and goes on where it stopped.
+The good rows are stored in compressed chunks with a job for each chunk. The request is answered
+when chunks, jobs and batch are saved. A job creates its users in groups, each in one transaction.
+The id of a user is derived from the upload and the line, so a job that runs again recognizes the
+users that it has created and goes on where it stopped.
 """
 
 import hashlib
@@ -27,17 +27,17 @@ from chalicelib.people.service import NewPerson
 
 MOST_CHUNKS = 40  #: a chunk, its job, the batch and its errors fit into one transaction of 100
 LEAST_IN_CHUNK = 25
-_GROUP = 20  #: users created in one transaction: up to four records each, of at most 100
+_GROUP = 20  #: users of one transaction: up to four records each, and at most 100 in all
 _KEEP_SECONDS = 7 * 86_400
 
 
 def start(tx: Transaction, by: Caller, body: bytes, *, as_csv: bool, base_url: str) -> Joining:
     """Adds an import to `tx`: its chunks, its jobs and the batch that counts its rows.
 
-    Raises BadRequest or Invalid for a file that cannot be read; bad rows are told by the batch.
+    Raises BadRequest or Invalid for a file that cannot be read. The batch names the bad rows.
     """
     parsed = rows.parse(body, as_csv=as_csv, by=by.role)
-    failed = tuple(ErrorView(bad.detail, line=bad.line) for bad in parsed.bad)
+    failed = tuple(ErrorView(row.detail, line=row.line) for row in parsed.bad)
     batch = batches.create(tx, failed=failed)
     for number, chunk in enumerate(_chunks(parsed.good)):
         packed = zlib.compress(msgspec.json.encode(chunk))
@@ -72,10 +72,10 @@ class _EmailTaken(AppError):
         super().__init__()
         self.row = row
         self.person_id = person_id
-        self.ours = False
+        self.is_ours = False
 
     def on_conflict(self, raw_item: dict[str, dict[str, str]]) -> None:
-        self.ours = raw_item.get("person_id", {}).get("S") == self.person_id
+        self.is_ours = raw_item.get("person_id", {}).get("S") == self.person_id
 
 
 def create_chunk(
@@ -83,15 +83,15 @@ def create_chunk(
 ) -> list[LineError]:
     """Creates and invites the users of one chunk; returns the rows whose address was taken.
 
-    Safe to repeat and to break off: users that exist already by this upload count as created.
+    Safe to repeat and to interrupt: users that this upload created before count as created.
     """
     upload = models.get_upload(tenant_id, upload_id, chunk)
     if upload is None:
-        raise Conflict("The uploaded rows are gone; upload the file again")
-    todo = msgspec.json.decode(zlib.decompress(upload.rows), type=list[Row])
+        raise Conflict("The uploaded rows have expired; upload the file again")
+    rows_to_create = msgspec.json.decode(zlib.decompress(upload.rows), type=list[Row])
     taken: list[LineError] = []
-    for at in range(0, len(todo), _GROUP):
-        group = todo[at : at + _GROUP]
+    for at in range(0, len(rows_to_create), _GROUP):
+        group = rows_to_create[at : at + _GROUP]
         taken += _create_group(tenant_id, upload_id, group, created_by, base_url)
     return taken
 
@@ -99,7 +99,7 @@ def create_chunk(
 def _create_group(
     tenant_id: str, upload_id: str, group: list[Row], created_by: str, base_url: str
 ) -> list[LineError]:
-    """Creates the users of one transaction; those it fails on are taken out, and it is repeated."""
+    """Creates users in one transaction, which is repeated without the rows that it fails on."""
     errors: list[LineError] = []
     while group:
         tx = Transaction(tenant_id)
@@ -109,9 +109,10 @@ def _create_group(
             tx.commit()
             break
         except _EmailTaken:
-            refused = [each for each in tx.failed if isinstance(each, _EmailTaken)]
-            errors += [LineError(e.row.line, "email exists already") for e in refused if not e.ours]
-            lines = {each.row.line for each in refused}
+            refused = [error for error in tx.failed if isinstance(error, _EmailTaken)]
+            foreign = [error.row for error in refused if not error.is_ours]
+            errors += [LineError(row.line, "email exists already") for row in foreign]
+            lines = {error.row.line for error in refused}
             group = [row for row in group if row.line not in lines]
     return errors
 
@@ -129,6 +130,6 @@ def _add(tx: Transaction, row: Row, person_id: str, created_by: str, base_url: s
 
 
 def _person_id(upload_id: str, line: int) -> str:
-    """An id in the order of the upload's time, the same however often the row is worked."""
+    """The id of a row's user: always the same one, and ordered by the time of the upload."""
     digest = hashlib.sha256(f"{upload_id}#{line}".encode()).digest()
     return upload_id[:10] + clock.encode_id(int.from_bytes(digest[:10]), 16)

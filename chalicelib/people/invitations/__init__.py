@@ -1,1 +1,1 @@
-"""Invitations: queued with their user, sent again on request, and accepted once."""
+"""Invitations: queued with their user, resent on request, accepted once."""

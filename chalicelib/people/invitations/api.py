@@ -1,6 +1,6 @@
-"""Accepting an invitation: by API, and by the page behind the link, which works without script.
+"""Accepting an invitation: by the API, and on the page behind the link, which needs no script.
 
-A GET consumes nothing: mail scanners open links.
+A GET consumes nothing, since mail scanners open links.
 """
 
 from http import HTTPStatus
@@ -27,7 +27,7 @@ routes = Routes()
     calls=Calls(dynamodb=2),
 )
 def accept_invitation(body: Acceptable) -> Reply:
-    """Accept an invitation by its token. It works once, also under two calls at the same time."""
+    """Accept an invitation by its token. It works once, even if two calls come at the same time."""
     token = invitations.read_token(body.token)
     person = service.get(token.tenant_id, token.person_id)
     return Reply(
@@ -41,9 +41,9 @@ def accept_invitation(body: Acceptable) -> Reply:
 def show_invitation(query: AcceptQuery, request: Request) -> Reply:
     """Show the page behind an invitation's link. It changes nothing."""
     try:
-        invitation = invitations.look(invitations.read_token(query.token))
-    except Exception as error:  # noqa: BLE001  whatever it was, a page is shown
-        return _refusal(dispatch.told(error, request.id))
+        invitation = invitations.preview(invitations.read_token(query.token))
+    except Exception as error:  # noqa: BLE001  a page answers every error
+        return _refusal(dispatch.client_error(error, request.id))
     return _page(200, invitation=invitation, token=query.token)
 
 
@@ -57,20 +57,20 @@ def accept_on_page(body: Acceptable, request: Request) -> Reply:
     """Accept an invitation from its page."""
     try:
         Acceptance(invitations.read_token(body.token)).commit()
-    except Exception as error:  # noqa: BLE001  whatever it was, a page is shown
-        return _refusal(dispatch.told(error, request.id))
+    except Exception as error:  # noqa: BLE001  a page answers every error
+        return _refusal(dispatch.client_error(error, request.id))
     return _page(200, accepted=True)
 
 
 def _refusal(error: AppError) -> Reply:
-    ours = error.STATUS >= HTTPStatus.INTERNAL_SERVER_ERROR
-    page = _page(error.STATUS, trouble=True) if ours else _page(error.STATUS, error=error.detail)
+    is_ours = error.STATUS >= HTTPStatus.INTERNAL_SERVER_ERROR
+    page = _page(error.STATUS, trouble=True) if is_ours else _page(error.STATUS, error=error.detail)
     return msgspec.structs.replace(page, headers=error.headers)
 
 
 def _page(status: int, **values: Any) -> Reply:
-    nothing = {"invitation": None, "token": "", "error": "", "trouble": False, "accepted": False}
-    shown = {**nothing, **values}
+    defaults = {"invitation": None, "token": "", "error": "", "trouble": False, "accepted": False}
+    shown = {**defaults, **values}
     return Reply(
         html=templates.render_page("chalicelib.people", "accept.html", shown), status=status
     )

@@ -1,7 +1,7 @@
-"""Invitations to the end: what is sent, resending, accepting. Part of the domain's service.
+"""Invitations: their messages, resending them, accepting them. Part of the domain's service.
 
-A token is derived, never stored: tenant, person and version under the signing key. Resending
-raises the version, so that the earlier token stops working.
+A token is not stored: it consists of tenant, person and version, sealed with the signing key.
+Resending raises the version, so that the earlier token stops working.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from chalicelib.people.rules import Invitation
 
 
 class Token(msgspec.Struct, frozen=True):
-    """What an invitation's token says."""
+    """The content of an invitation's token."""
 
     tenant_id: str
     person_id: str
@@ -33,9 +33,9 @@ class Token(msgspec.Struct, frozen=True):
 def queue(
     tx: Transaction, person: Person, *, email: bool, sms: bool, base_url: str, queue: str = "notify"
 ) -> dict[Any, Job]:
-    """Adds the messages of the person's current invitation to `tx`: channel -> job.
+    """Adds the messages of the person's current invitation to `tx`; returns the jobs by channel.
 
-    Raises Unavailable while no signing key is set: a link could not be made when it is sent.
+    Raises Unavailable while no signing key is set, since the link could not be made later.
     """
     signing.check_keys()
     return notices.enqueue(
@@ -50,15 +50,15 @@ def queue(
 
 
 def expiry() -> int:
-    """When an invitation sent now expires, in epoch seconds."""
+    """The epoch seconds at which an invitation that is sent now expires."""
     return clock.epoch_seconds() + rules.INVITATION_SECONDS
 
 
 def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invitation:
-    """What the invitation's texts say now; raises Skip when it is no longer wanted."""
+    """The current values of the invitation's texts; raises Skip when it is no longer wanted."""
     tenant = tenancy.find(tenant_id)
     if tenant is None or tenant.status != "active":
-        raise Skip("tenant-suspended")  # whose links are refused
+        raise Skip("tenant-suspended")  # its links are refused
     person = models.get_person(tenant_id, person_id)
     if person is None or person.status == "deactivated":
         raise Skip("user-deleted")
@@ -77,23 +77,23 @@ def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invi
 def resend(tx: Transaction, person_id: str, base_url: str, if_match: IfMatch) -> Person:
     """Adds a new invitation to `tx`; the earlier token stops working with the commit.
 
-    Raises NotFound. The commit raises Conflict once active or deactivated or when another resend
-    came between, TooManyRequests within a minute of the last: there a request that is repeated
-    under its key finds its answer first.
+    Raises NotFound. The commit raises Conflict when the user is active or deactivated or another
+    resend came between, and TooManyRequests within a minute of the last invitation. That is left to
+    the commit, where a request that is repeated under its Idempotency-Key finds its stored answer.
     """
     person = models.get_person(tx.tenant_id, person_id)
     if person is None:
-        raise NotFound("No user of this id")
-    now, seen = clock.epoch_seconds(), person.invitation_version
-    open_ = (
-        (Person.invitation_version == seen)
+        raise NotFound("No user has this id")
+    now, version = clock.epoch_seconds(), person.invitation_version
+    may_be_resent = (
+        (Person.invitation_version == version)
         & (Person.status == "invited")
         & (Person.invitation_sent_at <= now - rules.RESEND_SECONDS)
     )
     condition = preconditions.and_unchanged_since(
-        person, if_match, "user", open_, _why_not_resent(person, now)
+        person, if_match, "user", may_be_resent, _resend_error(person, now)
     )
-    person.invitation_version = int(seen) + 1
+    person.invitation_version = int(version) + 1
     person.invitation_sent_at = now
     person.invitation_expires_at = expiry()
     tx.update(
@@ -110,14 +110,17 @@ def resend(tx: Transaction, person_id: str, base_url: str, if_match: IfMatch) ->
     return person
 
 
-def _why_not_resent(person: Person, now: int) -> AppError:
-    """What a resend that fails means, by the user as seen before it."""
+def _resend_error(person: Person, now: int) -> AppError:
+    """What it means when a resend fails, by the user's row as it was read before."""
     if person.status != "invited":
-        return Conflict(f"The user is {person.status}; there is nothing to accept")
+        return Conflict(
+            f"The user is {person.status}; only invited users can be sent an invitation"
+        )
     wait = int(person.invitation_sent_at) + rules.RESEND_SECONDS - now
     if wait > 0:
-        return TooManyRequests("The last invitation is less than a minute old", after_seconds=wait)
-    return Conflict("Another change of this user came between; try again")
+        detail = "The last invitation is less than a minute old; wait before you send another"
+        return TooManyRequests(detail, after_seconds=wait)
+    return Conflict("Another change of this user came between; read the user and try again")
 
 
 def token_of(person: Person) -> str:
@@ -127,14 +130,14 @@ def token_of(person: Person) -> str:
 
 
 def read_token(text: str) -> Token:
-    """What the token says. Raises NotFound for one that was not made here, Forbidden while its
-    tenant is suspended.
+    """The content of a token. Raises NotFound for a token that was not made here, Forbidden while
+    the tenant is suspended.
     """
     payload = signing.open_seal("invitation", text)
     if payload is None:
-        raise NotFound("This invitation is unknown")
+        raise NotFound("This invitation is unknown; use the complete link of the message")
     tenant_id, person_id, version = payload.decode().split("\n")
-    return Token(tenancy.active(tenant_id).id, person_id, int(version))
+    return Token(tenancy.require_active(tenant_id).id, person_id, int(version))
 
 
 class _NotOpen(AppError):
@@ -152,46 +155,46 @@ class _NotOpen(AppError):
 
 
 class Acceptance:
-    """A transaction that accepts an invitation, once, however many try at the same time.
+    """A transaction that accepts an invitation; of several at the same time only one succeeds.
 
-    Its commit raises NotFound for a token that was used, replaced or is unknown, Gone for one that
-    expired; `person` is the user as they were before.
+    Its commit raises NotFound for a token that was used or replaced or is unknown, and Gone for one
+    that has expired.
     """
 
     def __init__(self, token: Token) -> None:
         self._tx = Transaction(token.tenant_id)
         self._token = token
         now = clock.epoch_seconds()
-        open_ = (
+        is_open = (
             (Person.status == "invited")
             & (Person.invitation_version == token.version)
             & (Person.invitation_expires_at > now)
         )
         actions = [Person.status.set("active"), Person.version.set(Person.version + 1)]
-        who = models.person(token.tenant_id, token.person_id)
-        self._tx.update(who, actions, open_, _NotOpen())
+        person = models.person(token.tenant_id, token.person_id)
+        self._tx.update(person, actions, is_open, _NotOpen())
 
     def save(self, *arguments: Any) -> None:
-        """Adds to the transaction, as the answer kept for an Idempotency-Key."""
+        """Adds a record to the transaction, such as the answer stored for an Idempotency-Key."""
         self._tx.save(*arguments)
 
     def commit(self) -> None:
         try:
             self._tx.commit()
         except _NotOpen as refused:
-            raise _meaning(refused, self._token) from refused
+            raise _error_for(refused, self._token) from refused
 
 
-def _meaning(refused: _NotOpen, token: Token) -> AppError:
+def _error_for(refused: _NotOpen, token: Token) -> AppError:
     person = refused.person
-    waits = person is not None and person.status == "invited"
-    if person is not None and waits and int(person.invitation_version) == token.version:
+    is_invited = person is not None and person.status == "invited"
+    if person is not None and is_invited and int(person.invitation_version) == token.version:
         return Gone("This invitation has expired; ask for a new one")
     return NotFound(refused.detail)
 
 
-def look(token: Token) -> Invitation:
-    """The invitation as its page shows it, changing nothing. Raises as `Acceptance.commit`."""
+def preview(token: Token) -> Invitation:
+    """The invitation for its page; changes nothing. Raises what `Acceptance.commit` raises."""
     person = models.get_person(token.tenant_id, token.person_id)
     if (
         person is None
@@ -201,5 +204,5 @@ def look(token: Token) -> Invitation:
         raise NotFound("This invitation was used, replaced, or never existed")
     if person.invitation_expires_at <= clock.epoch_seconds():
         raise Gone("This invitation has expired; ask for a new one")
-    tenant_name = tenancy.active(token.tenant_id).name
+    tenant_name = tenancy.require_active(token.tenant_id).name
     return Invitation(person.name, tenant_name, "", rules.INVITATION_DAYS)

@@ -1,6 +1,6 @@
-"""Providers of clouds behind one small port: OpenStack, Zadara, and a simulated one.
+"""Cloud providers behind one small port: OpenStack, Zadara, and a simulated one.
 
-Every call of the port is idempotent by look-up: made twice, it leaves one of each.
+Every call of the port looks for what exists already, so making it twice does no harm.
 """
 
 from chalicelib.projects.gateway.port import (
@@ -32,7 +32,7 @@ __all__ = [
 def connect(region: Region) -> Provider:
     """A connection to the region's provider, which logs in at its first call.
 
-    Raises Refused for a provider that nobody here speaks to, or an address that is not allowed.
+    Raises Refused for an unknown provider, and for an address that must not be called.
     """
     if region.provider == "openstack":
         from chalicelib.projects.gateway.openstack import OpenStack

@@ -1,4 +1,4 @@
-"""One connection to a provider: a log-in whose token serves every call, and what answers mean."""
+"""One connection to a provider: one log-in for all calls, and what the answers mean."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -17,14 +17,14 @@ _REDIRECTS = range(300, 400)
 
 
 class Connection(ABC):
-    """Calls of a provider's identity service. A dialect says how it logs in."""
+    """Calls of a provider's identity service. A subclass implements the log-in."""
 
     def __init__(self, region: Region, address: str) -> None:
         self.region = region
         self.logins = 0
         self._token = ""
         self._token_served = False
-        self._date = ""  #: the provider's own clock, as its last answer gave it
+        self._date = ""  #: the Date header of the provider's last answer
         try:
             self._web = web.Session(address)
         except web.Hostile as hostile:
@@ -41,7 +41,7 @@ class Connection(ABC):
 
     @abstractmethod
     def _log_in(self) -> str:
-        """A token; counts the log-in in `logins`."""
+        """Logs in and returns the token; counts it in `logins`."""
 
     def _call(
         self,
@@ -53,21 +53,21 @@ class Connection(ABC):
         also: Collection[int] = (),
         final: Collection[int] = (),
     ) -> Answer:
-        """A call with the token. Every call here may be made twice: what is there stays there.
+        """A call with the token; every call here may be made twice.
 
-        Returns successes and the statuses in `also`; raises Refused, Busy and Down for all others.
+        Returns successes and the statuses in `also`; raises Refused, Busy or Down for all others.
         """
         if not self._token:
-            self._take(self._log_in())
+            self._use_token(self._log_in())
         options = {"query": query, "body": body, "final": final}
         answer = self._send(method, path, self._token, **options)
         if answer.status in _NO_TOKEN and self._token_served and answer.status not in also:
-            self._take(self._log_in())  # it was revoked, or its time was over
+            self._use_token(self._log_in())  # the old token was revoked or has expired
             answer = self._send(method, path, self._token, **options)
         self._token_served = self._token_served or answer.status not in _NO_TOKEN
-        return self._judged(answer, also)
+        return self._checked(answer, also)
 
-    def _take(self, token: str) -> None:
+    def _use_token(self, token: str) -> None:
         self._web.hide(token)
         self._token = token
         self._token_served = False
@@ -88,40 +88,44 @@ class Connection(ABC):
         self._date = answer.headers.get("Date", "")
         return answer
 
-    def _judged(self, answer: Answer, also: Collection[int] = ()) -> Answer:
+    def _checked(self, answer: Answer, also: Collection[int] = ()) -> Answer:
         if answer.status in also or HTTPStatus(200) <= answer.status < _REDIRECTS.start:
             return answer
-        said = self._said(answer)
+        message = self._message(answer)
         if answer.status in _REDIRECTS:
-            raise Refused(f"{self._where} answers with a redirect; give the address it leads to")
+            raise Refused(
+                f"{self._where} answers with a redirect; enter the address that it leads to"
+            )
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Busy(f"{self._where} failed: {said}", after_seconds=2)
+            raise Busy(f"{self._where} failed: {message}", after_seconds=2)
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise Refused(f"{self._where} does not allow this to our account: {said}")
-        raise Refused(f"{self._where} refused: {said}")
+            raise Refused(f"{self._where} does not allow our account to do this: {message}")
+        raise Refused(f"{self._where} refused: {message}")
 
-    def _said(self, answer: Answer) -> str:
-        """The provider's own words, fit to be shown, after the status."""
+    def _message(self, answer: Answer) -> str:
+        """The status and the provider's own message, cleaned so that they may be shown."""
         try:
             content = answer.json()
             error = content["error"]
-            words = str(error["message"] if isinstance(error, dict) else error)
+            message = str(error["message"] if isinstance(error, dict) else error)
         except (web.Unreadable, KeyError, TypeError):
-            words = ""
-        return self._web.cleaned(f"{answer.status} {words}".strip())
+            message = ""
+        return self._web.cleaned(f"{answer.status} {message}".strip())
 
     def _json(self, answer: Answer, *names: str) -> Any:
-        """What stands under these names in the answer; Refused for one of another form."""
+        """The value under these names in the answer; raises Refused for an unexpected form."""
         try:
             content = answer.json()
             for name in names:
                 content = content[name]
         except (web.Unreadable, KeyError, TypeError):
-            raise Refused(f"{self._where} is not usable: unexpected form of answer") from None
+            raise Refused(
+                f"{self._where} is not usable: its answer has an unexpected form"
+            ) from None
         return content
 
     def _provider_time(self) -> datetime:
-        """By its clock, since ours may differ from it."""
+        """The time by the provider's clock, which may differ from ours."""
         try:
             return parsedate_to_datetime(self._date)
         except (ValueError, TypeError):

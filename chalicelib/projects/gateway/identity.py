@@ -1,13 +1,13 @@
-"""The port over an identity service in the manner of Keystone; a dialect puts it into requests.
+"""The port for identity services like Keystone. A subclass makes the requests.
 
-What we make carries a mark of ours, derived from our own key, by which it is found again: names of
-projects and people may change. What is there already is not made twice:
+What we create carries a mark that is derived from our own key, so that we find it again even if the
+name of a project or person has changed. What exists already is not created twice:
 
-    project     looked up by its mark, then made; "exists" means that another was quicker
-    user        made; the first "exists" has all of ours read once, and the rest is known from it
-    grant       those of a project are read once for each connection
-    credential  stands at one of two places, the one where the old one is not. So what a try that
-                was broken off left is used or overwritten by the next, and there is never a third
+    project     looked up by its mark, then created; "exists" means that another was quicker
+    user        created; after the first "exists" all of our users are read once
+    grant       the grants of a project are read once for each connection
+    credential  has one of two possible ids, the one that the old credential does not have. So the
+                next try uses or replaces what an interrupted one left, and there is never a third
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from chalicelib.projects.gateway.port import (
     Save,
 )
 
-USER_PREFIX = "bb-"  #: of the log-in names of the users that we make
+USER_PREFIX = "bb-"  #: begins the log-in names of the users that we create
 _MARK_LETTERS = 32
 _SECRET_BYTES = 32
 
@@ -41,82 +41,84 @@ class Project(msgspec.Struct, frozen=True):
     enabled: bool
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """A project as it shall be."""
+class ProjectSpec(msgspec.Struct, frozen=True):
+    """A project as it should be at the provider."""
 
     mark: str
-    name: str  #: at the provider, where names are unique in an account and not in a tenant
-    title: str  #: the one that people gave it
+    name: str  #: its name at the provider, unique in the whole account
+    title: str  #: the name that people gave it, unique in its tenant
     enabled: bool
 
 
 def mark_of(kind: str, key: str) -> str:
-    """What our record `key` of this kind is known by at the provider: letters and digits."""
+    """The mark at the provider of our record `key` of this kind: letters and digits."""
     return hashlib.sha256(f"{kind}\0{key}".encode()).hexdigest()[:_MARK_LETTERS]
 
 
 class Identity(Connection, ABC):
-    """The port's calls; what a dialect must say stands below them."""
+    """The calls of the port, and below them the methods that a subclass implements."""
 
     def __init__(self, region: Region, address: str) -> None:
         super().__init__(region, address)
-        self._users: dict[str, str] | None = None  #: ids of ours by name, once they were read
+        self._users: dict[str, str] | None = (
+            None  #: ids of our users by log-in name, once they were read
+        )
         self._new_users: set[str] = set()
         self._grants: dict[str, dict[str, set[str]]] = {}
 
     def ensure_project(self, key: str, name: str, *, enabled: bool = True) -> str:
-        wanted = self._wanted(mark_of("project", key), name, enabled=enabled)
-        found = self._find_project(wanted.mark)
-        if found is None:
-            made = self._create_project(wanted)
-            if made is not None:
-                return made
-            found = self._find_project(wanted.mark)
-        if found is None:
-            raise Refused(f"{self._where} has another project named {wanted.name!r}")
-        if (found.name, found.enabled) != (wanted.name, wanted.enabled):
-            self._change_project(found.id, wanted)
-        return found.id
+        spec = self._spec(mark_of("project", key), name, enabled=enabled)
+        project = self._find_project(spec.mark)
+        if project is None:
+            new_id = self._create_project(spec)
+            if new_id is not None:
+                return new_id
+            project = self._find_project(spec.mark)
+        if project is None:
+            raise Refused(f"{self._where} has another project named {spec.name!r}")
+        if (project.name, project.enabled) != (spec.name, spec.enabled):
+            self._change_project(project.id, spec)
+        return project.id
 
     def find_project(self, key: str) -> str | None:
-        found = self._find_project(mark_of("project", key))
-        return found.id if found else None
+        project = self._find_project(mark_of("project", key))
+        return project.id if project else None
 
     def ensure_user(self, key: str, email: str, name: str) -> CloudUser:
         login = USER_PREFIX + mark_of("user", key)
         known = self._users.get(login) if self._users is not None else None
-        return CloudUser(known or self._make_or_find(login, email, name), login)
+        return CloudUser(known or self._create_or_find(login, email, name), login)
 
-    def _make_or_find(self, login: str, email: str, name: str) -> str:
-        made = self._create_user(login, email, name)
-        if made is not None:
-            self._new_users.add(made)
-            return made
+    def _create_or_find(self, login: str, email: str, name: str) -> str:
+        new_id = self._create_user(login, email, name)
+        if new_id is not None:
+            self._new_users.add(new_id)
+            return new_id
         if self._users is None:
             self._users = self._list_users()
-        found = self._users.get(login) or self._find_user(login)
-        if found is None:
-            raise Refused(f"{self._where} says that the user {login} exists, but shows none")
-        self._users[login] = found
-        return found
+        user_id = self._users.get(login) or self._find_user(login)
+        if user_id is None:
+            raise Refused(f"{self._where} says that the user {login} exists, but does not list it")
+        self._users[login] = user_id
+        return user_id
 
     def ensure_grant(self, project_id: str, user_id: str, role: Role) -> None:
-        words = self._role_words()
-        held = self._held(project_id, user_id)
-        if words[role] not in held:
-            self._put_grant(project_id, user_id, words[role])
-            held.add(words[role])
-        for other in (held & set(words.values())) - {words[role]}:
+        names = self._role_names()
+        granted = self._granted(project_id, user_id)
+        if names[role] not in granted:
+            self._put_grant(project_id, user_id, names[role])
+            granted.add(names[role])
+        for other in (granted & set(names.values())) - {names[role]}:
             self._delete_grant(project_id, user_id, other)
-            held.discard(other)
+            granted.discard(other)
 
     def revoke_grant(self, project_id: str, user_id: str) -> None:
-        held = self._held(project_id, user_id)
-        for word in tuple(held):
-            self._delete_grant(project_id, user_id, word)
-            held.discard(word)
+        granted = self._granted(project_id, user_id)
+        for role_name in tuple(granted):
+            self._delete_grant(project_id, user_id, role_name)
+            granted.discard(role_name)
 
-    def _held(self, project_id: str, user_id: str) -> set[str]:
+    def _granted(self, project_id: str, user_id: str) -> set[str]:
         if project_id not in self._grants:
             self._grants[project_id] = self._list_grants(project_id)
         return self._grants[project_id].setdefault(user_id, set())
@@ -128,87 +130,90 @@ class Identity(Connection, ABC):
         save: Save,
         old: str | None,
     ) -> Credential:
-        """The first credential of a user that was made just now is not proved: nothing depends on
-        an older one, and it would be a fourth call for each new user.
+        """The first credential of a user whom this connection has created is not proved: it
+        replaces no older one, and the proof would be a fourth call for each new user.
         """
         new = self._new_credential(project_id, user_id, old)
-        made = save(new) or new
-        self._web.hide(made.secret)
+        credential = save(new) or new
+        self._web.hide(credential.secret)
         is_proved = old is None and user_id in self._new_users
-        if not self._create_credential(project_id, user_id, made):
-            is_proved = self._put_in_place(project_id, user_id, made)
+        if not self._create_credential(project_id, user_id, credential):
+            is_proved = self._replace_credential(project_id, user_id, credential)
         if not is_proved:
-            self._prove(project_id, user_id, made)
+            self._prove(project_id, user_id, credential)
         if old is not None:
             self.drop_credential(user_id, old)
-        return made
+        return credential
 
-    def _put_in_place(self, project_id: str, user_id: str, made: Credential) -> bool:
-        """Where there is one already: True when it is this very one, made by another attempt."""
+    def _replace_credential(self, project_id: str, user_id: str, credential: Credential) -> bool:
+        """Replaces an existing credential of this id.
+
+        Returns True without replacing it when it is this credential, created by another attempt.
+        """
         try:
-            self._prove(project_id, user_id, made)
+            self._prove(project_id, user_id, credential)
         except Busy as busy:
             if isinstance(busy, Down):
                 raise
         else:
             return True
-        self.drop_credential(user_id, made.id)  # left by a try that was broken off
-        if not self._create_credential(project_id, user_id, made):
-            raise Refused(f"{self._where} keeps a credential that it should have dropped")
+        self.drop_credential(user_id, credential.id)  # an interrupted try left it
+        if not self._create_credential(project_id, user_id, credential):
+            raise Refused(f"{self._where} keeps a credential that it should have deleted")
         return False
 
     def _new_credential(self, project_id: str, user_id: str, old: str | None) -> Credential:
-        places = [mark_of(f"credential {n}", f"{project_id}\0{user_id}") for n in (0, 1)]
-        access = next(each for each in places if self._credential_id(each) != old)
+        keys = [mark_of(f"credential {n}", f"{project_id}\0{user_id}") for n in (0, 1)]
+        access = next(key for key in keys if self._credential_id(key) != old)
         return Credential(self._credential_id(access), access, secrets.token_hex(_SECRET_BYTES))
 
     @abstractmethod
-    def _wanted(self, mark: str, title: str, *, enabled: bool) -> Wanted: ...
+    def _spec(self, mark: str, title: str, *, enabled: bool) -> ProjectSpec: ...
 
     @abstractmethod
     def _find_project(self, mark: str) -> Project | None: ...
 
     @abstractmethod
-    def _create_project(self, wanted: Wanted) -> str | None:
-        """Its id; None when one of the name exists."""
+    def _create_project(self, spec: ProjectSpec) -> str | None:
+        """The new id; None when the name exists already."""
 
     @abstractmethod
-    def _change_project(self, project_id: str, wanted: Wanted) -> None: ...
+    def _change_project(self, project_id: str, spec: ProjectSpec) -> None: ...
 
     @abstractmethod
     def _create_user(self, login: str, email: str, name: str) -> str | None:
-        """Its id; None when one of the name exists."""
+        """The new id; None when the name exists already."""
 
     @abstractmethod
     def _list_users(self) -> dict[str, str]:
-        """Ids by log-in name, of all users that we made here."""
+        """The ids of all users that we have created here, by log-in name."""
 
     @abstractmethod
     def _find_user(self, login: str) -> str | None: ...
 
     @abstractmethod
-    def _role_words(self) -> dict[Role, str]:
-        """What the provider calls the roles, as its grants name them."""
+    def _role_names(self) -> dict[Role, str]:
+        """The provider's names or ids of our roles, as its grants show them."""
 
     @abstractmethod
     def _list_grants(self, project_id: str) -> dict[str, set[str]]:
-        """The roles' words by user."""
+        """The names of the granted roles, by user."""
 
     @abstractmethod
-    def _put_grant(self, project_id: str, user_id: str, word: str) -> None: ...
+    def _put_grant(self, project_id: str, user_id: str, role_name: str) -> None: ...
 
     @abstractmethod
-    def _delete_grant(self, project_id: str, user_id: str, word: str) -> None: ...
+    def _delete_grant(self, project_id: str, user_id: str, role_name: str) -> None: ...
 
     @abstractmethod
     def _credential_id(self, access: str) -> str: ...
 
     @abstractmethod
-    def _create_credential(self, project_id: str, user_id: str, made: Credential) -> bool:
-        """False when there is one at its place."""
+    def _create_credential(self, project_id: str, user_id: str, credential: Credential) -> bool:
+        """False when there is a credential of this id already."""
 
     @abstractmethod
-    def _prove(self, project_id: str, user_id: str, made: Credential) -> None:
+    def _prove(self, project_id: str, user_id: str, credential: Credential) -> None:
         """Raises Busy or Refused unless the credential works."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What a provider of clouds must be able to do, and the two ways in which it says no."""
+"""What a cloud provider must be able to do, and the errors that it may raise."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -6,17 +6,17 @@ from typing import Literal, Protocol, Self
 
 import msgspec
 
-#: Of a user in one project. Each provider has words of its own for them.
+#: The role of a user in one project. Each provider has its own names for them.
 Role = Literal["admin", "member", "reader"]
 
 
 class Region(msgspec.Struct, frozen=True):
-    """Where and as whom we speak to a provider. One region is one address."""
+    """The address of a provider, and our account there. One region is one address."""
 
     provider: str
     name: str
     address: str
-    account: str  #: a domain, or "domain/project" where the log-in is for a project of it
+    account: str  #: a domain, or "domain/project" if the log-in is for a project in it
     username: str
     password: str
 
@@ -42,17 +42,17 @@ class Credential(msgspec.Struct, frozen=True):
         return f"Credential({self.id})"
 
 
-#: Keeps a credential that is about to be made. It may answer with another one, which is made in its
-#: place: that of an attempt that was broken off, or is still at it.
+#: Saves a credential before the provider creates it. It may return another one, which is created
+#: instead: the one of an attempt that was interrupted or is still under way.
 Save = Callable[[Credential], Credential | None]
 
 
 class Refused(Exception):
-    """The provider will never do this; the argument is a reason that a person can act on."""
+    """The provider will never do this. The argument is a reason that people can act on."""
 
 
 class Busy(Exception):
-    """Not now: a limit was met. The same call may succeed in `after_seconds`."""
+    """The provider limits us. The same call may succeed in `after_seconds`."""
 
     def __init__(self, reason: str, *, after_seconds: int = 1) -> None:
         super().__init__(reason)
@@ -60,46 +60,46 @@ class Busy(Exception):
 
 
 class Down(Busy):
-    """Not now, and not for the other users either: no answer, or one that tells of an outage.
+    """The provider does not answer, or its answer means an outage; other calls would fail too.
 
-    The call may have been carried out; made again it does no harm.
+    The call may have been carried out. Making it again does no harm.
     """
 
 
 class Provider(Protocol):
-    """One connection: one log-in, whose token serves every call.
+    """One connection with one log-in, whose token serves every call.
 
-    All calls may raise Refused, Busy and Down. None of their texts holds a secret.
+    All calls may raise Refused, Busy and Down. Their texts contain no secret.
     """
 
     @property
     def calls(self) -> int:
-        """Requests made so far, log-ins apart."""
+        """The number of requests so far, without log-ins."""
         ...
 
     @property
     def logins(self) -> int:
-        """Log-ins made so far."""
+        """The number of log-ins so far."""
         ...
 
     def ensure_project(self, key: str, name: str, *, enabled: bool = True) -> str:
-        """The provider's id of our project `key`, which then exists under this name."""
+        """Makes sure that our project `key` exists under this name; returns the provider's id."""
         ...
 
     def find_project(self, key: str) -> str | None:
-        """The provider's id of our project `key`; None when it is not there."""
+        """The provider's id of our project `key`; None when it does not exist."""
         ...
 
     def ensure_user(self, key: str, email: str, name: str) -> CloudUser:
-        """The provider's user for our person `key`, in all projects the same one."""
+        """Makes sure that our person `key` has a user, who is the same one in all projects."""
         ...
 
     def ensure_grant(self, project_id: str, user_id: str, role: Role) -> None:
-        """The user has this role in the project, and no other of ours."""
+        """Gives the user this role in the project, and takes our other roles away."""
         ...
 
     def revoke_grant(self, project_id: str, user_id: str) -> None:
-        """The user has no role in the project."""
+        """Takes all roles in the project away from the user."""
         ...
 
     def rotate_credential(
@@ -109,21 +109,22 @@ class Provider(Protocol):
         save: Save,
         old: str | None,
     ) -> Credential:
-        """A new credential, handed to `save` before it is made, and proved by use; only then the
-        old one goes. However often it is broken off and made again, one is left in the end.
+        """Creates a credential, which `save` gets before, proves it by using it, and drops `old`.
+
+        However often this is interrupted and repeated, there is one credential in the end.
         """
         ...
 
     def drop_credential(self, user_id: str, credential_id: str) -> None:
-        """The credential is gone."""
+        """Deletes the credential, if it exists."""
         ...
 
     def list_regions(self) -> list[str]:
-        """The regions that the provider names at this address."""
+        """The names of the provider's regions at this address."""
         ...
 
     def delete_project(self, project_id: str) -> None:
-        """The project is gone, and with it the grants in it."""
+        """Deletes the project, if it exists, and with it the grants in it."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,6 +1,6 @@
-"""Requests signed with an access key, by which a credential is proved without any other service.
+"""Requests signed with an access key, which prove a credential without another service.
 
-AWS's signature version 2, which OpenStack's EC2 credentials are checked by:
+OpenStack checks EC2 credentials by AWS's signature version 2:
 https://docs.openstack.org/api-ref/identity/v3-ext/#os-ec2-api and
 https://docs.aws.amazon.com/AmazonSimpleDB/latest/DeveloperGuide/HMACAuth.html
 """
@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from chalicelib.projects.gateway.port import Credential
 
-_HOST, _PATH = "backburner", "/"  # of no real request; both sides sign the same words
+_HOST, _PATH = "backburner", "/"  # of an imaginary request, since only the signature is checked
 
 
 def signed(credential: Credential, at: datetime) -> dict[str, Any]:
-    """A request signed with the credential at this time, as `POST /v3/ec2tokens` wants it."""
+    """A request signed with the credential at this time, in the form of `POST /v3/ec2tokens`."""
     parameters = {
         "AWSAccessKeyId": credential.access,
         "SignatureMethod": "HmacSHA256",

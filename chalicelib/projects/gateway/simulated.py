@@ -1,24 +1,23 @@
-"""A provider that is only simulated: for local work, tests and demonstrations.
+"""A simulated provider: for local work, tests and demonstrations.
 
-It keeps nothing. Ids are derived from keys, so every call is idempotent by itself, in one process
-as in many. A region's address holds how it behaves, and whoever gives none gets one that always
-answers at once:
+It stores nothing. Ids are derived from keys, so every call is idempotent, in one process or many. A
+region's address describes its behaviour; with an empty one every call succeeds at once:
 
-    latency_ms=200&calls_per_second=50&failures=5     failures: calls in a hundred that find it busy
+    latency_ms=200&calls_per_second=50&failures=5     failures: the percentage of busy answers
 
-The figures hold for one process, and which calls fail is the same in each run of it.
+Limits count within one process, and the same calls fail in each run of it.
 
-Some people and projects ask for trouble, as the addresses of SES's mailbox simulator do. The first
-word of an e-mail address or of a project's name, up to `+`, `@` or a space, is one of
+Some people and projects have trouble by their names, like the addresses of SES's mailbox simulator.
+The first word of an e-mail address or of a project's name, up to `+`, `@` or a space, is one of
 
     refused       the provider will never do it
-    busy          it is always too busy
-    flaky         it is too busy the first two times in a process, then all is well
-    slow          it takes a second more
+    busy          the provider is always too busy
+    flaky         the provider is too busy the first two times in a process
+    slow          the call takes a second longer
 
-and for a person a second word tells when: at the `user` (if none is given), the `grant`, the
-`credential`, or when access is taken away (`revoke`). So flaky-credential+7@example.com gets its
-user and role at once, and its credential at the third try.
+For a person a second word names the step that has the trouble: `user` (the default), `grant`,
+`credential` or `revoke`. So flaky-credential+7@example.com gets a user and a role at once, and a
+credential at the third try.
 """
 
 import hashlib
@@ -48,9 +47,9 @@ _TROUBLE = re.compile(
 _KNOWN = frozenset({"latency_ms", "calls_per_second", "failures"})
 
 _lock = threading.Lock()
-_tries: Counter[str] = Counter()  #: of what is flaky
-_made: Counter[str] = Counter()  #: calls of each region, which decides the ones that fail
-_free_at: dict[str, float] = {}  #: when each region's limit admits the next call, monotonic
+_tries: Counter[str] = Counter()  #: tries of the flaky calls
+_made: Counter[str] = Counter()  #: calls by region; their number decides which ones fail
+_free_at: dict[str, float] = {}  #: time.monotonic() of the next call that a region's limit admits
 
 
 class Simulated:
@@ -62,28 +61,28 @@ class Simulated:
         self.logins = 0
         self._figures = _figures_of(region.address)
 
-    def ensure_project(self, key: str, name: str, *, enabled: bool = True) -> str:  # noqa: ARG002  not kept
+    def ensure_project(self, key: str, name: str, *, enabled: bool = True) -> str:  # noqa: ARG002  not stored
         self._call()
         self._meet(_trouble_of(name), "user", key)
         return self._project_of(key)
 
     def find_project(self, key: str) -> str | None:
-        """As if it were there, since nothing is kept; to delete it again does no harm."""
+        """Its id, as if it existed: nothing is stored, and to delete it twice does no harm."""
         self._call()
         return self._project_of(key)
 
     def _project_of(self, key: str) -> str:
         return f"project-{_derived(self.region.name, key)}"
 
-    def ensure_user(self, key: str, email: str, name: str) -> CloudUser:  # noqa: ARG002  not kept
-        """What the address asks for is written into the id, for nothing else is kept."""
+    def ensure_user(self, key: str, email: str, name: str) -> CloudUser:  # noqa: ARG002  not stored
+        """Puts the trouble that the address names into the id, since nothing else is stored."""
         self._call()
         trouble = _trouble_of(email)
         self._meet(trouble, "user", key)
         derived = _derived(self.region.name, key)
         return CloudUser(f"user-{derived}{trouble and f'-{trouble}'}", f"bb-{derived}")
 
-    def ensure_grant(self, project_id: str, user_id: str, role: Role) -> None:  # noqa: ARG002  not kept
+    def ensure_grant(self, project_id: str, user_id: str, role: Role) -> None:  # noqa: ARG002  not stored
         self._call()
         self._meet(_trouble_in(user_id), "grant", f"{project_id} {user_id}")
 
@@ -98,30 +97,30 @@ class Simulated:
         save: Save,
         old: str | None,
     ) -> Credential:
-        """Costs what it does at the others: one call, and with an old one two more."""
-        places = [f"credential-{_derived(project_id, user_id, str(n))}" for n in (0, 1)]
-        made_id = next(each for each in places if each != old)
-        made = Credential(made_id, _derived(made_id, "access"), _derived(made_id, "secret"))
-        made = save(made) or made
+        """Makes as many calls as other providers: one, and two more with an old credential."""
+        ids = [f"credential-{_derived(project_id, user_id, str(n))}" for n in (0, 1)]
+        new_id = next(each for each in ids if each != old)
+        new = Credential(new_id, _derived(new_id, "access"), _derived(new_id, "secret"))
+        credential = save(new) or new
         self._call()
         self._meet(_trouble_in(user_id), "credential", f"{project_id} {user_id}")
         if old is not None:
             self._call()
             self.drop_credential(user_id, old)
-        return made
+        return credential
 
-    def drop_credential(self, user_id: str, credential_id: str) -> None:  # noqa: ARG002  not kept
+    def drop_credential(self, user_id: str, credential_id: str) -> None:  # noqa: ARG002  not stored
         self._call()
 
     def list_regions(self) -> list[str]:
         self._call()
         return [self.region.name]
 
-    def delete_project(self, project_id: str) -> None:  # noqa: ARG002  not kept
+    def delete_project(self, project_id: str) -> None:  # noqa: ARG002  not stored
         self._call()
 
     def _call(self) -> None:
-        """One call, with the region's latency, limit and failures."""
+        """Counts one call, with the region's latency, limit and failures."""
         self.logins = 1
         self.calls += 1
         time.sleep(self._figures.get("latency_ms", 0) / 1000)
@@ -136,11 +135,11 @@ class Simulated:
             raise Busy("the simulated provider is too busy", after_seconds=1)
 
     def _wait_for_turn(self, region: str) -> float:
-        """Seconds until the limit admits a call; takes the turn when that is now."""
+        """Seconds until the limit admits a call; 0 uses up the turn."""
         rate, now = self._figures.get("calls_per_second", 0), time.monotonic()
         if not rate:
             return 0
-        # As many calls as one second has may come at once.
+        # The calls of one second may come at once.
         free_at = max(_free_at.get(region, 0), now - 1)
         if free_at > now:
             return free_at - now
@@ -148,16 +147,16 @@ class Simulated:
         return 0
 
     def _meet(self, trouble: str, step: str, what: str) -> None:
-        """The trouble, where it is meant for this step."""
+        """Causes the trouble if it concerns this step."""
         word, _, when = trouble.partition("-")
         if not word or (when or "user") != step:
             return
         if word == "slow":
             time.sleep(_SLOW_SECONDS)
         elif word == "refused":
-            raise Refused("the simulated provider refuses this, as its name asks for")
+            raise Refused("the simulated provider refuses this because of its name")
         elif word == "busy" or _is_flaky_still(f"{step} {what}"):
-            raise Busy("the simulated provider is too busy, as its name asks for", after_seconds=1)
+            raise Busy("the simulated provider is too busy because of its name", after_seconds=1)
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +167,7 @@ class Simulated:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 def _is_flaky_still(what: str) -> bool:
@@ -178,9 +177,9 @@ def _is_flaky_still(what: str) -> bool:
 
 
 def _trouble_of(text: str) -> str:
-    """Such as `flaky-grant`, or empty."""
-    found = _TROUBLE.match(text)
-    return found[0] if found else ""
+    """The trouble that a name asks for, such as `flaky-grant`, or an empty text."""
+    match = _TROUBLE.match(text)
+    return match[0] if match else ""
 
 
 def _trouble_in(user_id: str) -> str:
@@ -192,7 +191,7 @@ def _derived(*parts: str) -> str:
 
 
 def _figures_of(address: str) -> dict[str, int]:
-    """Raises Refused for an address that is none of a simulated region."""
+    """The figures in a region's address; raises Refused for any other address."""
     try:
         figures = {name: int(value) for name, value in parse_qsl(address, strict_parsing=True)}
     except ValueError:

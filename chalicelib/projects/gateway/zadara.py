@@ -1,12 +1,12 @@
-"""Zadara zCompute's identity service: Keystone's state, other words.
+"""Zadara zCompute's identity service, which is like Keystone with other names and forms.
 
 Documented (https://docs.zadarastorage.com, the public zCompute API guide): the path, the log-in
-and its second factor, domains, lists that may be bare arrays, users that are made unwrapped and
-with a password, grants by the role's name. One region is one cluster's address.
+and its second factor, domains, lists that may be bare arrays, users that are created without a
+wrapping object and with a password, grants by the role's name. One region is one cluster's address.
 
-Not verified on a live cluster, since no public document tells: making, changing and deleting
-projects, the list of grants, access keys and their proof, and that what exists is answered with
-409. They are modelled on Keystone, and are what this class inherits, or marked below.
+Not verified on a live cluster, since no public document describes them: creating, changing and
+deleting projects, the list of grants, access keys and their proof, and 409 for names that exist.
+They are modelled on Keystone: this class inherits them, or they are marked below.
 """
 
 import secrets
@@ -35,18 +35,18 @@ class Zadara(OpenStack):
         return self._log_in_for({"domain": {"name": domain}})
 
     def _learn_domain(self, _answer: Answer, token: str) -> None:
-        """The log-in's body need not tell it."""
+        """Looks the domain up, since the log-in's answer need not contain it."""
         if self._domain_id:
             return
         account = self.region.account.partition("/")[0]
-        domains = self._rows(self._judged(self._send("GET", "/domains", token)), "domains")
-        found = [str(each["id"]) for each in domains if each["name"] == account]
-        if not found:
+        domains = self._rows(self._checked(self._send("GET", "/domains", token)), "domains")
+        ids = [str(domain["id"]) for domain in domains if domain["name"] == account]
+        if not ids:
             raise Refused(f"{self._where} does not show the account {account} to our user")
-        self._domain_id = found[0]
+        self._domain_id = ids[0]
 
     def _rows(self, answer: Answer, kind: str) -> list[dict[str, Any]]:
-        """A list, which may stand bare or under its name."""
+        """The rows of a list, which may be a bare array or stand under its name."""
         content = self._json(answer)
         rows: list[dict[str, Any]] = content if isinstance(content, list) else content[kind]
         return rows
@@ -55,14 +55,14 @@ class Zadara(OpenStack):
         return self._rows(self._call("GET", path, query=query), kind)
 
     def _find_project(self, mark: str) -> Project | None:
-        """By the mark at the end of its name: tags are not documented."""
-        for each in self._in_domain("/projects", "projects"):
-            if str(each["name"]).endswith(mark[:_MARK_SHOWN]):
-                return Project(each["id"], each["name"], each.get("enabled", True))
+        """The project with the mark at the end of its name, since tags are not documented."""
+        for row in self._in_domain("/projects", "projects"):
+            if str(row["name"]).endswith(mark[:_MARK_SHOWN]):
+                return Project(row["id"], row["name"], row.get("enabled", True))
         return None
 
     def _create_user(self, login: str, email: str, name: str) -> str | None:  # noqa: ARG002  no field for it
-        """With a password that nobody knows: it must have one, of 8 characters and three kinds."""
+        """Creates a user with a random password, which is required: 8 characters of three kinds."""
         body = {
             "name": login,
             "email": email,
@@ -70,7 +70,7 @@ class Zadara(OpenStack):
             "domain_id": self._domain(),
             "must_change_password": True,
         }
-        # Not verified on a live cluster: 409 for a name that is taken.
+        # Not verified on a live cluster: 409 for a name that exists.
         answer = self._call("POST", "/users", body=body, also=(HTTPStatus.CONFLICT,))
         if answer.status == HTTPStatus.CONFLICT:
             return None
@@ -78,22 +78,22 @@ class Zadara(OpenStack):
         return str(content.get("user", content)["id"])
 
     def _list_users(self) -> dict[str, str]:
-        found = self._in_domain("/users", "users")
-        ours = (each for each in found if str(each["name"]).startswith(USER_PREFIX))
-        return {each["name"]: str(each["id"]) for each in ours}
+        users = self._in_domain("/users", "users")
+        ours = (user for user in users if str(user["name"]).startswith(USER_PREFIX))
+        return {user["name"]: str(user["id"]) for user in ours}
 
-    def _role_words(self) -> dict[Role, str]:
+    def _role_names(self) -> dict[Role, str]:
         return _ROLES
 
     def _list_grants(self, project_id: str) -> dict[str, set[str]]:
-        """Not verified on a live cluster."""
+        """The names of the granted roles, by user. Not verified on a live cluster."""
         query = {"scope.project.id": project_id, "include_names": "true"}
-        held: dict[str, set[str]] = {}
-        for each in self._listed("/role_assignments", "role_assignments", **query):
-            if "user" in each:
-                held.setdefault(each["user"]["id"], set()).add(each["role"]["name"])
-        return held
+        granted: dict[str, set[str]] = {}
+        for grant in self._listed("/role_assignments", "role_assignments", **query):
+            if "user" in grant:
+                granted.setdefault(grant["user"]["id"], set()).add(grant["role"]["name"])
+        return granted
 
     def list_regions(self) -> list[str]:
-        """One region is one address: the one that was given."""
+        """The region of this connection, since one region is one address."""
         return [self.region.name]

@@ -1,1 +1,1 @@
-"""Regions: where, and with which account, projects are made at their providers."""
+"""Regions: the addresses and accounts at which projects are created."""

@@ -1,10 +1,11 @@
-"""Regions over HTTP, for the platform's admins. No answer holds a password."""
+"""Regions over HTTP, for the platform's admins. No answer contains a password."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import ADMIN
+from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.outbound import addresses
 from chalicelib.kernel.store.paging import PageQuery
@@ -38,7 +39,7 @@ Address = Annotated[
 ]
 
 
-def _word(example: str) -> msgspec.Meta:
+def _short_text(example: str) -> msgspec.Meta:
     return msgspec.Meta(
         min_length=1,
         max_length=255,
@@ -48,15 +49,13 @@ def _word(example: str) -> msgspec.Meta:
     )
 
 
-Account = Annotated[str, _word("Default/admin")]
-Username = Annotated[str, _word("backburner")]
-Password = Annotated[str, _word("the password of that user")]
+Account = Annotated[str, _short_text("Default/admin")]
+Username = Annotated[str, _short_text("backburner")]
+Password = Annotated[str, _short_text("the password of that user")]
 
 
 class NewRegion(msgspec.Struct, frozen=True, kw_only=True):
-    """A region to add. The account is a domain, or "domain/project" where the role of the
-    account is in a project.
-    """
+    """A region to add. The account is a domain, or "domain/project" if its role is in a project."""
 
     provider: Provider
     name: RegionName
@@ -70,7 +69,7 @@ class NewRegion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegionChange(msgspec.Struct, frozen=True, kw_only=True):
-    """New values of a region; what is left out stays as it is."""
+    """New values of a region; members that are left out stay as they are."""
 
     address: Address | msgspec.UnsetType = msgspec.UNSET
     account: Account | msgspec.UnsetType = msgspec.UNSET
@@ -102,7 +101,7 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
     calls=Calls(dynamodb=1),
 )
 def create_region(body: NewRegion, request: Request) -> Reply:
-    """Add a region. Its password is encrypted before it is stored, and never shown."""
+    """Add a region. Its password is stored encrypted and never shown."""
     from chalicelib.projects.regions import service as regions
 
     tx = WriteSet()
@@ -120,7 +119,7 @@ def create_region(body: NewRegion, request: Request) -> Reply:
     calls=Calls(dynamodb=1),
 )
 def list_regions(query: PageQuery) -> Reply:
-    """List regions by provider and name; those that are only simulated stand in settings."""
+    """List regions by provider and name, without the simulated ones, which settings name."""
     from chalicelib.projects.regions import service as regions
 
     page = regions.list_all(query)
@@ -151,12 +150,12 @@ def get_region(provider: str, name: str) -> Reply:
     calls=Calls(dynamodb=2),
 )
 def change_region(provider: str, name: str, body: RegionChange, request: Request) -> Reply:
-    """Change a region's address or log-in, such as a password that is to be replaced."""
+    """Change a region's address or log-in, for example to replace its password."""
     from chalicelib.projects.regions import service as regions
 
     tx = WriteSet()
-    given = {key: v for key, v in msgspec.structs.asdict(body).items() if v is not msgspec.UNSET}
-    return _shown(regions.change(tx, provider, name, given, request.if_match), tx)
+    new = validation.provided(body)
+    return _shown(regions.change(tx, provider, name, new, request.if_match), tx)
 
 
 @routes.delete(
@@ -168,7 +167,7 @@ def change_region(provider: str, name: str, body: RegionChange, request: Request
     calls=Calls(dynamodb=2),
 )
 def delete_region(provider: str, name: str, request: Request) -> Reply:
-    """Delete a region. Its projects stay as they are at the provider, and cannot be changed."""
+    """Delete a region. Its projects stay at the provider, but cannot be changed any more."""
     from chalicelib.projects.regions import service as regions
 
     tx = WriteSet()

@@ -1,13 +1,12 @@
-"""Regions: where and as whom we speak to providers. The platform's admins keep them.
+"""Regions: addresses of providers, and our accounts there. The platform's admins maintain them.
 
 sk of tenant "#platform"        record         found by
 region#<provider>#<name>        RegionRecord   find, get, list_all
 
-Regions of the simulated provider come from settings and need no row. What is read here is kept for
-`config_cache_seconds`, as a tenant's configuration is.
+Regions of the simulated provider come from settings and have no row. `find` and `is_known` may be
+`config_cache_seconds` old, like a tenant's configuration.
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.auth import vault
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import (
     Conflict,
     FieldError,
@@ -25,7 +25,7 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.outbound import addresses
 from chalicelib.kernel.outbound.addresses import Hostile
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store import paging, preconditions, records
 from chalicelib.kernel.store.paging import Listing, Page, PageQuery
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.kernel.store.records import Number
@@ -34,21 +34,20 @@ from chalicelib.projects.gateway import Region
 from chalicelib.projects.models import ProjectsRecord
 from chalicelib.projects.rules import SIMULATED
 
-PLATFORM = vault.PLATFORM  #: partition of what belongs to no tenant
+PLATFORM = vault.PLATFORM  #: partition of records that belong to no tenant
 CHANGEABLE = ("address", "account", "username", "password")
 _PREFIX = "region#"
 _LONGEST_NAME = 63
-_cache: dict[tuple[str, str], tuple[float, "RegionRecord"]] = {}
 
 
 class RegionRecord(ProjectsRecord):
-    """Row of a region. The password is sealed for this very row."""
+    """Row of a region. The sealed password can be opened only for this row."""
 
     address = UnicodeAttribute()
     account = UnicodeAttribute()
     username = UnicodeAttribute()
     sealed_password = BinaryAttribute(legacy_encoding=False)
-    version = Number(default=1)  #: rises with each change: the ETag
+    version = Number(default=1)  #: rises with each change; sent as the ETag
     created_at = UnicodeAttribute()
 
     @property
@@ -61,10 +60,10 @@ class RegionRecord(ProjectsRecord):
 
 
 def find(provider: str, name: str) -> Region | None:
-    """The region, at most `config_cache_seconds` old, with what it takes to log in."""
+    """The region with its log-in, at most `config_cache_seconds` old."""
     if provider == SIMULATED:
         return _simulated(name) if is_known(provider, name) else None
-    row = _cached(provider, name) if is_known(provider, name) else None
+    row = _regions.get((provider, name)) if is_known(provider, name) else None
     if row is None:
         return None
     password = vault.unseal(PLATFORM, str(row.sk), row.sealed_password)
@@ -72,15 +71,10 @@ def find(provider: str, name: str) -> Region | None:
 
 
 def is_known(provider: str, name: str) -> bool:
-    """True when there is such a region; the password stays sealed."""
+    """True when there is such a region; does not open its password."""
     if provider == SIMULATED:
         return name in settings.listed("simulated_regions")
-    return len(name) <= _LONGEST_NAME and _cached(provider, name) is not None
-
-
-def forget() -> None:
-    """Drops what this instance remembers of regions."""
-    _cache.clear()
+    return len(name) <= _LONGEST_NAME and _regions.get((provider, name)) is not None
 
 
 def _simulated(name: str) -> Region:
@@ -92,24 +86,12 @@ def _simulated(name: str) -> Region:
     return Region(SIMULATED, name, urlencode(behaviour), "", "", "")
 
 
-def _cached(provider: str, name: str) -> RegionRecord | None:
-    """An unknown one is asked for again at once: it may have just been made."""
-    kept = _cache.get((provider, name))
-    if kept is None or time.monotonic() - kept[0] >= settings.config_cache_seconds:
-        _cache.pop((provider, name), None)
-        with telemetry.configuration():
-            row = _read(provider, name)
-        if row is None:
-            return None
-        kept = _cache[provider, name] = (time.monotonic(), row)
-    return kept[1]
+def _read(provider_and_name: tuple[str, str]) -> RegionRecord | None:
+    with telemetry.configuration():
+        return records.read(RegionRecord, PLATFORM, _key(*provider_and_name))
 
 
-def _read(provider: str, name: str) -> RegionRecord | None:
-    try:
-        return RegionRecord.get(PLATFORM, _key(provider, name))
-    except RegionRecord.DoesNotExist:
-        return None
+_regions = Cache(_read, keep_seconds=lambda: settings.config_cache_seconds)
 
 
 def _key(provider: str, name: str) -> str:
@@ -117,8 +99,10 @@ def _key(provider: str, name: str) -> str:
 
 
 def create(tx: WriteSet, provider: str, name: str, values: Mapping[str, str]) -> RegionRecord:
-    """Adds a region to `tx`. Raises Invalid for an address that must not be called; the commit
-    raises Conflict when there is one of this name.
+    """Adds a region to `tx`.
+
+    Raises Invalid for an address that must not be called. The commit raises Conflict when the
+    provider has a region of this name.
     """
     _check(values)
     row = RegionRecord(
@@ -127,20 +111,20 @@ def create(tx: WriteSet, provider: str, name: str, values: Mapping[str, str]) ->
         **_stored(_key(provider, name), values),
         created_at=clock.iso(clock.now()),
     )
-    tx.create(row, Conflict(f"There is a region {name} of {provider} already"))
+    tx.create(row, Conflict(f"A region {name} of {provider} already exists; choose another name"))
     return row
 
 
 def get(provider: str, name: str) -> RegionRecord:
-    """The region as it is now; raises NotFound."""
-    row = _read(provider, name)
+    """The region, not from the cache; raises NotFound."""
+    row = records.read(RegionRecord, PLATFORM, _key(provider, name))
     if row is None:
-        raise NotFound("No region of this provider and name")
+        raise NotFound("No region has this provider and name")
     return row
 
 
 def list_all(query: PageQuery) -> Page[RegionRecord]:
-    """A page of regions by provider and name."""
+    """A page of regions in the order of provider and name."""
     listing = Listing(RegionRecord, PLATFORM, RegionRecord.sk.startswith(_PREFIX))
     return paging.read([listing], query, PLATFORM, "regions")
 
@@ -152,37 +136,32 @@ def change(
     values: Mapping[str, str],
     if_match: IfMatch,
 ) -> RegionRecord:
-    """Adds the change of a region to `tx` and returns it as it will be.
+    """Adds the change of a region to `tx` and returns the region as it will be.
 
     Raises NotFound, and Invalid for an address that must not be called. The commit raises
-    PreconditionFailed when the region is in none of the `wanted` versions, Conflict when another
-    change came between.
+    PreconditionFailed when the region is in none of the versions of `if_match`, Conflict when
+    another change came between.
     """
     row = get(provider, name)
     _check(values)
-    unchanged, error = preconditions.unchanged_since(row, if_match, "region")
-    row.version = int(row.version) + 1
-    given = {**_stored(str(row.sk), values), "version": row.version}
-    for field, value in given.items():
-        setattr(row, field, value)
-    actions = [getattr(RegionRecord, field).set(value) for field, value in given.items()]
-    tx.update(row, actions, unchanged, error)
-    _cache.pop((provider, name), None)
+    preconditions.apply(tx, row, _stored(str(row.sk), values), if_match, "region")
+    _regions.forget((provider, name))
     return row
 
 
 def delete(tx: WriteSet, provider: str, name: str, if_match: IfMatch) -> RegionRecord:
-    """Adds the end of a region to `tx`: projects in it can be changed no more. Raises as `change`
-    does.
+    """Adds the deletion of a region to `tx`; its projects cannot be changed any more.
+
+    Raises what `change` raises.
     """
     row = get(provider, name)
     tx.delete(row, *preconditions.unchanged_since(row, if_match, "region"))
-    _cache.pop((provider, name), None)
+    _regions.forget((provider, name))
     return row
 
 
 def _stored(key: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """The values as a row holds them."""
+    """The values as a row stores them, with the password sealed."""
     stored: dict[str, Any] = {name: values[name] for name in CHANGEABLE if name in values}
     if "password" in stored:
         stored["sealed_password"] = vault.seal(PLATFORM, key, stored.pop("password"))
@@ -190,9 +169,9 @@ def _stored(key: str, values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _check(values: Mapping[str, str]) -> None:
-    """Raises Invalid for an address that leads where nothing of ours shall be called.
+    """Raises Invalid for an address that must not be called.
 
-    A name that does not resolve from here may do so where it is used, and is judged there again.
+    A name that does not resolve here may resolve where it is used, and is checked there again.
     """
     if "address" not in values:
         return
@@ -200,9 +179,7 @@ def _check(values: Mapping[str, str]) -> None:
         address = addresses.parse(values["address"], private=settings.private_addresses)
         addresses.resolved(address.host, address.port, private=settings.private_addresses)
     except Hostile as hostile:
-        fault = FieldError("address", str(hostile))
-        raise Invalid(
-            "This address cannot be taken; see errors", field_errors=(fault,)
-        ) from hostile
+        error = FieldError("address", str(hostile))
+        raise Invalid("This address cannot be used; see errors", field_errors=(error,)) from hostile
     except OSError:
         telemetry.log.info("address of a region does not resolve here")

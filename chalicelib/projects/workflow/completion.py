@@ -1,7 +1,7 @@
-"""How a run ends: counted again and decided in one transaction with its notice, or failed.
+"""How a run ends: its users are counted again, and its status is saved with the creator's notice.
 
-A run never ends well while anybody is missing: everyone's row is read once more, and the end is
-conditional on nothing having been asked for meanwhile.
+A run never succeeds while a user is missing: all rows are read once more, and the end is
+conditional on no request having come meanwhile.
 """
 
 from datetime import datetime
@@ -19,60 +19,59 @@ from chalicelib.kernel.settings import settings
 from chalicelib.people import directory
 from chalicelib.projects import durations, models
 from chalicelib.projects.models import Participant, Project
-from chalicelib.projects.rules import Status
+from chalicelib.projects.rules import FINISH, SYNC_USERS, Status
 from chalicelib.projects.workflow import progress, user_batches
 
-STEP = "finish"
 Outcome = Literal["ok", "more", "failed"]
 _DAY_SECONDS = 86_400
 
 
 class Changed(AppError):
-    """Something was asked for while the end was decided"""
+    """There was a new request, or the run is over, when its end was to be saved"""
 
     STATUS = 409
 
 
 class Count(msgspec.Struct):
-    """Everyone of a project, counted from their own rows."""
+    """The participants of a project, counted from their own rows."""
 
     total: int = 0
     synced: int = 0
-    missing: int = 0  #: of them all who are not what is wanted, for whatever reason
-    reason: str = ""  #: of one of those missing
+    missing: int = 0  #: participants whom the run has not synced or removed, or who failed
+    reason: str = ""  #: the error of one of the missing
 
-    def take(self, project: Project, part: Participant) -> None:
-        member = part.wanted == "member"
-        self.total += member
-        self.synced += member and part.state == "synced"
+    def add(self, project: Project, part: Participant) -> None:
+        is_member = part.wanted == "member"
+        self.total += is_member
+        self.synced += is_member and part.state == "synced"
         if part.state == "failed" or not user_batches.is_settled(project, part):
             self.missing += 1
             self.reason = self.reason or part.error or ""
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What a count changes, and what must hold for it to be true."""
+    """The changes that follow from a count, and the condition on which it is still right."""
 
     actions: list[Action]
     condition: Condition
 
 
 def finish(project: Project) -> Outcome:
-    """Ends the run, well or not, or says that there is more to do. Raises Overtaken."""
-    if _came_meanwhile(project):
+    """Ends the run, well or not, unless there is more to do. Raises Overtaken."""
+    if _has_new_requests(project):
         return "more"
-    # By the number that was just looked at: `begin` reads the row anew.
-    nothing_new = Project.requests == int(project.requests)
-    progress.begin(project, STEP)
+    # Of the row as it was just checked, since `begin` reads the row again.
+    no_new_requests = Project.requests == int(project.requests)
+    progress.begin(project, FINISH)
     count = Count()
     for part in models.participants_of(str(project.tenant), project.id):
-        count.take(project, part)
-    counted = Counted(_counted(project, count), nothing_new)
+        count.add(project, part)
+    counted = Counted(_count_actions(project, count), no_new_requests)
     try:
         if count.missing:
-            _end(project, "failed", user_batches.STEP, _told(project, count), counted)
+            _end(project, "failed", SYNC_USERS, _failure_reason(project, count), counted)
             return "failed"
-        _end(project, _good_end(project), STEP, None, counted)
+        _end(project, _success_status(project), FINISH, None, counted)
     except Changed:
         return "more"
     if project.kind == "provision":
@@ -80,26 +79,27 @@ def finish(project: Project) -> Outcome:
     return "ok"
 
 
-def _came_meanwhile(project: Project) -> bool:
+def _has_new_requests(project: Project) -> bool:
     if int(project.requests) != int(project.requests_seen):
         return True
     return bool(models.requests_of(str(project.tenant), project.id))
 
 
-def _told(project: Project, count: Count) -> str:
-    """The reason of a failure that some users are."""
-    noted = progress.row_of(project, user_batches.STEP).get("error")
-    why = count.reason or noted or "they were not reached"
-    verb = "undone" if project.kind == "deprovision" else "synced"
-    return f"{count.missing} of {max(count.total, count.missing)} users not {verb}; one: {why}"
+def _failure_reason(project: Project, count: Count) -> str:
+    """The reason of a run that failed because of some users."""
+    last_error = progress.row_of(project, SYNC_USERS).get("error")
+    reason = count.reason or last_error or "there was no attempt"
+    verb = "removed" if project.kind == "deprovision" else "synced"
+    total = max(count.total, count.missing)
+    return f"{count.missing} of {total} users could not be {verb}; for one of them: {reason}"
 
 
-def _good_end(project: Project) -> Status:
+def _success_status(project: Project) -> Status:
     return "deleted" if project.kind == "deprovision" else "active"
 
 
-def _counted(project: Project, count: Count) -> list[Action]:
-    """The counts as they are; while all is undone the total stays what there was to undo."""
+def _count_actions(project: Project, count: Count) -> list[Action]:
+    """Saves the counts. In a deletion the total stays the number of users to remove."""
     actions: list[Action] = [
         Project.users_synced.set(count.synced),
         Project.users_failed.set(count.missing),
@@ -110,13 +110,13 @@ def _counted(project: Project, count: Count) -> list[Action]:
 
 
 def fail(project: Project, step: str, reason: str | None) -> None:
-    """Ends a run as failed at `step`; without a reason with what the step has noted last.
+    """Ends a run as failed at `step`; the default reason is the last error of the step.
 
     Safe to repeat: raises Changed when the run is over.
     """
-    noted = progress.row_of(project, step).get("error")
-    why = reason or noted or "it ended without a word: it took too long, or crashed"
-    _end(project, "failed", step, why, None)
+    last_error = progress.row_of(project, step).get("error")
+    reason = reason or last_error or "it ended without an error: it took too long, or crashed"
+    _end(project, "failed", step, reason, None)
 
 
 def _end(
@@ -132,44 +132,42 @@ def _end(
         Project.floor.set(project.percent),
         Project.step.set(step),
         *_last_steps(project, status, step, reason),
-        *(each.remove() for each in (Project.watch_at, Project.watch_shard)),
+        Project.watch_at.remove(),
+        Project.watch_shard.remove(),
         *(counted.actions if counted else ()),
     ]
     if reason:
         actions.append(Project.error.set(f"{step}: {reason}"))
     if status == "deleted":
-        actions += _leave(tx, project)
-    condition = progress.mine(project)
+        actions += _release(tx, project)
+    condition = progress.current_run(project)
     if counted:
         condition &= counted.condition
     tx.update(project, actions, condition, Changed())
-    _tell_creator(tx, project, status)
+    _notify_creator(tx, project, status)
     tx.commit()
-    _say(project, status, step)
+    _record(project, status, step)
 
 
 def _last_steps(project: Project, status: Status, step: str, reason: str | None) -> list[Action]:
-    """No step is left at work."""
+    """Ends the last step, and every other step that is still running."""
     if status == "failed":
         rows = project.step_rows
         others = [name for name, row in rows.items() if row["status"] == "running" and name != step]
-        failed = progress.ended(project, step, "failed", reason)
-        return [failed, *(progress.ended(project, name, "done") for name in others)]
-    return [
-        progress.ended(project, user_batches.STEP, "done"),
-        progress.ended(project, STEP, "done"),
-    ]
+        failed = progress.end_action(project, step, "failed", reason)
+        return [failed, *(progress.end_action(project, name, "done") for name in others)]
+    return [progress.end_action(project, name, "done") for name in (SYNC_USERS, FINISH)]
 
 
-def _leave(tx: Transaction, project: Project) -> list[Action]:
-    """The name is free again, and the row goes in its time."""
+def _release(tx: Transaction, project: Project) -> list[Action]:
+    """Frees the name of a deleted project and lets its row expire."""
     tx.delete(models.name_guard(tx.tenant_id, project.name_key, project.id))
     expires = clock.epoch_seconds() + settings.retention_days * _DAY_SECONDS
     return [Project.expires_at.set(expires)]
 
 
-def _tell_creator(tx: Transaction, project: Project, status: Status) -> None:
-    """Adds the notice: of a project that is made, and of every run that failed."""
+def _notify_creator(tx: Transaction, project: Project, status: Status) -> None:
+    """Adds the notice about a project that is ready, and about every run that failed."""
     if status == "failed":
         name = "projects.failed"
     elif status == "active" and project.kind == "provision":
@@ -180,7 +178,7 @@ def _tell_creator(tx: Transaction, project: Project, status: Status) -> None:
     notices.enqueue(tx, name, {"email": to}, project_id=project.id, run=int(project.run))
 
 
-def _say(project: Project, status: Status, step: str) -> None:
+def _record(project: Project, status: Status, step: str) -> None:
     seconds = _seconds(project)
     write = telemetry.log.warning if status == "failed" else telemetry.log.info
     write(
@@ -196,7 +194,7 @@ def _say(project: Project, status: Status, step: str) -> None:
         {"runs": 1, "runs_failed": int(status == "failed"), "run_ms": seconds * 1000},
         provider=project.provider,
     )
-    progress.tell_again(project)
+    progress.push_current(project)
 
 
 def _seconds(project: Project) -> int:

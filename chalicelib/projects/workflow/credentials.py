@@ -1,4 +1,4 @@
-"""Participants' credentials at the provider, their secrets encrypted for tenant and place."""
+"""Participants' credentials at the provider, with secrets that are encrypted for their row."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ _PREFIX = "credential#"
 
 
 class Credential(ProjectsRecord):
-    """Row of a credential. It stands before the provider makes it, until the provider's is gone."""
+    """Row of a credential: saved before the provider creates it, deleted after the provider has."""
 
     credential_id = UnicodeAttribute()
     cloud_user_id = UnicodeAttribute()
@@ -26,57 +26,62 @@ class Credential(ProjectsRecord):
 
 def find(tenant_id: str, project_id: str, person_ids: Iterable[str]) -> dict[str, Credential]:
     """The credentials of up to 100 people in a project, by the person's id."""
-    keys = [(tenant_id, _key(project_id, each)) for each in person_ids]
-    found = Credential.batch_get(keys, consistent_read=True) if keys else ()
-    return {str(each.sk).split("#", 2)[2]: each for each in found}
+    keys = [(tenant_id, _key(project_id, person_id)) for person_id in person_ids]
+    rows = Credential.batch_get(keys, consistent_read=True) if keys else ()
+    return {str(row.sk).split("#", 2)[2]: row for row in rows}
 
 
 class Changed(Conflict):
-    """Another invocation has done with this user, or something else is wanted by now"""
+    """Another invocation has finished this user, or the user was changed meanwhile"""
 
 
-class _Stands(Conflict):
+class _Exists(Conflict):
     """There is a credential of an earlier attempt"""
 
 
-def save(part: Participant, cloud_user_id: str, made: gateway.Credential) -> gateway.Credential:
-    """Keeps a credential that is about to be made, unless an earlier one stands: then that one is
-    to be made. So all attempts make the same one, and what one of them has left is known.
+def save(
+    part: Participant, cloud_user_id: str, credential: gateway.Credential
+) -> gateway.Credential:
+    """Saves a credential before the provider creates it, and returns the one to create.
 
-    Raises Changed unless the user's row is as `part`: nothing is made for who has left.
+    That is the one of an earlier attempt if there is one. So all attempts create the same one, and
+    whatever an interrupted attempt left at the provider is known. Raises Changed if the user's row
+    has changed since `part` was read: nothing is created for a user who was removed.
     """
     tenant_id, key = str(part.tenant), _key(part.project_id, part.id)
-    secret = msgspec.json.encode({"access": made.access, "secret": made.secret}).decode()
+    secret = msgspec.json.encode(
+        {"access": credential.access, "secret": credential.secret}
+    ).decode()
     new = Credential(
         tenant_id,
         key,
-        credential_id=made.id,
+        credential_id=credential.id,
         cloud_user_id=cloud_user_id,
         sealed=vault.seal(tenant_id, key, secret),
         created_at=clock.iso(clock.now()),
     )
     tx = WriteSet()
-    unchanged_since = Participant.revision == int(part.revision)
-    tx.check(Participant, (tenant_id, str(part.sk)), unchanged_since, Changed())
-    tx.create(new, _Stands())
+    unchanged = Participant.revision == int(part.revision)
+    tx.check(Participant, (tenant_id, str(part.sk)), unchanged, Changed())
+    tx.create(new, _Exists())
     try:
         tx.commit()
-    except _Stands:
-        if any(isinstance(each, Changed) for each in tx.failed):
+    except _Exists:
+        if any(isinstance(error, Changed) for error in tx.failed):
             raise Changed from None
-        return _opened(Credential.get(tenant_id, key, consistent_read=True))
-    return made
+        return _unsealed(Credential.get(tenant_id, key, consistent_read=True))
+    return credential
 
 
-def _opened(found: Credential) -> gateway.Credential:
+def _unsealed(row: Credential) -> gateway.Credential:
     secret = msgspec.json.decode(
-        vault.unseal(str(found.tenant), str(found.sk), found.sealed), type=dict[str, str]
+        vault.unseal(str(row.tenant), str(row.sk), row.sealed), type=dict[str, str]
     )
-    return gateway.Credential(found.credential_id, secret["access"], secret["secret"])
+    return gateway.Credential(row.credential_id, secret["access"], secret["secret"])
 
 
 def row(tenant_id: str, project_id: str, person_id: str) -> Credential:
-    """A key to delete by."""
+    """A row with only its keys, to be deleted."""
     return Credential(tenant_id, _key(project_id, person_id))
 
 

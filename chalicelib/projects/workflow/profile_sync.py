@@ -1,9 +1,9 @@
-"""Following people: whoever changes or leaves the tenant does so in their projects too.
+"""Syncing profiles: when a user changes or is deactivated, their parts in projects change too.
 
-A job goes through somebody's projects and makes of each part what the person, as they are now, is
-in a project by the rules. Each change holds only while the person is as they were read: jobs may
-be repeated, and run in any order or side by side. Who is gone stays gone, whyever they are: they
-come back only if asked for.
+A job goes through somebody's projects and updates each part by the person's current profile and the
+rules. A change is saved only if the profile was not changed since it was read, so jobs may be
+repeated and run in any order or at the same time. Somebody who was removed from a project, for
+whatever reason, returns only by a new request.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,14 +19,14 @@ from chalicelib.projects import models, rules
 from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.workflow import participants, runs
 
-_TRIES = 5  #: at one part, while others change it, its project or the person
-_TAKEN = ("name", "email", "role")  #: of the person, for the part
+_TRIES = 5  #: tries at one part, while others change it, its project or the profile
+_COPIED = ("name", "email", "role")  #: attributes that a part has from the profile
 
 
-def follow(tenant_id: str, person_id: str, after: str, has_time: Callable[[], bool]) -> None:
+def sync_person(tenant_id: str, person_id: str, after: str, has_time: Callable[[], bool]) -> None:
     """Brings somebody's parts in all projects beyond `after` up to date.
 
-    When there is no time left, another job goes on. Raises Retry.
+    When there is no time left, it queues a job that goes on. Raises Retry.
     """
     for project_id in models.ids_joined(tenant_id, person_id, after):
         try:
@@ -39,27 +39,27 @@ def follow(tenant_id: str, person_id: str, after: str, has_time: Callable[[], bo
             return
 
 
-def take_in(project: Project, parts: Iterable[Participant]) -> bool:
-    """For a run, just before it syncs up to 100 parts: True when some of them had to change.
+def refresh(project: Project, parts: Iterable[Participant]) -> bool:
+    """Brings up to 100 parts up to date before a run syncs them; True when some were changed.
 
-    Who became a participant while they were leaving is in no list that their job has seen.
+    Somebody who became a participant while their profile changed is missed by the profile's job.
     """
     if project.kind == "deprovision":
         return False
-    staying = {each.id: each for each in parts if each.wanted == "member"}
-    people = directory.known(str(project.tenant), staying).values()
-    late = [each for each in people if _asks_for_more(staying[each.id], each)]
-    for each in late:
-        _bring_up_to_date(str(project.tenant), project.id, each.id)
-    return bool(late)
+    members = {part.id: part for part in parts if part.wanted == "member"}
+    people = directory.find_all(str(project.tenant), members).values()
+    outdated = [person for person in people if _concerns_provider(members[person.id], person)]
+    for person in outdated:
+        _bring_up_to_date(str(project.tenant), project.id, person.id)
+    return bool(outdated)
 
 
 def _bring_up_to_date(tenant_id: str, project_id: str, person_id: str) -> None:
-    """Raises Conflict when others keep coming between."""
+    """Raises Conflict when other changes come between in every try."""
     for attempt in range(1, _TRIES + 1):
         person = directory.find(tenant_id, person_id)
-        project, part = models.seen_by(tenant_id, project_id, person_id)
-        if person is None or project is None or part is None or not _is_followed(project, part):
+        project, part = models.get_with_part(tenant_id, project_id, person_id)
+        if person is None or project is None or part is None or not _is_synced(project, part):
             return
         tx = Transaction(tenant_id)
         if not _change(tx, project, part, person):
@@ -73,31 +73,33 @@ def _bring_up_to_date(tenant_id: str, project_id: str, person_id: str) -> None:
                 raise
 
 
-def _is_followed(project: Project, part: Participant) -> bool:
-    """Nobody's part is looked at where all is being undone, or is: it ends for everyone."""
-    at_work = project.status in rules.ALLOWED["follow its people"] and project.kind != "deprovision"
-    return bool(at_work and part.wanted == "member")
+def _is_synced(project: Project, part: Participant) -> bool:
+    """False in a project that is being deleted or is deleted: all its parts end anyway."""
+    is_in_use = project.status in rules.ALLOWED["sync profiles"] and project.kind != "deprovision"
+    return bool(is_in_use and part.wanted == "member")
 
 
-def _asks_for_more(part: Participant, person: Profile) -> bool:
-    """True when something has to be done at the provider.
+def _concerns_provider(part: Participant, person: Profile) -> bool:
+    """True when something has to change at the provider.
 
-    There nobody is told by name or address once they are made: those are only kept.
+    A new name or address does not concern it: it knows users by an id.
     """
     return not person.is_present or part.role != participants.candidate(person).role
 
 
 def _change(tx: Transaction, project: Project, part: Participant, person: Profile) -> bool:
-    """Adds to `tx` what becomes of the part; False for nothing."""
+    """Adds the change of the part to `tx`; False when there is nothing to change."""
     if not person.is_present:
-        runs.let_go(tx, project, part, "follow its people")
+        runs.remove_part(tx, project, part, "sync profiles")
         return True
-    who = participants.candidate(person)
-    new = {name: getattr(who, name) for name in _TAKEN if getattr(who, name) != getattr(part, name)}
-    news: list[Action] = [getattr(Participant, name).set(value) for name, value in new.items()]
-    if _asks_for_more(part, person):
-        runs.change_part(tx, project, part, news)
-    elif news:
-        news.append(Participant.changed_at.set(clock.iso(clock.now())))
-        tx.update(part, news, Participant.revision == int(part.revision))
-    return bool(news)
+    now = participants.candidate(person)
+    new = {
+        name: getattr(now, name) for name in _COPIED if getattr(now, name) != getattr(part, name)
+    }
+    changes: list[Action] = [getattr(Participant, name).set(value) for name, value in new.items()]
+    if _concerns_provider(part, person):
+        runs.change_part(tx, project, part, changes)
+    elif changes:
+        changes.append(Participant.changed_at.set(clock.iso(clock.now())))
+        tx.update(part, changes, Participant.revision == int(part.revision))
+    return bool(changes)

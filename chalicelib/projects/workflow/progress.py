@@ -1,26 +1,25 @@
-"""How far a run is: which step, how often tried, what went wrong. Told to whoever watches.
+"""The progress of a run: its step, the attempts, the last error. Pushed to clients that follow it.
 
-Only one step of a run is at work at a time, but perhaps in two attempts, so a step is begun from
-its row as it stands; users that are synced side by side count themselves (`user_batches.py`). The
-percentage is worked out from both when it is read, and `floor` keeps it from going back when there
-turns out to be more.
+A run has one running step at a time, but perhaps two attempts at it, so beginning a step is
+conditional on the row that was read. Users are counted where their results are saved
+(`user_batches.py`). The percentage is computed from both when it is read. `floor` keeps it from
+falling when more work turns up.
 """
 
 from typing import Any, cast
 
-from pynamodb.exceptions import PynamoDBException, UpdateError
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.sockets import connections
-from chalicelib.kernel.store import failures
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import Kind, StepStatus
 
-Row = dict[str, Any]  #: of a step: status, started_at, finished_at, attempts, error
+Row = dict[str, Any]  #: a step's status, started_at, finished_at, attempts and error
 _LONGEST_ERROR = 500
 
 
@@ -31,34 +30,35 @@ class Overtaken(AppError):
     PRIORITY = 0
 
 
-def mine(project: Project) -> Condition:
-    """Holds while the run that `project` was read in is at work."""
-    holds: Condition = (Project.run == int(project.run)) & Project.status.is_in(*rules.RUNNING)
-    return holds
+def current_run(project: Project) -> Condition:
+    """Holds while the run of `project`, as it was read, is running."""
+    is_running: Condition = (Project.run == int(project.run)) & Project.status.is_in(*rules.RUNNING)
+    return is_running
 
 
-def as_counted(project: Project) -> Condition:
-    """Holds while nobody else has counted users or set the floor: then a floor is no step back."""
-    holds: Condition = Project.floor == int(project.floor)
+def counts_unchanged(project: Project) -> Condition:
+    """Holds while nobody else has counted users or set the floor: a new floor is not too low."""
+    unchanged: Condition = Project.floor == int(project.floor)
     for name in ("users_total", "users_synced", "users_failed", "users_removed"):
-        holds &= getattr(Project, name) == int(getattr(project, name))
-    return holds
+        unchanged &= getattr(Project, name) == int(getattr(project, name))
+    return unchanged
 
 
-def fresh(kind: Kind) -> dict[str, Row]:
-    """The steps of a run that has not begun."""
+def new_rows(kind: Kind) -> dict[str, Row]:
+    """The rows of the steps of a run that has not begun."""
     return {name: {"status": "waiting", "attempts": 0} for name in rules.STEPS[kind]}
 
 
 def row_of(project: Project, step: str) -> Row:
-    found = project.step_rows.get(step)
-    return dict(found) if found else {"status": "waiting", "attempts": 0}
+    row = project.step_rows.get(step)
+    return dict(row) if row else {"status": "waiting", "attempts": 0}
 
 
 def begin(project: Project, step: str, *more: Action) -> None:
-    """Says that `step` is at work, for the first time or again. Raises Overtaken.
+    """Saves that `step` is running, for the first time or again. Raises Overtaken.
 
-    Of two attempts at once each builds on what the other has written: neither takes progress back.
+    Of two attempts at once the later one goes on from what the other has saved, so that no progress
+    is lost.
     """
     run = int(project.run)
     while True:
@@ -69,61 +69,61 @@ def begin(project: Project, step: str, *more: Action) -> None:
             project.refresh(consistent_read=True)
             if int(project.run) != run or not project.is_running:
                 raise
-    tell(project)
+    push(project)
 
 
 def _begin(project: Project, step: str, *more: Action) -> None:
     row = row_of(project, step)
     now = clock.iso(clock.now())
-    begun = {
+    running = {
         "status": "running",
         "started_at": row.get("started_at") or now,
         "attempts": int(row["attempts"]) + 1,
     }
-    actions, holds = [*_set(step, begun), Project.step.set(step), *more], _as_seen(project, step)
-    if row["status"] == "done":  # the step counts for nothing again until it is
+    actions = [*_set(step, running), Project.step.set(step), *more]
+    unchanged = _row_unchanged(project, step)
+    if row["status"] == "done":  # its share is missing from the percentage until it is done again
         actions.append(Project.floor.set(project.percent))
-        holds &= as_counted(project)
-    _write(project, actions, holds)
+        unchanged &= counts_unchanged(project)
+    _write(project, actions, unchanged)
 
 
-def _as_seen(project: Project, step: str) -> Condition:
-    """Holds while nobody else has written the step's row."""
-    found = project.step_rows.get(step)
+def _row_unchanged(project: Project, step: str) -> Condition:
+    """Holds while nobody else has saved the step's row."""
+    row = project.step_rows.get(step)
     path = Project.steps[step]
-    holds: Condition = path == found if found else path.does_not_exist()
-    return holds
+    unchanged: Condition = path == row if row else path.does_not_exist()
+    return unchanged
 
 
 def end(project: Project, step: str, *more: Action) -> None:
-    """Says that `step` is done. Raises Overtaken."""
-    _write(project, [*_set(step, ended_row(project, step, "done")), *more])
-    tell(project)
+    """Saves that `step` is done. Raises Overtaken."""
+    _write(project, [end_action(project, step, "done"), *more])
+    push(project)
 
 
-def ended(project: Project, step: str, status: StepStatus, error: str | None = None) -> Action:
-    """For a transaction in which `step` ends."""
-    (action,) = _set(step, ended_row(project, step, status, error))
+def end_action(project: Project, step: str, status: StepStatus, error: str | None = None) -> Action:
+    """The action that ends `step` in a transaction of the caller's."""
+    (action,) = _set(step, _ended_row(project, step, status, error))
     return action
 
 
-def ended_row(project: Project, step: str, status: StepStatus, error: str | None = None) -> Row:
+def _ended_row(project: Project, step: str, status: StepStatus, error: str | None) -> Row:
     row = row_of(project, step)
     now = clock.iso(clock.now())
     kept = {"started_at": row.get("started_at") or now, "attempts": int(row["attempts"])}
-    told = {"error": error[:_LONGEST_ERROR]} if error else {}
-    return {"status": status, "finished_at": now, **kept, **told}
+    shown = {"error": error[:_LONGEST_ERROR]} if error else {}
+    return {"status": status, "finished_at": now, **kept, **shown}
 
 
-def note(project: Project, step: str, error: str) -> None:
-    """Keeps why a step's attempt came to nothing, for people and for the reason of a failure.
+def note_error(project: Project, step: str, error: str) -> None:
+    """Saves why an attempt at a step failed, for people and as the reason if the run fails.
 
-    Left out when it cannot be written: the trouble itself is what is raised.
+    Never raises, since the caller raises the error itself.
     """
     try:
-        row = row_of(project, step)
-        told = {**row, "error": error[:_LONGEST_ERROR]}
-        _write(project, _set(step, told), _as_seen(project, step))
+        row = {**row_of(project, step), "error": error[:_LONGEST_ERROR]}
+        _write(project, _set(step, row), _row_unchanged(project, step))
     except (AppError, PynamoDBException) as trouble:
         telemetry.log.warning("a step's error is not kept", error=type(trouble).__name__)
 
@@ -132,26 +132,24 @@ def _set(step: str, row: Row) -> list[Action]:
     return [Project.steps[step].set(row)]
 
 
-def _write(project: Project, actions: list[Action], also: Condition | None = None) -> None:
-    holds = mine(project) & also if also is not None else mine(project)
-    try:
-        project.update(actions=actions, condition=holds)
-    except UpdateError as error:
-        if failures.condition_failed(error):
-            raise Overtaken from error
-        raise
+def _write(project: Project, actions: list[Action], unchanged: Condition | None = None) -> None:
+    condition = current_run(project)
+    if unchanged is not None:
+        condition &= unchanged
+    if not project.change_if(condition, actions, read=True):
+        raise Overtaken
 
 
 def read_run(tenant_id: str, project_id: str, run: int) -> Project:
-    """The project while this run is at work on it; raises Overtaken."""
+    """The project, while this run is running; raises Overtaken."""
     project = models.get_project(tenant_id, project_id)
     if project is None or int(project.run) != run or not project.is_running:
         raise Overtaken
     return project
 
 
-def tell(project: Project) -> None:
-    """Pushes how far the project is to those who watch it. Polling stays the truth."""
+def push(project: Project) -> None:
+    """Pushes the progress to the clients that follow the project; polling shows the same."""
     users = project.users
     connections.push(
         str(project.tenant),
@@ -166,11 +164,11 @@ def tell(project: Project) -> None:
     )
 
 
-def tell_again(project: Project) -> None:
-    """Reads and pushes how far the project is by now: others count into it too."""
+def push_current(project: Project) -> None:
+    """Reads the project again and pushes its progress, to which other invocations contribute."""
     now = models.get_project(str(project.tenant), project.id, consistent=False)
     if now is not None:
-        tell(now)
+        push(now)
 
 
 def kind_of(project: Project) -> Kind:

@@ -1,29 +1,27 @@
-"""The project itself at its provider, and connections to it."""
+"""The project itself at its provider, and connections to the provider."""
 
-from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import Conflict, Retry, Skip
-from chalicelib.kernel.store import failures
 from chalicelib.projects import gateway, models, rules
 from chalicelib.projects.gateway import Busy, Provider, Refused
 from chalicelib.projects.models import Project
 from chalicelib.projects.regions import service as regions
-from chalicelib.projects.rules import Status
+from chalicelib.projects.rules import DELETE_PROJECT, ENSURE_PROJECT, Status
 from chalicelib.projects.workflow import progress, runs
 
 
 def connect(project: Project) -> Provider:
-    """A connection to the project's provider; raises Refused when its region is gone."""
+    """A connection to the project's provider; raises Refused when its region was deleted."""
     region = regions.find(project.provider, project.region)
     if region is None:
-        raise Refused(f"{project.provider} has no region {project.region} any more")
+        raise Refused(f"the region {project.region} of {project.provider} does not exist any more")
     return gateway.connect(region)
 
 
 def count(connection: Provider, project: Project, *, users: int = 0) -> None:
-    """One line and a few metrics of what a connection has cost so far."""
+    """Logs the number of calls that a connection has made so far."""
     telemetry.log.info(
         "provider",
         project=project.id,
@@ -35,38 +33,41 @@ def count(connection: Provider, project: Project, *, users: int = 0) -> None:
 
 
 def ensure(project: Project) -> None:
-    """The project exists at its provider, and we know it there. Raises Refused, Busy, Overtaken."""
-    progress.begin(project, "ensure_project")
+    """Makes sure that the project exists at its provider, and saves its id there.
+
+    Raises Refused, Busy and Overtaken.
+    """
+    progress.begin(project, ENSURE_PROJECT)
     with connect(project) as connection:
-        found = connection.ensure_project(project.id, project.name)
+        provider_id = connection.ensure_project(project.id, project.name)
         count(connection, project)
-    news = []
-    if found != project.provider_project_id:
-        news = [Project.provider_project_id.set(found), Project.version.add(1)]
-    progress.end(project, "ensure_project", *news)
+    changes = []
+    if provider_id != project.provider_project_id:
+        changes = [Project.provider_project_id.set(provider_id), Project.version.add(1)]
+    progress.end(project, ENSURE_PROJECT, *changes)
 
 
 def delete(project: Project) -> None:
-    """The project is gone at its provider. Raises Refused, Busy, Overtaken.
+    """Deletes the project at its provider. Raises Refused, Busy and Overtaken.
 
-    One that we know no id of is looked for: it may have been made by an attempt that could not say
-    so any more. Where its region is gone too there is nobody to ask.
+    Without a saved id it is looked up: an interrupted attempt may have created it. If the region
+    was deleted too, there is no provider to ask.
     """
-    progress.begin(project, "delete_project")
+    progress.begin(project, DELETE_PROJECT)
     if project.provider_project_id or regions.find(project.provider, project.region):
         with connect(project) as connection:
-            found = project.provider_project_id or connection.find_project(project.id)
-            if found:
-                connection.delete_project(found)
+            provider_id = project.provider_project_id or connection.find_project(project.id)
+            if provider_id:
+                connection.delete_project(provider_id)
             count(connection, project)
-    progress.end(project, "delete_project", Project.provider_project_id.remove())
+    progress.end(project, DELETE_PROJECT, Project.provider_project_id.remove())
 
 
 def switch(tenant_id: str, project_id: str, *, on: bool) -> None:
     """Suspends or resumes the project, first at its provider and then in its own row.
 
-    Waits while users are being synced. What was asked for meanwhile is caught up with by a run,
-    after which it is active. Raises Skip when that is no longer what to do.
+    Raises Retry while users are being synced, Skip when the project's status has changed otherwise.
+    If users were changed while the project was suspended, a run syncs them before it is active.
     """
     before: Status = "suspended" if on else "active"
     after: Status = "active" if on else "suspended"
@@ -99,11 +100,8 @@ def _enter(project: Project, before: Status, after: Status) -> None:
     version = int(project.version)
     actions: list[Action] = [Project.status.set(after), Project.version.set(version + 1)]
     unchanged = (Project.status == before) & (Project.version == version)
-    try:
-        project.update(actions, unchanged & (Project.requests == int(project.requests)))
-    except UpdateError as error:
-        if not failures.condition_failed(error):
-            raise
-        raise Retry("the project was changed meanwhile", charged=True) from error
+    unchanged &= Project.requests == int(project.requests)
+    if not project.change_if(unchanged, actions, read=True):
+        raise Retry("the project was changed meanwhile", charged=True)
     telemetry.log.info("project switched", project=project.id, status=after)
-    progress.tell(project)
+    progress.push(project)

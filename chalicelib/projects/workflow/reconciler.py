@@ -1,14 +1,13 @@
-"""The reconciler: ends runs whose execution has died, or that are past their limit.
+"""The reconciler: ends runs whose execution has died, or that exceed their time limit.
 
-A run ends itself; this is for those that cannot: an execution that was stopped from outside, that
-timed out (then nothing of it runs any more), or that was never started.
+A run usually ends itself. It cannot when its execution was stopped from outside, timed out (then
+none of its steps runs any more), or was never started.
 """
 
-from pynamodb.exceptions import PynamoDBException, UpdateError
+from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.store import failures
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.workflow import completion, progress, runs
@@ -17,34 +16,34 @@ _ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 def reconcile() -> int:
-    """Looks at every run whose time for it has come; how many it ended. Safe to run twice."""
+    """Checks every run that is due and returns how many it ended. Safe to run twice at once."""
     ended = late = 0
-    for tenant_id, project_id in list(models.to_look_at(clock.epoch_seconds())):
+    for tenant_id, project_id in list(models.due_for_check(clock.epoch_seconds())):
         try:
             project = models.get_project(tenant_id, project_id)
             if project is None or not project.is_running:
                 continue
-            late += _is_over(project)
-            ended += _look(project)
+            late += _exceeds_limit(project)
+            ended += _check(project)
         except (AppError, *aws.CALL_FAILED, PynamoDBException) as error:
-            # The next look is a minute away, and the others must not wait for this one.
-            word = type(error).__name__
-            telemetry.log.warning("not looked at", project=project_id, error=word)
+            # It is checked again in a minute, and this error must not hold up the others.
+            kind = type(error).__name__
+            telemetry.log.warning("not looked at", project=project_id, error=kind)
     telemetry.emit({"runs_over_limit": late, "runs_ended_from_outside": ended})
     return ended
 
 
-def _is_over(project: Project) -> bool:
+def _exceeds_limit(project: Project) -> bool:
     return bool(project.limit_at <= clock.epoch_seconds())
 
 
-def _look(project: Project) -> bool:
+def _check(project: Project) -> bool:
     """True when the run was ended."""
     arn = runs.machine_arn().replace(":stateMachine:", ":execution:")
     arn = f"{arn}:{runs.execution_name(project)}"
     status = _status_of(arn)
-    if not _is_over(project) and status not in _ENDED:
-        _look_again(project)
+    if not _exceeds_limit(project) and status not in _ENDED:
+        _check_later(project)
         return False
     if status == "RUNNING":
         aws.client("stepfunctions").stop_execution(executionArn=arn, cause="past its limit")
@@ -64,24 +63,21 @@ def _status_of(arn: str) -> str:
 
 def _end(project: Project, status: str) -> bool:
     step = project.step or rules.STEPS[progress.kind_of(project)][0]
-    told = {
+    reasons = {
         "": "the workflow did not start in time",
-        "RUNNING": "it took longer than it may",
-        "TIMED_OUT": "it took longer than it may",
+        "RUNNING": "it exceeded its time limit",
+        "TIMED_OUT": "it exceeded its time limit",
         "ABORTED": "the workflow was stopped from outside",
     }
     try:
-        completion.fail(project, step, told.get(status, "the workflow ended without a result"))
+        reason = reasons.get(status, "the workflow ended without a result")
+        completion.fail(project, step, reason)
     except completion.Changed:
         return False  # it has just ended by itself
     telemetry.log.error("run ended from outside", project=project.id, step=step, found=status)
     return True
 
 
-def _look_again(project: Project) -> None:
-    at = min(clock.epoch_seconds() + runs.LOOK_SECONDS, int(project.limit_at))
-    try:
-        project.update([Project.watch_at.set(at)], progress.mine(project))
-    except UpdateError as error:
-        if not failures.condition_failed(error):
-            raise
+def _check_later(project: Project) -> None:
+    at = min(clock.epoch_seconds() + runs.CHECK_SECONDS, int(project.limit_at))
+    project.change_if(progress.current_run(project), [Project.watch_at.set(at)])

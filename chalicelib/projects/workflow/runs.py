@@ -1,8 +1,8 @@
-"""Runs of the workflow, and what people may ask of a project: each begins with one transaction.
+"""How runs of the workflow begin: the actions of people on a project, each one transaction.
 
-A run converges: participants say what is wanted and how far they are, and a run does what is
-missing. Retrying, adding and removing users and deprovisioning are therefore one workflow, begun
-again under the next number. What was begun under an earlier number does nothing any more.
+A run converges: the rows of participants say what they should be and what they are, and a run does
+what is missing. So retrying, adding and removing users, and deprovisioning are one workflow, which
+begins again under the next number. Steps of a run with an earlier number do nothing any more.
 """
 
 import json
@@ -24,28 +24,29 @@ from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import Action, Estimate, Kind, Status
 from chalicelib.projects.workflow import progress
 
-LOOK_SECONDS = 60  #: between two looks of the reconciler at one project
-_ENTERS: dict[Kind, Status] = {
+CHECK_SECONDS = 60  #: between two checks of one project by the reconciler
+_CHANGED = "Another change came between; read the project and try again"
+_STATUS_OF_RUN: dict[Kind, Status] = {
     "provision": "provisioning",
     "users": "provisioning",
     "deprovision": "deprovisioning",
 }
 
 
-def enter(project: Project, kind: Kind, usual: Estimate) -> None:
-    """Sets on the project at hand what a new run begins with."""
+def enter(project: Project, kind: Kind, estimate: Estimate) -> None:
+    """Sets the attributes that a new run begins with, on `project` only."""
     now = clock.epoch_seconds()
-    project.status = _ENTERS[kind]
+    project.status = _STATUS_OF_RUN[kind]
     project.kind = kind
     project.run = int(project.run) + 1
     project.started_at = clock.iso(clock.now())
     project.completed_at = project.error = project.step = None
-    project.estimated_at = clock.iso_seconds(now + usual.p90_seconds)
-    project.steps = progress.fresh(kind)
+    project.estimated_at = clock.iso_seconds(now + estimate.p90_seconds)
+    project.steps = progress.new_rows(kind)
     project.floor = project.users_failed = project.users_removed = 0
     project.limit_at = now + settings.provisioning_seconds
     project.watch_shard = models.watch_shard(project.id)
-    project.watch_at = now + min(LOOK_SECONDS, settings.provisioning_seconds)
+    project.watch_at = now + min(CHECK_SECONDS, settings.provisioning_seconds)
 
 
 _ENTERED = (
@@ -56,7 +57,7 @@ _CLEARED = ("completed_at", "error", "step")
 
 
 def _entering(project: Project) -> list[Update]:
-    """What `enter` has set, as an update."""
+    """The attributes that `enter` has set, as actions of an update."""
     return [
         *(getattr(Project, name).set(getattr(project, name)) for name in _ENTERED),
         *(getattr(Project, name).remove() for name in _CLEARED),
@@ -68,9 +69,9 @@ def enqueue_start(tx: Transaction, project: Project) -> Job:
 
 
 def start(tenant_id: str, project_id: str, run: int) -> str:
-    """Starts the workflow of a run; a second start of it is the same execution.
+    """Starts the workflow of a run and returns its execution's name; starting it twice is safe.
 
-    Raises Skip when the run has ended before it began.
+    Raises Skip when the run is over already.
     """
     try:
         project = progress.read_run(tenant_id, project_id, run)
@@ -97,36 +98,36 @@ _machine: list[str] = []
 
 
 def machine_arn() -> str:
-    """The address of the state machine, from settings or asked once per instance."""
+    """The state machine's ARN, from settings or looked up once by each instance."""
     if settings.provision_machine_arn:
         return settings.provision_machine_arn
     if not _machine:
         name = settings.resource("provision-project")
         with telemetry.configuration():
-            found = _machines()
-            _machine.extend(each["stateMachineArn"] for each in found if each["name"] == name)
+            machines = _machines()
+            _machine.extend(each["stateMachineArn"] for each in machines if each["name"] == name)
     if not _machine:
-        raise LookupError("the state machine of projects is not there")
+        raise LookupError(f"There is no state machine {settings.resource('provision-project')}")
     return _machine[0]
 
 
 def _machines() -> Iterator[dict[str, Any]]:
-    """All state machines; page by page, since botocore's paginators do not ship."""
-    following: dict[str, str] | None = {}
-    while following is not None:
-        page = aws.client("stepfunctions").list_state_machines(**following)
+    """All state machines, page by page. The package does not contain botocore's paginators."""
+    next_page: dict[str, str] | None = {}
+    while next_page is not None:
+        page = aws.client("stepfunctions").list_state_machines(**next_page)
         yield from page["stateMachines"]
-        following = {"nextToken": page["nextToken"]} if page.get("nextToken") else None
+        next_page = {"nextToken": page["nextToken"]} if page.get("nextToken") else None
 
 
 def retry(tx: Transaction, project: Project, if_match: IfMatch) -> None:
-    """Adds another run to `tx`, of the kind that failed; it does what is missing."""
+    """Adds another run to `tx`, which does what the failed one has left to do."""
     kind: Kind = "deprovision" if project.kind == "deprovision" else "provision"
     _begin(tx, project, "retry", kind, if_match)
 
 
 def deprovision(tx: Transaction, project: Project, if_match: IfMatch) -> None:
-    """Adds a run to `tx` that undoes all at the provider."""
+    """Adds a run to `tx` that deletes everything of the project at the provider."""
     _begin(tx, project, "deprovision", "deprovision", if_match)
 
 
@@ -137,9 +138,9 @@ def _begin(
     kind: Kind,
     if_match: IfMatch = None,
 ) -> None:
-    fits = _unchanged(project) & Project.status.is_in(*rules.ALLOWED[action])
+    allowed = _unchanged(project) & Project.status.is_in(*rules.ALLOWED[action])
     condition = preconditions.and_unchanged_since(
-        project, if_match, "project", fits, _refusal(project, action)
+        project, if_match, "project", allowed, _refusal(project, action)
     )
     enter(project, kind, durations.find(project.provider))
     project.version = int(project.version) + 1
@@ -149,21 +150,21 @@ def _begin(
 
 
 def _refusal(project: Project, action: Action) -> AppError:
-    """What a commit that fails means, by the project as seen before it."""
+    """What it means when the commit fails, by the project as it was read before."""
     status = cast("Status", project.status)
     if status not in rules.ALLOWED[action]:
         return Conflict(rules.why_not(action, status))
-    return Conflict("Another change came between; try again")
+    return Conflict(_CHANGED)
 
 
 def suspend(tx: Transaction, project: Project, if_match: IfMatch) -> None:
-    """Adds to `tx` the job after which the project is suspended."""
+    """Adds the job that suspends the project to `tx`."""
     _allow(tx, project, "suspend", if_match)
     tx.enqueue("projects.suspend", project_id=project.id)
 
 
 def resume(tx: Transaction, project: Project, if_match: IfMatch) -> None:
-    """Adds to `tx` the job after which the project is active again."""
+    """Adds the job that resumes the project to `tx`."""
     _allow(tx, project, "resume", if_match)
     tx.enqueue("projects.resume", project_id=project.id)
 
@@ -179,7 +180,7 @@ def _allow(tx: Transaction, project: Project, action: Action, if_match: IfMatch)
 def add_users(
     tx: Transaction, project: Project, person_ids: tuple[str, ...], if_match: IfMatch
 ) -> None:
-    """Adds to `tx` that these people shall take part; an active project is provisioned again."""
+    """Adds a request for these people to `tx`, and a run where one is needed."""
     tx.create(models.request(tx.tenant_id, project.id, person_ids, int(project.requests)))
     _change_users(tx, project, [Project.users_total.add(len(person_ids))], if_match=if_match)
 
@@ -187,23 +188,25 @@ def add_users(
 def remove_user(
     tx: Transaction, project: Project, part: Participant | None, if_match: IfMatch
 ) -> None:
-    """Adds to `tx` that this person no longer takes part. They see the project no more at once.
+    """Adds the end of a person's part to `tx`; from the commit on they cannot see the project.
 
     Raises NotFound for somebody who takes no part.
     """
     if part is None or part.wanted == "gone":
-        raise NotFound("No participant of this id; one just asked for can be removed once added")
-    let_go(tx, project, part, "change its users", if_match)
+        raise NotFound(
+            "No participant has this id; if the user was added just now, try again later"
+        )
+    remove_part(tx, project, part, "change users", if_match)
 
 
-def let_go(
+def remove_part(
     tx: Transaction,
     project: Project,
     part: Participant,
     action: Action,
     if_match: IfMatch = None,
 ) -> None:
-    """Adds to `tx` that a participant shall be gone, and the run that sees to it."""
+    """Adds the end of a part to `tx`, and the run that removes it at the provider."""
     leaving: list[Update] = [
         Participant.wanted.set("gone"),
         Participant.left.set(int(project.requests)),
@@ -214,22 +217,24 @@ def let_go(
     _change_users(tx, project, counted, action, if_match)
 
 
-def change_part(tx: Transaction, project: Project, part: Participant, news: list[Update]) -> None:
-    """Adds to `tx` what is new of a participant, and the run that makes it so."""
-    _change_users(tx, project, _unsettle(tx, project, part, news), "follow its people")
+def change_part(
+    tx: Transaction, project: Project, part: Participant, changes: list[Update]
+) -> None:
+    """Adds the changes of a participant to `tx`, and the run that makes them at the provider."""
+    _change_users(tx, project, _unsettle(tx, project, part, changes), "sync profiles")
 
 
 def _unsettle(
-    tx: Transaction, project: Project, part: Participant, news: list[Update]
+    tx: Transaction, project: Project, part: Participant, changes: list[Update]
 ) -> list[Update]:
-    """Adds to `tx` that something else is wanted of a part; what that changes in the counts."""
+    """Adds the changes of a part to `tx`, which then waits for a run; returns count changes."""
     waiting = [
         Participant.state.set("waiting"),
         Participant.revision.set(int(part.revision) + 1),
         Participant.changed_at.set(clock.iso(clock.now())),
     ]
-    error = Conflict("Another change came between; try again")
-    tx.update(part, [*news, *waiting], Participant.revision == int(part.revision), error)
+    error = Conflict(_CHANGED)
+    tx.update(part, [*changes, *waiting], Participant.revision == int(part.revision), error)
     if part.state == "synced":
         return [Project.users_synced.add(-1)]
     if part.state == "failed" and project.is_running:
@@ -238,7 +243,7 @@ def _unsettle(
 
 
 def catch_up(project: Project) -> None:
-    """Begins a run for what was asked of a project while it was suspended. Raises Conflict."""
+    """Begins a run for the users that were changed while it was suspended. Raises Conflict."""
     tx = Transaction(str(project.tenant))
     _begin(tx, project, "resume", "users")
     tx.commit()
@@ -248,33 +253,34 @@ def _change_users(
     tx: Transaction,
     project: Project,
     counted: list[Update],
-    action: Action = "change its users",
+    action: Action = "change users",
     if_match: IfMatch = None,
 ) -> None:
-    """While a run is at work it is told by `requests`; else a new one begins. One that is suspended
-    catches up when it is resumed.
+    """Adds the new counts to `tx`, and a new run where it is needed.
 
-    A project whose first run failed gets a whole one: what failed then is still missing.
+    None is needed while one is running, which looks at `requests` before it ends. A suspended
+    project catches up when it is resumed. A failed project gets a run of the kind "provision",
+    since what its first run did not reach is still missing.
     """
     error = _refusal(project, action)
-    fits = Project.status.is_in(*rules.ALLOWED[action]) & (Project.run == int(project.run))
-    fits &= Project.status == project.status
+    allowed = Project.status.is_in(*rules.ALLOWED[action]) & (Project.run == int(project.run))
+    allowed &= Project.status == project.status
     if project.kind == "deprovision":
-        error = Conflict("The project is being undone, or half of it is; nobody can join")
-        fits &= Project.kind != "deprovision"
-    fits, error = preconditions.and_unchanged_since(project, if_match, "project", fits, error)
+        error = Conflict("The deletion of the project has begun, so its users cannot be changed.")
+        allowed &= Project.kind != "deprovision"
+    allowed, error = preconditions.and_unchanged_since(project, if_match, "project", allowed, error)
     actions: list[Update] = [Project.requests.add(1), *counted]
     if project.status == "provisioning":
         actions.append(Project.floor.set(project.percent))
-        fits &= progress.as_counted(project)
+        allowed &= progress.counts_unchanged(project)
     elif project.status != "suspended":
         kind: Kind = "users" if project.status == "active" else "provision"
-        fits &= _unchanged(project)
+        allowed &= _unchanged(project)
         enter(project, kind, durations.find(project.provider))
         project.version = int(project.version) + 1
         actions += [*_entering(project), Project.version.set(project.version)]
         enqueue_start(tx, project)
-    tx.update(project, actions, fits, error)
+    tx.update(project, actions, allowed, error)
 
 
 def _unchanged(project: Project) -> Condition:

@@ -1,13 +1,14 @@
-"""Users in batches: listed page by page, then each batch synced over one connection.
+"""Users in batches: they are listed page by page, and each batch is synced over one connection.
 
-A batch makes each of its users what is wanted, and saves the results some at a time in one
-transaction with the project's counts. A result is saved on the condition that the user's row is
-as it was read: of two invocations for one batch each user is counted by one of them.
-One user's failure is recorded and does not stop the others. What may pass by itself is tried
-`rules.TRIES` times in a run, which the row counts; the invocation is repeated for it as a whole.
+The results of a batch are saved in groups, each in one transaction with the project's counts. A
+result is saved on the condition that the user's row has not changed since it was read, so of two
+invocations for one batch only one counts a user. The failure of one user is recorded and does not
+stop the others. Failures that may pass by themselves are tried `rules.TRIES` times in a run, which
+the user's row counts; for them the whole invocation is repeated.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import cast
 
 import msgspec
@@ -18,73 +19,72 @@ from chalicelib.kernel.errors import Conflict
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Participant, Project
-from chalicelib.projects.rules import State, Wanted
+from chalicelib.projects.rules import SYNC_USERS, State, Wanted
 from chalicelib.projects.workflow import credentials, progress
 
-STEP = "sync_users"
-BATCH = 50  #: users of one invocation, and of one connection
-MOST_BATCHES = 20  #: of one page, so that a run's history stays small
-_KEEP_SECONDS = 30 * 86_400  #: a participant removed is kept for so long
+BATCH = 50  #: users of a batch, which has one invocation and one connection
+MOST_BATCHES = 20  #: batches of a page, so that the history of an execution stays small
+_KEEP_SECONDS = 30 * 86_400  #: how long the row of a removed participant is kept
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """A page of batches: the first and the last of the users of each, and where to go on."""
+class Page(msgspec.Struct, frozen=True):
+    """A page of batches, each given by its first and its last user."""
 
     batches: list[dict[str, str]]
-    following: str | None
+    next: str | None  #: the id after which the next page begins; None on the last page
 
 
-def list_page(project: Project, after: str | None) -> Listed:
-    """One page of those who are not what is wanted. Raises Overtaken."""
+def list_page(project: Project, after: str | None) -> Page:
+    """One page of the users who are not settled. Raises Overtaken."""
     if after is None:
-        progress.begin(project, STEP, _requests_seen(project))
-    waiting = [each.id for each in _page(project, f"{after}!" if after else "")]
+        progress.begin(project, SYNC_USERS, _requests_seen(project))
+    waiting = [part.id for part in _waiting_after(project, f"{after}!" if after else "")]
     batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)]
-    full = len(waiting) == BATCH * MOST_BATCHES
-    ends = [{"from": batch[0], "to": batch[-1]} for batch in batches]
-    return Listed(ends, waiting[-1] if full else None)
+    is_full = len(waiting) == BATCH * MOST_BATCHES
+    ranges = [{"from": batch[0], "to": batch[-1]} for batch in batches]
+    return Page(ranges, waiting[-1] if is_full else None)
 
 
 def _requests_seen(project: Project) -> Action:
-    """Whoever asks for a change from here on may have come too late for this listing."""
+    """Saves which requests this listing includes; later ones may be missing from it."""
     action: Action = Project.requests_seen.set(int(project.requests))
     return action
 
 
-def _page(project: Project, first: str) -> Iterator[Participant]:
-    found = models.participants_of(str(project.tenant), project.id, first)
-    waiting = (each for each in found if not is_settled(project, each))
-    return (each for each, _ in zip(waiting, range(BATCH * MOST_BATCHES), strict=False))
+def _waiting_after(project: Project, first: str) -> Iterator[Participant]:
+    parts = models.participants_of(str(project.tenant), project.id, first)
+    waiting = (part for part in parts if not is_settled(project, part))
+    return islice(waiting, BATCH * MOST_BATCHES)
 
 
 def waiting_between(project: Project, first: str, last: str) -> list[Participant]:
-    """Those of a batch who are not what is wanted, who failed least often first.
+    """The users of a batch who are not settled, those with the fewest attempts first.
 
-    So a few who keep failing do not use up the others' time.
+    So a few users who keep failing do not use up the time of the others.
     """
-    found = models.participants_of(str(project.tenant), project.id, first, last)
-    waiting = [each for each in found if not is_settled(project, each)]
-    return sorted(waiting, key=lambda each: attempts_of(project, each))
+    parts = models.participants_of(str(project.tenant), project.id, first, last)
+    waiting = [part for part in parts if not is_settled(project, part)]
+    return sorted(waiting, key=lambda part: attempts_of(project, part))
 
 
 def attempts_of(project: Project, part: Participant) -> int:
-    """How often this run has tried somebody."""
+    """The number of this run's attempts at a user."""
     return int(part.attempts) if int(part.run) == int(project.run) else 0
 
 
 def is_settled(project: Project, part: Participant) -> bool:
-    """True when this run has nothing left to do for somebody."""
+    """True when this run has nothing left to do for a user."""
     run, kind = int(project.run), progress.kind_of(project)
     wanted, state = cast("Wanted", part.wanted), cast("State", part.state)
     return rules.is_settled(kind, run, wanted, state, int(part.run))
 
 
-def is_going(project: Project, part: Participant) -> bool:
+def is_leaving(project: Project, part: Participant) -> bool:
     return bool(project.kind == "deprovision" or part.wanted == "gone")
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of one user in one attempt."""
+    """The result of one attempt at one user."""
 
     part: Participant
     state: State
@@ -93,7 +93,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class _Late(Conflict):
-    """Another invocation has saved this user's result, or something else is wanted by now"""
+    """Another invocation has saved this user's result, or the user was changed meanwhile"""
 
     def __init__(self, result: Result) -> None:
         super().__init__()
@@ -101,18 +101,18 @@ class _Late(Conflict):
 
 
 def save(project: Project, results: list[Result]) -> None:
-    """Saves and counts results, each unless its user's row has changed. Raises Overtaken."""
+    """Saves and counts the results of users whose row has not changed. Raises Overtaken."""
     while results:
         tx = WriteSet()
-        for each in results:
-            _add(tx, project, each)
-        tx.update(project, _counts(results), progress.mine(project), progress.Overtaken())
+        for result in results:
+            _add(tx, project, result)
+        tx.update(project, _counts(results), progress.current_run(project), progress.Overtaken())
         try:
             tx.commit()
             break
         except _Late:
-            late = [each.result for each in tx.failed if isinstance(each, _Late)]
-            results = [each for each in results if each not in late]
+            late = [error.result for error in tx.failed if isinstance(error, _Late)]
+            results = [result for result in results if result not in late]
             telemetry.log.info("results that came late", project=project.id, count=len(late))
 
 
@@ -144,11 +144,13 @@ def _changes(project: Project, result: Result) -> list[Action]:
 
 def _counts(results: list[Result]) -> list[Action]:
     def count(state: State) -> int:
-        return sum(each.state == state for each in results)
+        return sum(result.state == state for result in results)
 
-    undone = sum(each.state == "removed" and each.part.state == "synced" for each in results)
+    were_synced = sum(
+        result.state == "removed" and result.part.state == "synced" for result in results
+    )
     return [
-        Project.users_synced.add(count("synced") - undone),
+        Project.users_synced.add(count("synced") - were_synced),
         Project.users_failed.add(count("failed")),
         Project.users_removed.add(count("removed")),
     ]

@@ -109,9 +109,9 @@ def test_reading_one_record_or_a_page_is_one_call(manager: Caller) -> None:
 def test_configuration_is_read_at_most_once_a_minute_and_counted_apart(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.kernel.auth import tenancy
+    from chalicelib.kernel import cache
 
-    tenancy.forget()
+    cache.forget_all()
     timings = [manager.get("/admin/v1/users").headers["Server-Timing"] for _ in range(3)]
 
     assert [timing.rpartition("conf;")[2] for timing in timings] == [

@@ -116,7 +116,7 @@ def test_a_connection_follows_twenty_topics(manager: Caller, line: Open) -> None
     socket = line(manager)
     for number in range(20):
         assert "subscribed" in socket.ask(subscribe=f"parcel#{number}")
-    assert "At most 20" in socket.ask(subscribe="parcel#20")["detail"]
+    assert "at most 20" in socket.ask(subscribe="parcel#20")["detail"]
     assert "subscribed" in socket.ask(subscribe="parcel#3")
 
 

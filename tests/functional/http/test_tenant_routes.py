@@ -3,6 +3,7 @@
 import re
 import time
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,10 +38,10 @@ def forget_nothing_for(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
 
 def pass_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ages what the cache remembers: it looks at the monotonic clock, which is always real."""
-    from chalicelib.kernel.auth import tenancy
+    from chalicelib.kernel import cache
 
-    for tenant_id, (read_at, tenant) in list(tenancy._cache.items()):
-        monkeypatch.setitem(tenancy._cache, tenant_id, (read_at - 61, tenant))
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 61)
+    monkeypatch.setattr(cache, "time", later)
 
 
 @pytest.mark.local  # no other tenants may be there

@@ -119,10 +119,10 @@ def test_a_file_that_cannot_be_read_is_refused_whole(
 @pytest.mark.parametrize(
     ("header", "told"),
     [
-        ("name;email;phone;role", "separate columns by commas"),
-        ('"name";"email";"phone";"role"', "separate columns by commas"),
-        ("name\temail\tphone\trole", "separate columns by commas"),
-        ("phone,email", "needs a first line with name,email,phone,role; not found: name, role"),
+        ("name;email;phone;role", "separate the columns by commas"),
+        ('"name";"email";"phone";"role"', "separate the columns by commas"),
+        ("name\temail\tphone\trole", "separate the columns by commas"),
+        ("phone,email", "needs a first line with name,email,phone,role; it lacks name, role"),
     ],
 )
 def test_a_header_that_does_not_do_is_told_in_words_that_help(

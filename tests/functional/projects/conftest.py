@@ -19,14 +19,9 @@ from tests.functional.projects.workflow import Workflow, created, people, status
 
 @pytest.fixture(autouse=True)
 def forgotten(cloud: LocalCloud) -> None:
-    from chalicelib.kernel.auth import tenancy, vault
-    from chalicelib.people import directory
-    from chalicelib.projects import durations
-    from chalicelib.projects.regions import service as regions
+    from chalicelib.kernel import cache
 
-    for each in (tenancy.forget, vault.forget, directory.forget_logins, durations.forget):
-        each()
-    regions._cache.clear()
+    cache.forget_all()
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 
-TABLES = ("kernel", "people", "projects")
+PREFIX = "backburner-local-"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Snapshot:
 
     @classmethod
     def taken(cls) -> "Snapshot":
-        return cls({table: _rows(table) for table in TABLES})
+        names = aws.client("dynamodb").list_tables()["TableNames"]
+        return cls({name.removeprefix(PREFIX): _rows(name) for name in names})
 
     def put_back(self, cloud: LocalCloud) -> None:
         """Nothing else is there then; nothing has been sent."""
@@ -32,7 +33,7 @@ class Snapshot:
             aws.put_rows(table, rows)
 
 
-def _rows(table: str) -> list[dict[str, Any]]:
+def _rows(name: str) -> list[dict[str, Any]]:
     pages = aws.client("dynamodb").get_paginator("scan")
-    found = pages.paginate(TableName=f"backburner-local-{table}")
+    found = pages.paginate(TableName=name)
     return [row for page in found for row in page["Items"]]

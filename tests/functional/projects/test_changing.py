@@ -43,7 +43,7 @@ def test_what_the_status_does_not_allow_is_a_409_that_says_what_would(
 
     assert answer.status_code == 409
     assert "provisioning" in answer.json()["detail"]
-    assert "possible while it is" in answer.json()["detail"]
+    assert "only while it is" in answer.json()["detail"]
     assert aws_calls(answer) == 2
 
 

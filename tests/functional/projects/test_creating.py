@@ -74,13 +74,14 @@ def test_the_answer_has_all_that_clients_know_of_a_project(manager: Caller) -> N
 def test_the_estimate_is_learned_from_past_runs_of_the_provider(
     cloud: LocalCloud, manager: Caller
 ) -> None:
+    from chalicelib.kernel import cache
     from chalicelib.projects import durations
 
     created(manager)
     cloud.run_until_idle()
     for seconds in (10, 20, 30, 40):
         durations.add("simulated", seconds)
-    durations.forget()
+    cache.forget_all()
     data = create(manager, "Birch").json()["data"]
 
     assert data["estimate"]["assumed"] is False

@@ -204,7 +204,7 @@ def test_a_job_without_time_leaves_the_other_projects_to_another_one(
     cloud.run_until_idle()
     manager.delete(user(who))
     aws.take_messages("work")
-    profile_sync.follow("t1", who, "", lambda: False)
+    profile_sync.sync_person("t1", who, "", lambda: False)
     assert [part(each, who)["wanted"] for each in (project, *more)] == ["gone", "member", "member"]
     cloud.run_until_idle()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.kernel import cache
 from chalicelib.kernel.outbound import web
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Refused, Region
@@ -38,9 +39,9 @@ def platform(client: Client) -> Caller:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered(cloud: LocalCloud) -> Iterator[None]:
-    regions.forget()
+    cache.forget_all()
     yield
-    regions.forget()
+    cache.forget_all()
 
 
 def create(platform: Caller, **values: Any) -> Answer:

@@ -41,7 +41,9 @@ def test_one_users_failure_is_recorded_with_its_reason_and_stops_nobody_else(
     assert told in found[bad[0]]["error"]
     shown = status(manager, project_id)
     assert shown["status"] == "failed"
-    assert shown["error"].startswith("sync_users: 1 of 9 users not synced; one: ")
+    assert shown["error"].startswith(
+        "sync_users: 1 of 9 users could not be synced; for one of them: "
+    )
     assert told in shown["error"]
     assert shown["progress"]["users"] == {"total": 9, "synced": 8, "failed": 1}
     assert shown["progress"]["percent"] < 100
@@ -69,7 +71,7 @@ def test_a_project_that_its_provider_does_not_make_is_failed_at_that_step(
 
     shown = status(manager, project_id)
     assert (shown["status"], shown["progress"]["step"]) == ("failed", "ensure_project")
-    assert "as its name asks for" in shown["error"]
+    assert "because of its name" in shown["error"]
     assert set(workflow.steps()) == {"ensure_project", "record_failure"}
     assert workflow.steps()["ensure_project"] == {"refused": 1, "busy": 3}[name]
 

@@ -113,7 +113,7 @@ def test_a_step_begun_by_two_attempts_takes_no_progress_back(
     progress.end(one, "ensure_project")
     far = status(manager, project_id)["progress"]["percent"]
     progress.begin(other, "ensure_project")
-    progress.note(one, "ensure_project", "of an attempt that is no longer the last one")
+    progress.note_error(one, "ensure_project", "of an attempt that is no longer the last one")
 
     shown = status(manager, project_id)["progress"]
     assert shown["percent"] == far > 0

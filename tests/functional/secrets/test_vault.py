@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.kernel import cache
 from chalicelib.kernel.auth import vault
 from chalicelib.kernel.auth.vault import Unsealable
 from chalicelib.kernel.settings import settings
@@ -19,10 +20,10 @@ SECRET = "s3cret of a user"
 
 @pytest.fixture(autouse=True)
 def _anew(cloud: LocalCloud) -> Iterator[None]:
-    vault.forget()
+    cache.forget_all()
     faults.clear()
     yield
-    vault.forget()
+    cache.forget_all()
 
 
 def kms_calls() -> dict[str, int]:
@@ -81,7 +82,7 @@ def test_each_tenant_has_one_data_key_however_many_secrets_it_has() -> None:
 
 def test_another_process_opens_it_with_one_call_of_kms() -> None:
     sealed = [vault.seal("t1", f"credential#{number}", SECRET) for number in range(20)]
-    vault.forget()
+    cache.forget_all()
     faults.clear()
 
     for number, each in enumerate(sealed):
@@ -93,7 +94,7 @@ def test_a_data_key_is_bound_to_its_tenant_at_kms() -> None:
     vault.seal("t1", "x", SECRET)
     stolen = {**aws.rows("kernel")["datakey#1"], "tenant": {"S": "t2"}}
     aws.put_rows("kernel", [stolen])
-    vault.forget()
+    cache.forget_all()
 
     with pytest.raises(Exception, match="InvalidCiphertext"):
         vault.seal("t2", "x", SECRET)
@@ -104,7 +105,7 @@ def test_processes_that_start_at_once_settle_on_one_key() -> None:
     of_the_other = vault.seal("t1", "x", SECRET)
     stored = aws.rows("kernel")["datakey#1"]
     aws.delete_row("kernel", "datakey#1")
-    vault.forget()
+    cache.forget_all()
     faults.clear()
 
     with just_before("PutItem", lambda: aws.put_rows("kernel", [stored])):
@@ -112,7 +113,7 @@ def test_processes_that_start_at_once_settle_on_one_key() -> None:
     assert kms_calls() == {"kms.Decrypt": 1, "kms.GenerateDataKey": 1}
     assert aws.rows("kernel")["datakey#1"] == stored
 
-    vault.forget()
+    cache.forget_all()
     assert vault.unseal("t1", "y", sealed) == SECRET
     assert vault.unseal("t1", "x", of_the_other) == SECRET
 

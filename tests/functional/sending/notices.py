@@ -14,7 +14,7 @@ def reminder(context: Context, *, text: str) -> dict[str, Any]:
     return {"text": text}
 
 
-@notice(channels=("email", "sms"), guarantee="at_most_once", asked=True)
+@notice(channels=("email", "sms"), guarantee="at_most_once", requested_by_recipient=True)
 def code(context: Context, *, text: str) -> dict[str, Any]:
     """Asked for by its recipient, and sent at most once."""
     return {"text": text}

@@ -107,7 +107,7 @@ def test_an_account_that_may_do_nothing_is_refused_with_a_reason(
     reader = keystone.named("/roles", "roles")["reader"]
     keystone.ask("PUT", f"/projects/{project}/users/{user}/roles/{reader}")
     cloud = connect(username="powerless", password="p0werless")
-    with pytest.raises(Refused, match="does not allow this"):
+    with pytest.raises(Refused, match="does not allow our account"):
         cloud.ensure_project("k", "K")
 
 

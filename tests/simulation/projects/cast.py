@@ -1,7 +1,6 @@
 """Who takes part in a run of this flow, and on what."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -23,7 +22,7 @@ from tests.simulation.projects import invariants
 from tests.simulation.projects.connections import connect
 from tests.simulation.projects.people import Manager
 from tests.simulation.projects.schedule import ProjectsPlay, ProjectsWeather
-from tests.simulation.stage import Stage, set_settings
+from tests.simulation.stage import Stage, memory_of, set_settings
 from tests.simulation.world import Memory, Process, World
 
 #: So that a few users make several batches, pages and transactions.
@@ -40,11 +39,10 @@ _SETTINGS = {
     "recipient_daily_messages": 0,
 }
 _MEMORY: tuple[Memory, ...] = (
-    (vault, "_keys", dict),
-    (vault, "_lock", threading.Lock),
-    (directory, "_logins", dict),
-    (durations, "_cache", dict),
-    (regions, "_cache", dict),
+    *memory_of(vault._ciphers),
+    *memory_of(directory._ids),
+    *memory_of(durations._estimates),
+    *memory_of(regions._regions),
     (runs, "_machine", list),
 )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Busy, Refused, Region, Role, Save
-from chalicelib.projects.gateway.identity import Identity, Wanted
+from chalicelib.projects.gateway.identity import Identity, ProjectSpec
 from chalicelib.projects.gateway.identity import Project as Found
 from chalicelib.projects.gateway.simulated import Simulated
 from tests.simulation.projects.provider import NOBODY, About, Held, Listing, Provider
@@ -136,20 +136,20 @@ class LookedUp(Identity):
         self._key = key
         return super().ensure_user(key, email, name)
 
-    def _wanted(self, mark: str, title: str, *, enabled: bool) -> Wanted:
-        return Wanted(mark, f"{title}-{mark[:8]}", title, enabled)
+    def _spec(self, mark: str, title: str, *, enabled: bool) -> ProjectSpec:
+        return ProjectSpec(mark, f"{title}-{mark[:8]}", title, enabled)
 
     def _find_project(self, mark: str) -> Found | None:
         listing = self._listing
         return self._do("find_project", lambda: listing.projects.get(listing.marks.get(mark, "")))
 
-    def _create_project(self, wanted: Wanted) -> str | None:
+    def _create_project(self, spec: ProjectSpec) -> str | None:
         def make() -> str | None:
-            if any(each.name == wanted.name for each in self._listing.projects.values()):
+            if any(each.name == spec.name for each in self._listing.projects.values()):
                 return None
-            made = self._next("project", wanted.mark)
-            self._listing.projects[made] = Found(made, wanted.name, wanted.enabled)
-            self._listing.marks[wanted.mark] = made
+            made = self._next("project", spec.mark)
+            self._listing.projects[made] = Found(made, spec.name, spec.enabled)
+            self._listing.marks[spec.mark] = made
             return made
 
         return self._do("create_project", make)
@@ -158,9 +158,9 @@ class LookedUp(Identity):
         self._listing.made[f"{kind} {of}"] += 1
         return f"{kind}-{sum(self._listing.made.values())}"
 
-    def _change_project(self, project_id: str, wanted: Wanted) -> None:
+    def _change_project(self, project_id: str, spec: ProjectSpec) -> None:
         def change() -> None:
-            self._listing.projects[project_id] = Found(project_id, wanted.name, wanted.enabled)
+            self._listing.projects[project_id] = Found(project_id, spec.name, spec.enabled)
 
         self._do("change_project", change)
 
@@ -184,7 +184,7 @@ class LookedUp(Identity):
     def _find_user(self, login: str) -> str | None:
         return self._do("find_user", lambda: self._listing.users.get(login))
 
-    def _role_words(self) -> dict[Role, str]:
+    def _role_names(self) -> dict[Role, str]:
         return {"admin": "admin", "member": "member", "reader": "reader"}
 
     def _list_grants(self, project_id: str) -> dict[str, set[str]]:

@@ -29,7 +29,7 @@ from tests.simulation.projects import connections
 
 def _no_count_at_the_end() -> AbstractContextManager[Any]:
     """A run that has come to its end has ended well."""
-    return patch.object(completion.Count, "take", lambda *_: None)
+    return patch.object(completion.Count, "add", lambda *_: None)
 
 
 def _no_look_for_requests() -> AbstractContextManager[Any]:
@@ -37,7 +37,7 @@ def _no_look_for_requests() -> AbstractContextManager[Any]:
     usual = completion.Counted
     return patch.multiple(
         completion,
-        _came_meanwhile=lambda _: False,
+        _has_new_requests=lambda _: False,
         Counted=lambda actions, _: usual(actions, Project.sk.exists()),
     )
 
@@ -52,7 +52,7 @@ def _no_reconciler() -> AbstractContextManager[Any]:
 
 def _runs_of_anybody() -> AbstractContextManager[Any]:
     """What belongs to a run that is over changes the project all the same."""
-    return patch.object(progress, "mine", lambda _: Project.sk.exists())
+    return patch.object(progress, "current_run", lambda _: Project.sk.exists())
 
 
 def _mark_before_the_provider() -> AbstractContextManager[Any]:
@@ -60,7 +60,7 @@ def _mark_before_the_provider() -> AbstractContextManager[Any]:
     usual = user_sync._Batch._attempt
 
     def attempt(batch: Any, part: Participant) -> Result:
-        if not user_batches.is_going(batch.project, part):
+        if not user_batches.is_leaving(batch.project, part):
             user_batches.save(batch.project, [Result(part, "synced")])
         return usual(batch, part)
 
@@ -85,30 +85,32 @@ def _lost_answer_is_a_failure() -> AbstractContextManager[Any]:
 def _credential_of_each_attempt() -> AbstractContextManager[Any]:
     """Each attempt at a user keeps a credential of its own."""
 
-    def save(part: Participant, cloud_user_id: str, made: gateway.Credential) -> gateway.Credential:
+    def save(
+        part: Participant, cloud_user_id: str, credential: gateway.Credential
+    ) -> gateway.Credential:
         tenant_id, key = str(part.tenant), credentials._key(part.project_id, part.id)
-        secret = json.dumps({"access": made.access, "secret": made.secret})
+        secret = json.dumps({"access": credential.access, "secret": credential.secret})
         Credential(
             tenant_id,
             key,
-            credential_id=made.id,
+            credential_id=credential.id,
             cloud_user_id=cloud_user_id,
             sealed=vault.seal(tenant_id, key, secret),
             created_at="",
         ).save()
-        return made
+        return credential
 
     return patch.object(credentials, "save", save)
 
 
 def _steps_begun_from_old_rows() -> AbstractContextManager[Any]:
     """Of two attempts at a step the later one writes what it read before the other."""
-    return patch.object(progress, "_as_seen", lambda *_: Project.sk.exists())
+    return patch.object(progress, "_row_unchanged", lambda *_: Project.sk.exists())
 
 
 def _floor_by_old_counts() -> AbstractContextManager[Any]:
     """A step that is begun again keeps the percentage where it was when its row was read."""
-    return patch.object(progress, "as_counted", lambda _: Project.sk.exists())
+    return patch.object(progress, "counts_unchanged", lambda _: Project.sk.exists())
 
 
 def _unknown_is_never_made() -> AbstractContextManager[Any]:

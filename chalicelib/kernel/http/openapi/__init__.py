@@ -1,4 +1,4 @@
-"""The API's own description: OpenAPI 3.1 from the declared routes, and a page for people."""
+"""The API's description: an OpenAPI 3.1 document made from the declared routes, and a page."""
 
 from chalicelib.kernel.http.openapi.api import routes
 

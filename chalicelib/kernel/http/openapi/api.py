@@ -13,25 +13,25 @@ from chalicelib.kernel.version import VERSION
 routes = Routes()
 
 
-@lru_cache(maxsize=8)  # the address may be whatever Host header a request brings
-def _described(server: str) -> dict[str, Any]:
-    from chalicelib.kernel.http.openapi.document import document  # which few requests need
+@lru_cache(maxsize=8)  # bounded: the address comes from the request's Host header
+def _document(server: str) -> dict[str, Any]:
+    from chalicelib.kernel.http.openapi.document import document  # few requests need it
 
-    return document((each for each in dispatch.mounted if each.in_openapi), server, VERSION)
+    return document((route for route in dispatch.mounted if route.in_openapi), server, VERSION)
 
 
 @routes.get("/openapi.json", in_openapi=False)
 def read_openapi(request: Request) -> Reply:
     """Read the OpenAPI document."""
-    return Reply(json=msgspec.json.encode(_described(request.base_url)))
+    return Reply(json=msgspec.json.encode(_document(request.base_url)))
 
 
 @routes.get("/docs", in_openapi=False)
 def read_docs(request: Request) -> Reply:
     """Read the API's description as a page."""
-    described = _described(request.base_url)
+    description = _document(request.base_url)
     return Reply(
         html=templates.render_page(
-            "chalicelib.kernel.http.openapi", "docs.html", {"api": described}
+            "chalicelib.kernel.http.openapi", "docs.html", {"api": description}
         )
     )

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made from the routes and the structs they name. Pure.
 
-Nothing is written twice: paths, parameters, bodies and answers come from the declarations, texts
-from docstrings, rules from the structs' own metadata.
+Nothing is written twice: paths, parameters, bodies and answers come from the routes, texts from
+docstrings, and constraints of values from the metadata of the structs.
 """
 
 import re
@@ -21,34 +21,36 @@ _REF = "#/components/schemas/{name}"
 _ALWAYS = (400, 405, 413, 500, 503)
 _JSON = "application/json"
 _PAGE = "text/html"
-_PRINTABLE = "^[!-~]([ -~]*[!-~])?$"  # blanks around a header's value are not part of it
+_PRINTABLE = "^[!-~]([ -~]*[!-~])?$"  # HTTP strips blanks around a header's value
 
 
-def _told(description: str) -> Json:
+def _text_header(description: str) -> Json:
     return {"schema": {"type": "string"}, "description": description}
 
 
 _HEADERS: Json = {
-    "X-Request-Id": _told("Names this request in the logs"),
-    "Server-Timing": _told("Times and numbers of calls"),
+    "X-Request-Id": _text_header("Names this request in the logs"),
+    "Server-Timing": _text_header("Times and numbers of calls"),
 }
-_LOCATION = {"Location": _told("Address of what was created, or of its progress")}
-_RETRY_AFTER = {"Retry-After": _told("Seconds until it is worth trying again")}
-_ETAG = {"ETag": _told("Version of the record, for If-Match and If-None-Match")}
-_ASK_AGAIN = {"Retry-After": _told("Seconds until it is worth asking again, while something runs")}
-_FOLLOWED = ("get_project_status", "get_batch")  #: operations that are asked until all is done
-_ALSO: Mapping[int, Json] = {
+_LOCATION = {"Location": _text_header("Address of the new record, or of the progress of the work")}
+_RETRY_AFTER = {"Retry-After": _text_header("Seconds to wait before trying again")}
+_ETAG = {"ETag": _text_header("Version of the record, for If-Match and If-None-Match")}
+_POLL_AGAIN = {
+    "Retry-After": _text_header("Seconds to wait before asking again, while work goes on")
+}
+_POLLED = ("get_project_status", "get_batch")  #: operations called until the work is done
+_STATUS_HEADERS: Mapping[int, Json] = {
     201: _LOCATION,
     202: _LOCATION,
-    401: {"WWW-Authenticate": _told("Bearer")},
-    405: {"Allow": _told("Methods that this path answers")},
+    401: {"WWW-Authenticate": _text_header("Bearer")},
+    405: {"Allow": _text_header("Methods that this path answers")},
     429: _RETRY_AFTER,
     503: _RETRY_AFTER,
 }
 
 
 def document(routes: Iterable[Route], server: str, version: str) -> Json:
-    """The whole document; `server` is the address that paths are added to."""
+    """The whole document; `server` is the address in front of the paths."""
     declared = list(routes)
     _, schemas = msgspec.json.schema_components(_types(declared), ref_template=_REF)
     paths: dict[str, Json] = {}
@@ -76,14 +78,14 @@ def _types(routes: list[Route]) -> list[Any]:
     shown = [route.answers for route in routes if route.answers is not None]
     bodies = [route.parameters.get("body") for route in routes]
     queries = [route.parameters.get("query") for route in routes]
-    tops = [kind for route in routes for kind in route.extra.values()]
-    structs = [each for each in (*bodies, *queries) if each is not None and each is not bytes]
-    return [Problem, PageQuery, *shown, *structs, *tops]
+    extra = [kind for route in routes for kind in route.extra.values()]
+    structs = [kind for kind in (*bodies, *queries) if kind is not None and kind is not bytes]
+    return [Problem, PageQuery, *shown, *structs, *extra]
 
 
 def _portable(schema: Any) -> Any:
-    """Patterns as JavaScript knows them: it ends a text with `$`, Python with `\\Z`, and names its
-    groups otherwise.
+    """The schema with its patterns in JavaScript's form: it writes `$` where Python has `\\Z`, and
+    its syntax for named groups differs.
     """
     if isinstance(schema, dict):
         return {
@@ -117,47 +119,49 @@ def _operation(route: Route, schemas: Json) -> Json:
 
 
 def _parameters(route: Route, schemas: Json) -> list[Json]:
-    found = [
+    parameters = [
         {"name": name, "in": "path", "required": True, "schema": _text(1, 100)}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     query = route.parameters.get("query")
     if query is not None:
-        found += _query_parameters(schemas[query.__name__])
+        parameters += _query_parameters(schemas[query.__name__])
     if route.allow and not route.platform:
-        told = "The tenant that is meant, by id; read from an admin's request only"
-        found.append(_header("X-Tenant-Id", told))
+        description = "Id of the tenant; read only from the requests of admins"
+        parameters.append(_header("X-Tenant-Id", description))
     if route.changes:
-        told = "Repeating a request with the same key gives the same answer and one effect"
-        found.append(_header("Idempotency-Key", told, pattern=_PRINTABLE, **_text(1, 255)))
+        description = "A repeated request with the same key gets the same answer and has one effect"
+        rules = {"pattern": _PRINTABLE, **_text(1, 255)}
+        parameters.append(_header("Idempotency-Key", description, **rules))
     if route.takes_if_match:
-        found.append(_header("If-Match", "Change only the version with this ETag"))
+        parameters.append(_header("If-Match", "Change the record only if this is its ETag"))
     if _reads_one(route):
-        found.append(_header("If-None-Match", "Answer 304 if this is still the ETag"))
-    return found
+        parameters.append(_header("If-None-Match", "Answer 304 if this is still the ETag"))
+    return parameters
 
 
 def _query_parameters(schema: Json) -> list[Json]:
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": _not_null(each)}
-        for name, each in schema["properties"].items()
+        {"name": name, "in": "query", "required": name in required, "schema": _not_null(rules)}
+        for name, rules in schema["properties"].items()
     ]
 
 
 def _not_null(schema: Json) -> Json:
-    """A parameter left out is left out: it has no null."""
+    """The schema without null: a query parameter is sent with a value or left out."""
     portable: Json = _portable(schema)
-    choices = [each for each in portable.get("anyOf", []) if each != {"type": "null"}]
+    choices = [choice for choice in portable.get("anyOf", []) if choice != {"type": "null"}]
     if choices:
         portable = choices[0]
     if "enum" in portable:
-        portable = {**portable, "enum": [each for each in portable["enum"] if each is not None]}
+        values = [value for value in portable["enum"] if value is not None]
+        portable = {**portable, "enum": values}
     return {name: value for name, value in portable.items() if value is not None}
 
 
 def _header(name: str, description: str, **rules: Any) -> Json:
-    """A header that may be left out. ETags are opaque, so none is ill-formed: it does not match."""
+    """An optional header. An ETag may be any text: one that is not ours just does not match."""
     schema = {"type": "string", **rules}
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
@@ -189,7 +193,7 @@ def _file(sample: str | None) -> Json:
 def _responses(route: Route) -> Json:
     answers: Json = {str(route.status): _success(route)}
     if _reads_one(route):
-        headers = {**_HEADERS, **_of_its_state(route)}
+        headers = {**_HEADERS, **_state_headers(route)}
         answers["304"] = {"description": "Not modified", "headers": headers}
     for status in sorted(_errors(route)):
         if str(status) not in answers:
@@ -198,24 +202,24 @@ def _responses(route: Route) -> Json:
 
 
 def _errors(route: Route) -> set[int]:
-    found = {*_ALWAYS, *route.errors}
+    statuses = {*_ALWAYS, *route.errors}
     if "{" in route.path:
-        found.add(404)
+        statuses.add(404)
     if route.allow:
-        found |= {401, 403}
+        statuses |= {401, 403}
     if "query" in route.parameters or route.changes:
-        found.add(422)
+        statuses.add(422)
     if "body" in route.parameters:
-        found.add(415)
+        statuses.add(415)
     if route.changes:
-        found |= {409, 412}
-    return found
+        statuses |= {409, 412}
+    return statuses
 
 
 def _success(route: Route) -> Json:
-    told = {"description": HTTPStatus(route.status).phrase, "headers": _success_headers(route)}
+    answer = {"description": HTTPStatus(route.status).phrase, "headers": _success_headers(route)}
     if route.answers is None:
-        return {**told, "content": {_PAGE: {"schema": {"type": "string"}}}}
+        return {**answer, "content": {_PAGE: {"schema": {"type": "string"}}}}
     shown = {"$ref": _REF.format(name=route.answers.__name__)}
     properties: Json = {
         "success": {"const": True},
@@ -235,27 +239,29 @@ def _success(route: Route) -> Json:
         properties[name] = msgspec.json.schema(kind)
     needed = [name for name in properties if name != "message"]
     schema = {"type": "object", "properties": properties, "required": needed}
-    return {**told, "content": {_JSON: {"schema": schema}}}
+    return {**answer, "content": {_JSON: {"schema": schema}}}
 
 
 def _success_headers(route: Route) -> Json:
-    found = {**_HEADERS, **_ALSO.get(route.status, {})}
+    headers = {**_HEADERS, **_STATUS_HEADERS.get(route.status, {})}
     if route.changes:
-        found["Idempotent-Replayed"] = _told("true: this answer was given before, under this key")
+        headers["Idempotent-Replayed"] = _text_header(
+            "true: this is the stored answer to an earlier request with this key"
+        )
     if route.paginated:
-        found["Link"] = _told("Address of the next page")
+        headers["Link"] = _text_header("Address of the next page")
     elif route.answers is not None:
-        found |= _of_its_state(route)
-    return found
+        headers |= _state_headers(route)
+    return headers
 
 
-def _of_its_state(route: Route) -> Json:
-    return {**_ETAG, **_ASK_AGAIN} if route.name in _FOLLOWED else _ETAG
+def _state_headers(route: Route) -> Json:
+    return {**_ETAG, **_POLL_AGAIN} if route.name in _POLLED else _ETAG
 
 
 def _error(status: int, *, page: bool) -> Json:
     content: Json = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
     if page:
         content[_PAGE] = {"schema": {"type": "string"}}
-    headers = {**_HEADERS, **_ALSO.get(status, {})}
+    headers = {**_HEADERS, **_STATUS_HEADERS.get(status, {})}
     return {"description": HTTPStatus(status).phrase, "headers": headers, "content": content}

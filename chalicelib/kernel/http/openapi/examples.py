@@ -1,4 +1,4 @@
-"""An example value for a schema: what a reader can paste and send. Pure."""
+"""Example values for a schema, which a reader can paste and send. Pure."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _BY_NAME: dict[str, Any] = {
 def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """A value for each property of an object's schema."""
     return {
-        name: _value(name, each, schemas) for name, each in schema.get("properties", {}).items()
+        name: _value(name, member, schemas) for name, member in schema.get("properties", {}).items()
     }
 
 
