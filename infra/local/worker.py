@@ -25,13 +25,19 @@ from infra.local.mapping import mappings_of
 from infra.local.poller import Poller
 from infra.local.shutdown import Shutdown
 
+MACHINE_ARN = (
+    f"arn:aws:states:{environment.REGION}:{roles.ACCOUNT}:stateMachine:"
+    f"backburner-{environment.STAGE}-provision-project"
+)
 _CONCURRENCY = 2  # invocations of a function at once; over HTTP more are no faster
 
 
 def main() -> int:
     shutdown = Shutdown()
     arguments = parse(sys.argv[1:])
-    settings = {"LEASE_SECONDS": str(arguments.lease_seconds)} if arguments.lease_seconds else {}
+    settings = {"PROVISION_MACHINE_ARN": MACHINE_ARN}
+    if arguments.lease_seconds:
+        settings["LEASE_SECONDS"] = str(arguments.lease_seconds)
     environment.shut_out_aws()
     os.environ["AWS_ENDPOINT_URL"] = arguments.endpoint
     environment.describe(arguments.api, **settings)

@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 from websockets.sync.client import connect
 
-from chalicelib.kernel.auth import vault
+from chalicelib.kernel import cache
 from chalicelib.kernel.auth.tenancy import Caller as By
 from chalicelib.kernel.aws import clients
 from chalicelib.kernel.jobs import batches, unique
@@ -52,20 +52,11 @@ REGION = {
 
 @pytest.fixture(autouse=True)
 def _just_started(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The addresses of queues are asked for each time, as by a function that has just started."""
+    """Queues' addresses are asked for each time, and nothing is remembered yet."""
     monkeypatch.setattr(clients, "settings", replace(clients.settings, queue_url_base=""))
     monkeypatch.setattr(clients, "_asked_queue_url", clients._asked_queue_url.__wrapped__)
     members.forget()
-    forget()
-
-
-def forget() -> None:
-    """Forgets what functions keep in memory: tenants, regions and keys."""
-    from chalicelib.kernel.auth import tenancy
-    from chalicelib.projects.regions import service as regions
-
-    for each in (tenancy.forget, regions.forget, vault.forget):
-        each()
+    cache.forget_all()
 
 
 # Queues ------------------------------------------------------------------------------------------
@@ -136,7 +127,7 @@ def test_an_import_is_worked_from_whatever_queue_a_release_put_it_into(
     upload(manager, "name,email,phone,role\nBob,bob@example.com,,staff\n")
     (message,) = aws.take_messages("bulk")
     aws.put_message(queue, message)
-    forget()
+    cache.forget_all()
     cloud.run_until_idle()
     assert [user["name"] for user in manager.get("/admin/v1/users").json()["data"]] == ["Bob"]
 
@@ -150,12 +141,12 @@ def test_each_function_opens_what_another_has_sealed(
     platform = client.as_("admin", None)
     for name in ("frankfurt", "munich"):
         assert platform.post("/admin/v1/regions", {**REGION, "name": name}).status_code == 201
-        forget()
+        cache.forget_all()
     project_id = created(manager, provider="openstack", region="frankfurt")
     aws.take_messages("work")
     Project.get("t1", f"project#{project_id}").update([Project.status.set("active")])
     assert manager.post(path(project_id, "suspend")).status_code == 202
-    forget()
+    cache.forget_all()
     cloud.run_until_idle()
     (job,) = manager.jobs(type="projects.suspend")
     assert "cannot be reached" in job["last_error"]
