@@ -203,7 +203,7 @@ def test_a_run_past_its_limit_is_stopped_its_maker_told_and_who_has_gone_forgott
     finally:
         workflow.behave()
     assert status(maker, project_id)["status"] == "failed"
-    assert "longer than it may" in status(maker, project_id)["error"]
+    assert "its time limit" in status(maker, project_id)["error"]
     assert len(maker.jobs(type="projects.failed")) == 1
     assert kept() == []
 
