@@ -213,18 +213,18 @@ MUTANTS: dict[str, Mutation] = {
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
-    "no-sweep": (9,),
+    "no-sweep": (6, 9, 10),
     "mark-before-send": (1, 2, 3),
     "no-claim": (1, 2, 3),
-    "no-lease": (12,),
+    "no-lease": (11, 27),
     "no-margin-for-clocks": (138,),
-    "no-token-on-the-mark": (4,),
-    "attempts-counted-by-sqs": (8,),
-    "answer-outside-the-transaction": (3,),
+    "no-token-on-the-mark": (23,),
+    "attempts-counted-by-sqs": (6,),
+    "answer-outside-the-transaction": (13,),
     "failures-returned-to-a-plain-mapping": (1, 2, 3),
     "batch-counter-outside-the-transaction": (10,),
     "old-reads": (6, 8),
-    "no-look-at-the-time": (4,),
+    "no-look-at-the-time": (7, 17),
     "new-token-for-each-try": (470,),
 }
 

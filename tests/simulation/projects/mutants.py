@@ -137,9 +137,9 @@ MUTANTS: dict[str, Mutation] = {
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
-    "floor-by-old-counts": (418,),
-    "unknown-is-never-made": (28,),
-    "no-count-at-the-end": (6,),
+    "floor-by-old-counts": (114,),
+    "unknown-is-never-made": (68,),
+    "no-count-at-the-end": (3, 6),
     "no-look-for-requests": (17, 26),
     "execution-not-named-by-its-run": (2, 1),
     "no-reconciler": (26,),
