@@ -17,7 +17,7 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import ReadTimeoutError
 from botocore.retries import quota
 
-from chalicelib.kernel import aws
+from chalicelib.kernel.aws import clients
 from infra.local import fault_answers, mailbox
 from tests.simulation.calls import FAULTS, OUTAGES_OF_MESSAGES, Answer, Call, Counts, Service
 from tests.simulation.staleness import Past, Row, current, keys_of
@@ -100,7 +100,7 @@ class Weather:
             raise Crash(call.name)
         if fault == "answer lost":
             process.let_go = process.let_go or call.operation == "ChangeMessageVisibilityBatch"
-            self.world.pause(aws.LIMITS.get(call.service, aws._USUAL)[2])
+            self.world.pause(clients.LIMITS.get(call.service, clients._USUAL)[2])
             return None, ReadTimeoutError(endpoint_url=url)
         return answer
 

@@ -229,10 +229,10 @@ def _suspended(project: Any) -> str:
 def logs_in_at_a_provider(lane: Lane) -> None:
     """With the region's password: it gets as far as to hear that nobody is there."""
     from chalicelib.kernel.jobs import ledger
-    from chalicelib.kernel.store.write_set import Transaction
+    from chalicelib.kernel.store.write_set import WriteSet
     from chalicelib.projects.regions import service as regions
 
-    tenant, name, tx = lane.tenant(), uuid.uuid4().hex, Transaction()
+    tenant, name, tx = lane.tenant(), uuid.uuid4().hex, WriteSet()
     regions.create(tx, "openstack", name, NOBODY)
     tx.commit()
     project, _ = new(lane, tenant, "openstack", name)

@@ -81,7 +81,7 @@ def test_another_tenants_project_is_not_shown(
 ) -> None:
     project = manager.make_project(f"Elm {uuid.uuid4().hex[:6]}")
     tab.page.goto(f"{local.url}/projects/{project}#token={other.token}")
-    tab.until("#why", "no such project")
+    tab.until("#why", "no project at this address")
     assert tab.page.is_hidden("#shown")
 
 
