@@ -61,3 +61,11 @@ def take_messages(queue: str) -> list[str]:
 def jobs_named_by(bodies: list[str]) -> list[str]:
     """The ids of the jobs that these messages bring."""
     return sorted(json.loads(body)["job"] for body in bodies)
+
+
+def left_in(queue: str) -> int:
+    """How many messages a queue still has: visible, in flight or delayed."""
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+    url = queue_url(queue)
+    counts = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(counts[name]) for name in names)

@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -187,12 +186,11 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes its connections; a later call opens new ones."""
         if self._http is not None:
             self._http.close()
             self._http = None

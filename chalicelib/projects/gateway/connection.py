@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from types import TracebackType
 from typing import Any, Self
 
 from chalicelib.kernel.outbound import web
@@ -134,10 +133,5 @@ class Connection(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._web.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._web.close()

@@ -1,7 +1,6 @@
 """What a cloud provider must be able to do, and the errors that it may raise."""
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Literal, Protocol, Self
 
 import msgspec
@@ -129,9 +128,4 @@ class Provider(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...

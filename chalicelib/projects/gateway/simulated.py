@@ -25,7 +25,6 @@ import re
 import threading
 import time
 from collections import Counter
-from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
 
@@ -161,12 +160,7 @@ class Simulated:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """There is nothing to close."""
 
 
