@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import botocore.session
+import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -28,13 +28,13 @@ class Account:
     """Clients of one account and region, for one stage."""
 
     stage: str
-    session: Any = field(default_factory=botocore.session.Session)
+    session: Any = field(default_factory=boto3.Session)
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """The client of a service, made once."""
         if service not in self._clients:
-            self._clients[service] = self.session.create_client(
+            self._clients[service] = self.session.client(
                 service, region_name=self.region, config=_CONFIG
             )
         return self._clients[service]
@@ -44,7 +44,7 @@ class Account:
         """As AWS_REGION, AWS_DEFAULT_REGION or the profile says."""
         import os
 
-        found = os.environ.get("AWS_REGION") or self.session.get_config_variable("region")
+        found = os.environ.get("AWS_REGION") or self.session.region_name
         if not found:
             raise DeployError("No region: set AWS_DEFAULT_REGION, or one in the profile")
         known = self.session.get_available_regions("sqs")

@@ -130,19 +130,19 @@ class LocalCloud:
 
     def _build_resources(self) -> Stack:
         """Builds all resources of the template."""
-        import botocore.session
+        import boto3
 
-        session = botocore.session.Session()
+        session = boto3.Session()
         parameters = {
             "Stage": environment.STAGE,
             "SenderEmail": environment.sender(),
             "QueueVisibilitySeconds": str(self.options.visibility_seconds),
         }
         stack = template.load(TEMPLATE, session, parameters)
-        self._sqs = session.create_client("sqs")
+        self._sqs = session.client("sqs")
         # It stands for Lambda's own pollers, which faults of the app's calls do not affect.
         self._sqs._endpoint.without_faults = True
-        sns = session.create_client("sns")
+        sns = session.client("sns")
         sns._endpoint.without_faults = True
         self.mail_events = MailEvents(sns, stack.resources["MailEventsTopic"])
         self._to_stop.callback(self.mail_events.stop)

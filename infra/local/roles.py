@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import botocore.session
+import boto3
 
 from infra import policies
 from infra.local import fault_answers, invocation, policy, rights
@@ -163,7 +163,7 @@ def _key_of(key_id: str) -> tuple[str, tuple[str, ...]]:
     """The ARN of a KMS key and its aliases, asked for by the local cloud itself."""
     if key_id not in _state.keys:
         with invocation.of(""):
-            kms = botocore.session.Session().create_client("kms", region_name=REGION)
+            kms = boto3.Session().client("kms", region_name=REGION)
             kms._endpoint.without_faults = True
             arn = kms.describe_key(KeyId=key_id)["KeyMetadata"]["Arn"]
             aliases = kms.list_aliases(KeyId=arn)["Aliases"]

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
+from boto3 import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
 
 from infra.local import alarms  # noqa: F401  registers its builders
 from infra.local.resources import BUILDERS, Properties, Resource, TemplateError, Value
@@ -201,7 +201,7 @@ class _Building:
         if service not in self._clients:
             # Whatever the session's default is, botocore has to refuse an unknown nested property
             # instead of leaving it out.
-            self._clients[service] = self._session.create_client(
+            self._clients[service] = self._session.client(
                 service, endpoint_url=self._endpoint_url, config=Config(parameter_validation=True)
             )
         return self._clients[service]

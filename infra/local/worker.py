@@ -15,7 +15,7 @@ import logging
 import os
 import sys
 
-import botocore.session
+import boto3
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from chalice.app import Chalice
@@ -76,7 +76,7 @@ def work(app: Chalice, shutdown: Shutdown) -> int:
             log.failure(function_name, error)
 
     config = Config(max_pool_connections=10, retries={"total_max_attempts": 1})
-    sqs = botocore.session.Session().create_client("sqs", config=config)
+    sqs = boto3.Session().client("sqs", config=config)
     try:
         mappings = mappings_of(
             app,

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.session import Session
 
 from infra import policies
 from infra.deploy import stack, template_bucket
@@ -20,6 +19,7 @@ from infra.deploy.mappings import FLAG
 from infra.deploy.template import TEMPLATE
 from infra.doctor.examination import examine
 from infra.local import emulator, template
+from tests import accounts
 
 STAGE = "dev"
 QUEUES = ("notify", "work", "bulk", "feedback")
@@ -99,16 +99,16 @@ def _new_account() -> Iterator[Account]:
         patch.setenv("AWS_REGION", emulator.REGION)
         emulator.start()
         try:
-            yield Account(STAGE, _session(str(next(_numbers))))
+            yield Account(STAGE, accounts.enter(str(next(_numbers))))
         finally:
             emulator.stop()
 
 
 def _stage(account: Account) -> Stage:
     for call, answer in UNKNOWN_TO_MOTO.items():
-        account.session.register(f"before-call.{call}", _answering(answer))
-    account.session.register("after-call.cloudformation.GetTemplate", _whole_template)
-    account.session.register("after-call.sesv2.GetEmailIdentity", _verified)
+        account.session.events.register(f"before-call.{call}", _answering(answer))
+    account.session.events.register("after-call.cloudformation.GetTemplate", _whole_template)
+    account.session.events.register("after-call.sesv2.GetEmailIdentity", _verified)
     parameters = {"Stage": STAGE, "AlarmEmail": "ops@example.com"}
     template_bucket.prepare(account)
     template.load(TEMPLATE, account.session, parameters)
@@ -151,19 +151,6 @@ _SMALL = json.dumps(
     {"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "x"}}}},
     separators=(",", ":"),
 )
-
-
-def _session(number: str) -> Session:
-    root = Session()
-    root.set_config_variable("region", emulator.REGION)
-    given = root.create_client("sts").assume_role(
-        RoleArn=f"arn:aws:iam::{number}:role/test", RoleSessionName="test"
-    )["Credentials"]
-    session = Session()
-    session.set_config_variable("region", emulator.REGION)
-    session.register_component("data_loader", root.get_component("data_loader"))
-    session.set_credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-    return session
 
 
 def _make(account: Account, function: str) -> None:

@@ -53,7 +53,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-import botocore.session
+import boto3
 import urllib3
 
 ACCOUNT = "123456789012"
@@ -208,8 +208,8 @@ class Ministack:
         return self._connections.request(method, url, headers=headers, body=body)
 
     def client(self, service: str, **how: Any) -> Any:
-        """A botocore client of this ministack, as the account's root."""
-        return botocore.session.get_session().create_client(
+        """A client of this ministack, as the account's root."""
+        return boto3.Session().client(
             service,
             region_name=REGION,
             endpoint_url=self.endpoint_url,

@@ -14,10 +14,9 @@ from infra.local import clock
 
 def test_a_session_made_before_the_emulator_stays_inside_too_and_after_its_end() -> None:
     script = """
-import botocore.exceptions, botocore.session
-session = botocore.session.Session()
-session.set_credentials("x", "y")
-early = session.create_client("dynamodb", region_name="eu-central-1")
+import boto3, botocore.exceptions
+session = boto3.Session("x", "y")
+early = session.client("dynamodb", region_name="eu-central-1")
 from infra.local import emulator
 emulator.start()
 print(early.list_tables()["TableNames"])

@@ -4,12 +4,12 @@ import json
 from functools import cache
 from typing import Any
 
-import botocore.session
+import boto3
 
 
 @cache
 def client(service: str) -> Any:
-    return botocore.session.Session().create_client(service)
+    return boto3.Session().client(service)
 
 
 def rows(thing: str, tenant: str = "t1") -> dict[str, dict[str, Any]]:

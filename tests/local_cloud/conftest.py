@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from botocore.session import Session
+from boto3 import Session
 
 from infra.local import clock, emulator, faults
+from tests import accounts
 from tests.local_cloud.programs import Cloud, Program, cloud_of, run
 from tests.local_cloud.stage import Held, Stage
 from tests.local_cloud.world import RECEIVES, VISIBILITY_SECONDS, World
@@ -23,30 +24,10 @@ _numbers = itertools.count(700_000_000_001)
 
 @pytest.fixture(scope="session")
 def new_account() -> Iterator[NewAccount]:
-    """Creates sessions whose clients work in the account of a number, which is empty at first."""
+    """Enters the account of a number."""
     emulator.start()
-    root = _session()
-    sts = root.create_client("sts")
-
-    def enter(account: str) -> Session:
-        answer = sts.assume_role(
-            RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test"
-        )
-        keys = answer["Credentials"]
-        session = _session()
-        # All sessions share one loader, so every service's description is read once.
-        session.register_component("data_loader", root.get_component("data_loader"))
-        session.set_credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
-        return session
-
-    yield enter
+    yield accounts.enter
     emulator.stop()
-
-
-def _session() -> Session:
-    session = Session()
-    session.set_config_variable("region", emulator.REGION)
-    return session
 
 
 @pytest.fixture
@@ -61,7 +42,7 @@ def session(new_account: NewAccount, account: str) -> Session:
 
 @pytest.fixture
 def world(session: Session, account: str) -> Iterator[World]:
-    sqs = session.create_client("sqs")
+    sqs = session.client("sqs")
     dead_url = sqs.create_queue(QueueName="parcels-dead")["QueueUrl"]
     policy = {
         "deadLetterTargetArn": f"arn:aws:sqs:eu-central-1:{account}:parcels-dead",

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from boto3 import Session
 from botocore.config import Config
-from botocore.session import Session
 from chalice.app import Chalice
 
 from infra.local.executions import Executions, functions_of
@@ -35,7 +35,7 @@ class Stage:
             assert 0 < context.get_remaining_time_in_millis() <= 60_000
             return self.answer(event)
 
-        self.client = self.session.create_client(
+        self.client = self.session.client(
             "stepfunctions", config=Config(retries={"total_max_attempts": 1})
         )
         self.executions = Executions(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from botocore.session import Session
+from boto3 import Session
 
 from infra.local.resources import TemplateError
 from infra.local.template import Stack, load

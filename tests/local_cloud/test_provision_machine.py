@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.session import Session
+from boto3 import Session
 from chalice.app import Chalice
 
 from infra.local import clock
@@ -27,7 +27,7 @@ class Workflow:
     """An execution of the state machine for a project with a number of batches."""
 
     def __init__(self, session: Session, batches: int = 1) -> None:
-        self.client = session.create_client("stepfunctions")
+        self.client = session.client("stepfunctions")
         self.batches = batches
         self.events: list[Event] = []
         self.answers: dict[str, Callable[[Event], Any]] = {}

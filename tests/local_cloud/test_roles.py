@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from boto3 import Session
 from botocore.exceptions import ClientError
-from botocore.session import Session
 
 from infra.local import faults, invocation, policy, rights, roles
 from infra.local.policy import PolicyError
@@ -58,7 +58,7 @@ def test_a_refusal_is_the_services_own_and_says_what_is_missing(
     session: Session, service: str, operation: str, call: dict[str, Any], wanted: tuple[Any, ...]
 ) -> None:
     code, status, action, resource = wanted
-    client = session.create_client(service)
+    client = session.client(service)
     with invocation.of(FEEDBACK), pytest.raises(ClientError) as refused:
         getattr(client, operation)(**call)
 
@@ -75,14 +75,14 @@ def test_a_refusal_is_the_services_own_and_says_what_is_missing(
 
 
 def test_outside_all_functions_nothing_is_judged(session: Session) -> None:
-    queue = session.create_client("sqs").create_queue(QueueName="any")
+    queue = session.client("sqs").create_queue(QueueName="any")
     assert queue["QueueUrl"]
     assert roles.take_denials() == []
 
 
 def test_a_call_of_which_nobody_has_said_what_it_needs_fails_loudly(session: Session) -> None:
     with invocation.of(FEEDBACK), pytest.raises(UnknownCallError, match="CreateQueue of sqs"):
-        session.create_client("sqs").create_queue(QueueName="any")
+        session.client("sqs").create_queue(QueueName="any")
     assert len(roles.take_denials()) == 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.session import Session
+from boto3 import Session
 
 from infra.local.template import Stack, load
 from tests.local_cloud.conftest import NewAccount
@@ -27,7 +27,7 @@ class Shipped:
     outputs: dict[str, str]
 
     def queue_attributes(self, url: str) -> dict[str, Any]:
-        answer = self.session.create_client("sqs").get_queue_attributes(
+        answer = self.session.client("sqs").get_queue_attributes(
             QueueUrl=url, AttributeNames=["All"]
         )
         return dict(answer["Attributes"])
@@ -57,7 +57,7 @@ def shipped(new_account: NewAccount) -> Shipped:
 
 
 def test_the_tables_have_their_indexes_expiry_and_recovery(shipped: Shipped) -> None:
-    dynamodb = shipped.session.create_client("dynamodb")
+    dynamodb = shipped.session.client("dynamodb")
     for table, indexes in (
         ("kernel", {"due", "recipient"}),
         ("people", {"name", "email"}),
@@ -75,14 +75,14 @@ def test_the_tables_have_their_indexes_expiry_and_recovery(shipped: Shipped) -> 
 
 
 def test_credentials_have_a_key_of_the_stages_own_that_rotates(shipped: Shipped) -> None:
-    kms = shipped.session.create_client("kms")
+    kms = shipped.session.client("kms")
     key = kms.describe_key(KeyId="alias/backburner-local-data")["KeyMetadata"]
     assert key["Arn"] == shipped.outputs["DataKeyArn"]
     assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
 
 
 def test_the_machine_may_call_its_function_and_logs_no_data(shipped: Shipped) -> None:
-    states, iam = (shipped.session.create_client(name) for name in ("stepfunctions", "iam"))
+    states, iam = (shipped.session.client(name) for name in ("stepfunctions", "iam"))
     machine = states.describe_state_machine(stateMachineArn=shipped.outputs["ProvisionProjectArn"])
     assert (machine["name"], machine["type"]) == ("backburner-local-provision-project", "STANDARD")
     function = json.loads(machine["definition"])["States"]["finish"]["Resource"]
@@ -100,9 +100,7 @@ def test_only_prod_tables_are_protected_from_deletion(shipped: Shipped) -> None:
     session = shipped.session
     prod = load(TEMPLATE, session, {"Stage": "prod", "OwnsSender": "false"})
     for outputs, protected in ((shipped.outputs, False), (prod.outputs, True)):
-        described = session.create_client("dynamodb").describe_table(
-            TableName=outputs["KernelTableName"]
-        )
+        described = session.client("dynamodb").describe_table(TableName=outputs["KernelTableName"])
         assert described["Table"]["DeletionProtectionEnabled"] is protected
 
 
@@ -123,7 +121,7 @@ def test_each_queue_hides_for_six_function_timeouts_and_leads_to_its_dead_letter
 
 @pytest.mark.parametrize("name", [*QUEUES, *(f"{name}-dead" for name in QUEUES)])
 def test_no_queue_takes_anything_without_tls(shipped: Shipped, name: str) -> None:
-    sqs = shipped.session.create_client("sqs")
+    sqs = shipped.session.client("sqs")
     url = sqs.get_queue_url(QueueName=f"backburner-local-{name}")["QueueUrl"]
     (statement,) = json.loads(shipped.queue_attributes(url)["Policy"])["Statement"]
     assert (statement["Effect"], statement["Condition"]) == (
@@ -136,7 +134,7 @@ def test_the_sender_may_send_and_its_mails_use_the_configuration_set(
     two_stages: TwoStages,
 ) -> None:
     outputs = two_stages.first.outputs
-    ses = two_stages.session.create_client("sesv2")
+    ses = two_stages.session.client("sesv2")
     identity = ses.get_email_identity(EmailIdentity=outputs["SenderEmail"])
     assert identity["ConfigurationSetName"] == outputs["MailConfigurationName"]
     assert ses.send_email(
@@ -155,7 +153,7 @@ def test_alarms_are_mailed_only_to_an_address_that_was_given(
 
 
 def subscribers(session: Session, topic: str) -> list[str]:
-    answer = session.create_client("sns").list_subscriptions_by_topic(TopicArn=topic)
+    answer = session.client("sns").list_subscriptions_by_topic(TopicArn=topic)
     return [subscription["Endpoint"] for subscription in answer["Subscriptions"]]
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from functools import cache
 from typing import Any
 
-import botocore.session
+import boto3
 import msgspec
 from moto.moto_api._internal import mock_random
 
@@ -31,13 +31,13 @@ class Stage:
     def __init__(self) -> None:
         environment.shut_out_aws()
         emulator.start()
-        session = botocore.session.Session()
+        session = boto3.Session()
         parameters = {"Stage": environment.STAGE, "SenderEmail": environment.sender()}
         stack = template.load(TEMPLATE, session, parameters)
         queues = stack.outputs["NotifyQueueUrl"].rpartition("/")[0]
         environment.describe(URL, QUEUE_URL_BASE=queues, **SETTINGS)
         injection.install()
-        self.sqs = session.create_client("sqs")
+        self.sqs = session.client("sqs")
         self.sqs._endpoint.without_faults = True  # stands for Lambda's own pollers
         read_settings()
         self.app = importlib.import_module("app").app

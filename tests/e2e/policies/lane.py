@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import botocore.session
+import boto3
 import urllib3
 
 from infra.policies import Place, lambda_name, policy, role_name
@@ -46,7 +46,7 @@ class Lane:
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = botocore.session.Session().create_client(service)
+            self._clients[service] = boto3.Session().client(service)
         return self._clients[service]
 
     @cached_property
