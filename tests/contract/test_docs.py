@@ -12,11 +12,11 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.pages import ROOT, apply, blocks
+
 #: Tests that every extension must keep green; many find what is new by themselves.
 KEPT = (
     "tests/contract",
@@ -35,49 +35,9 @@ LINT = (
 NOT_COPIED = (".git", ".venv", ".peers", ".pytest_cache", ".ruff_cache", "build", "deployments")
 EXTENSIONS = sorted(path.name for path in (ROOT / "docs").glob("add-a-*.md"))
 TEXTS = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-FENCE = re.compile(r"(?:^`([^`\n]+)`[^`\n]*:\n)?^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PLACE = re.compile(
-    r'(?:#|//) (?P<path>[\w./-]+\.\w+)(?:, (?P<where>at the end|below "(?P<text>.+)"))?$'
-)
 #: `kernel/jobs/outbox.py` or `infra/local/`: words in backticks that are a path of this project.
 NAMED_PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
 NAMED_COMMAND = re.compile(r"(?:`|^\$ )(?:[A-Z]+=\S+ )*make ([a-z0-9-]+)", re.MULTILINE)
-
-
-class Block(NamedTuple):
-    """Code of a page, and where it goes."""
-
-    path: str
-    where: str | None  #: None for a new file
-    code: str
-
-
-def blocks(page: str) -> list[Block]:
-    found = []
-    for named, content in FENCE.findall((ROOT / "docs" / page).read_text()):
-        if named:
-            found.append(Block(named, None, content))
-            continue
-        first, _, rest = content.partition("\n")
-        place = PLACE.match(first)
-        assert place, f"{page}: a block does not begin with its place: {first}"
-        found.append(Block(place["path"], place["text"] or place["where"], rest))
-    return found
-
-
-def apply(project: Path, block: Block) -> None:
-    target = project / block.path
-    if block.where is None:
-        assert not target.exists(), f"{block.path} exists already"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(block.code)
-    elif block.where == "at the end":
-        target.write_text(target.read_text().rstrip() + "\n\n\n" + block.code)
-    else:
-        lines = target.read_text().splitlines(keepends=True)
-        at = next((n for n, line in enumerate(lines) if block.where in line), None)
-        assert at is not None, f"{block.path} has no line with {block.where}"
-        target.write_text("".join([*lines[: at + 1], block.code, *lines[at + 1 :]]))
 
 
 def followed(project: Path, pages: list[str]) -> list[str]:

@@ -1,8 +1,13 @@
-"""A copy of the project that has grown: one domain, four tables and one function more."""
+"""A copy of the project that has grown: two domains, five tables and one function more.
+
+One of the domains is made as `docs/add-a-domain.md` says, word for word.
+"""
 
 import json
 import shutil
 from pathlib import Path
+
+from tests import pages
 
 from .package import PROJECT
 
@@ -10,6 +15,7 @@ TRIAL = Path(__file__).with_name("trial")
 TABLES = ("Apples", "Pears", "Plums", "Cherries")
 FUNCTION = "prune"
 _LEFT_OUT = shutil.ignore_patterns(".[!c]*", "deployments", "build", "__pycache__", "tests")
+_PAGE = "add-a-domain.md"
 _BELOW = "\n\ndef _drain("
 _FUNCTION = f'''
 
@@ -28,6 +34,7 @@ def grown(folder: Path, stage: str) -> Path:
     for name in ("__init__.py", "jobs.py"):
         shutil.copy(TRIAL / name, project / "chalicelib" / "trial")
     _add_function(project, stage)
+    _follow_the_page(project)
     shutil.copy(project / "infra" / "template.yaml", project / "infra" / "without.yaml")
     describe_tables(project, {table: range(5) for table in TABLES})
     return project
@@ -44,6 +51,12 @@ def _add_function(project: Path, stage: str) -> None:
     policy = {"iam_policy_file": f"policies/{stage}/{FUNCTION}.json"}
     config["stages"][stage]["lambda_functions"][FUNCTION] = policy
     config_file.write_text(json.dumps(config))
+
+
+def _follow_the_page(project: Path) -> None:
+    for block in pages.blocks(_PAGE):
+        if not block.path.startswith(("tests/", "events/")):
+            pages.apply(project, block)
 
 
 def describe_tables(project: Path, indexes: dict[str, range]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from .conftest import STAGE, Issuer, run_deploy
+from .conftest import STAGE, Deployment, Issuer, as_deployed, make_tenant, run_deploy
 from .growth import FUNCTION, TABLES, describe_tables
 from .ministack import Ministack, install
 from .missing import Missing
@@ -24,11 +24,11 @@ class Growing:
     """The grown copy, deployed in an account of its own."""
 
     def __init__(self, project: Path, ministack: Ministack, issuer: Issuer) -> None:
-        self.project, self.ministack, self._issuer = project, ministack, issuer
+        self.project, self.ministack, self.issuer = project, ministack, issuer
         self.proxy = Missing(ministack)
 
     def deploy(self, *more: str) -> Any:
-        return run_deploy(self.proxy, self._issuer, "--no-doctor", *more, project=self.project)
+        return run_deploy(self.proxy, self.issuer, "--no-doctor", *more, project=self.project)
 
     def deploy_the_template(self) -> Any:
         """Without packing the functions, which are as before."""
@@ -62,13 +62,19 @@ class Growing:
 @pytest.fixture(scope="module")
 def growing(grown_project: Path, issuer: Issuer) -> Iterator[Growing]:
     install()
-    ministack = Ministack.start()
+    ministack = Ministack.start(auth=True)
     started = Growing(grown_project, ministack, issuer)
     try:
         yield started
     finally:
         started.proxy.stop()
         ministack.stop()
+
+
+@pytest.fixture(scope="module")
+def deployed(growing: Growing) -> Deployment:
+    """The grown copy's first deployment, with every role enforced."""
+    return as_deployed(growing.deploy(), growing.ministack, growing.issuer)
 
 
 def names(numbers: range) -> set[str]:
@@ -79,16 +85,28 @@ def all_active(numbers: range) -> dict[str, str]:
     return dict.fromkeys(names(numbers), "ACTIVE")
 
 
-def test_four_tables_of_five_indexes_and_a_function_are_deployed(growing: Growing) -> None:
-    done = growing.deploy()
-
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_four_tables_of_five_indexes_and_a_function_are_deployed(
+    growing: Growing, deployed: Deployment
+) -> None:
     for table in TABLES:
         assert growing.indexes(f"backburner-{STAGE}-{table.lower()}") == all_active(range(5))
-    answer = growing.ministack.client("lambda").invoke(
+    answer = deployed.ministack.client("lambda").invoke(
         FunctionName=f"backburner-{STAGE}-{FUNCTION}", Payload=b'{"apples": 5}'
     )
     assert json.load(answer["Payload"]) == {"asked": {"apples": 5}}
+
+
+def test_a_domain_made_as_its_page_says_answers_and_has_all_rights_that_it_needs(
+    deployed: Deployment,
+) -> None:
+    token = deployed.issuer.token(role="customer", tenant_id=make_tenant(deployed.ministack))
+    suggestion = {"text": "More tea", "email": "ann@example.com"}
+
+    made = deployed.call("POST", "/v1/suggestions", suggestion, token=token)
+    found = deployed.call("GET", "/v1/suggestions", token=token)
+
+    assert made.status == 201, made.data
+    assert found.json()["data"] == [{"text": "More tea"}]
 
 
 def test_two_more_indexes_come_one_by_one_and_a_deployment_that_broke_off_goes_on(
