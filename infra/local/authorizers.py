@@ -1,7 +1,7 @@
 """Caches the authorizer's answers as API Gateway does.
 
-API Gateway calls the authorizer once per token and `ttl_seconds` (300 by default), for all routes
-together. It does not cache a 401.
+API Gateway keeps an authorizer's answer to a token for `ttl_seconds` (300 by default) and uses it
+for all routes. It does not keep a 401.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html
 """
 
@@ -16,13 +16,13 @@ from infra.local import environment, invocation
 
 Answer = AuthResponse | dict[str, Any]
 _DEFAULT_TTL_SECONDS = 300
-UNAUTHORIZED = "Unauthorized"  #: the exception's text that API Gateway turns into a 401
+UNAUTHORIZED = "Unauthorized"  #: text of the exception that API Gateway turns into a 401
 _lock = threading.Lock()
 _answers: dict[str, tuple[float, Answer]] = {}
 
 
 class AuthorizerFailed(Exception):
-    """The authorizer raised something else than a refusal."""
+    """The authorizer raised something other than a refusal; API Gateway answers 500."""
 
 
 def cache_answers(app: Chalice) -> None:
@@ -33,7 +33,8 @@ def cache_answers(app: Chalice) -> None:
             if isinstance(authorizer, ChaliceAuthorizer) and not hasattr(
                 authorizer.func, "wrapped"
             ):
-                ttl = authorizer.config.ttl_seconds or _DEFAULT_TTL_SECONDS
+                ttl = authorizer.config.ttl_seconds
+                ttl = _DEFAULT_TTL_SECONDS if ttl is None else ttl
                 name = f"{app.app_name}-{environment.STAGE}-{authorizer.name}"
                 authorizer.func = _caching(authorizer.func, name, ttl)
 
@@ -59,7 +60,7 @@ def _caching(
             _answers[request.token] = (now + ttl_seconds, fresh)
         return fresh
 
-    answer.wrapped = authorizer  # type: ignore[attr-defined]  # marks the wrapper
+    answer.wrapped = authorizer  # type: ignore[attr-defined]  # seen by `cache_answers`
     return answer
 
 

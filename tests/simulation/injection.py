@@ -100,7 +100,7 @@ class Weather:
             raise Crash(call.name)
         if fault == "answer lost":
             process.let_go = process.let_go or call.operation == "ChangeMessageVisibilityBatch"
-            self.world.pause(clients.LIMITS.get(call.service, clients._USUAL)[2])
+            self.world.pause(clients.LIMITS.get(call.service, clients.DEFAULT_LIMITS)[2])
             return None, ReadTimeoutError(endpoint_url=url)
         return answer
 

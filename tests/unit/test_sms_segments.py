@@ -20,8 +20,10 @@ from chalicelib.kernel.notify.sms import Segments, segments
         ("ΔΦΓΛΩΠΨΣΘΞ", "GSM-7", 1),  # the Greek capitals that Latin lacks
         ("€" * 80, "GSM-7", 1),  # two septets each
         ("€" * 81, "GSM-7", 2),
-        ("[" * 153, "GSM-7", 2),  # 306 septets
-        ("[" * 154, "GSM-7", 3),
+        ("[" * 152, "GSM-7", 2),  # 76 in a segment of 153, since none is split between two
+        ("[" * 153, "GSM-7", 3),
+        ("a" * 152 + "€" + "a" * 151, "GSM-7", 2),
+        ("a" * 152 + "€" + "a" * 152, "GSM-7", 3),
         ("{}[]~\\^|" * 10, "GSM-7", 1),
         ("{}[]~\\^|" * 10 + "a", "GSM-7", 2),
         ("a" * 159 + "€", "GSM-7", 2),  # 161 septets
@@ -35,6 +37,8 @@ from chalicelib.kernel.notify.sms import Segments, segments
         ("李小龍" * 23, "UCS-2", 1),
         ("😀" * 35, "UCS-2", 1),  # a surrogate pair each
         ("😀" * 36, "UCS-2", 2),
+        ("😀" * 66, "UCS-2", 2),  # 33 in a segment of 67
+        ("😀" * 67, "UCS-2", 3),
         ("`", "UCS-2", 1),  # ASCII, and not in the alphabet
         ("\t", "UCS-2", 1),
         ("\u2019" * 71, "UCS-2", 2),  # a typographic apostrophe

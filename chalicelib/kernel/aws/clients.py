@@ -20,7 +20,7 @@ from chalicelib.kernel.aws import fast_path
 from chalicelib.kernel.settings import settings
 
 USER_AGENT = "backburner"
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()
 
 #: tries, connect and read timeouts in seconds, by service
 LIMITS: dict[str, tuple[int, float, float]] = {
@@ -30,16 +30,16 @@ LIMITS: dict[str, tuple[int, float, float]] = {
     "sns": (1, 2.0, 10.0),
     "apigatewaymanagementapi": (1, 1.0, 2.0),
 }
-_USUAL = (3, 2.0, 10.0)
+DEFAULT_LIMITS = (3, 2.0, 10.0)
 
 
 def config(service: str) -> Config:
     """The tuned configuration for one service.
 
-    A fixed user agent and no parameter validation save two fifths of a call's CPU; validation
-    stays on locally, where tests would miss a malformed call otherwise.
+    A fixed user agent and no parameter validation save two fifths of a call's CPU. Validation stays
+    on in the local stage, so that tests notice a malformed call.
     """
-    tries, connect_seconds, read_seconds = LIMITS.get(service, _USUAL)
+    tries, connect_seconds, read_seconds = LIMITS.get(service, DEFAULT_LIMITS)
     return Config(
         user_agent=USER_AGENT,
         signature_version=fast_path.SIGNATURE if settings.fast_path else None,
@@ -52,36 +52,43 @@ def config(service: str) -> Config:
     )
 
 
-@cache
 def session() -> Any:
-    """The one session. Hooks are registered before any client exists, or they would never fire."""
+    """The one session, whichever thread is the first to ask for it."""
+    with _LOCK:
+        return _session()
+
+
+@cache
+def _session() -> Any:
+    """The session. Hooks are registered before any client exists, or they would never fire."""
     new = botocore.session.Session()
     if settings.fast_path:
         fast_path.install()
     telemetry.count_calls(new)
-    _trust_aws_only(new)
+    _use_certificates_of_botocore(new)
     environment = EnvProvider()
     if environment.load() is not None:
-        # botocore looks there first, but prepares the other places too, each with a TLS context.
+        # botocore reads the environment first, but prepares the other sources of credentials too,
+        # each with a TLS context.
         new.register_component("credential_provider", CredentialResolver([environment]))
     return new
 
 
-def _trust_aws_only(session: Any) -> None:
-    """Takes botocore's certificates, which the package step has cut down to AWS's own.
+def _use_certificates_of_botocore(new: Any) -> None:
+    """Takes botocore's certificates, which the package step has cut down to those of AWS.
 
     botocore would prefer certifi's, which come along with requests: 140 certificates, read anew for
     each connection. AWS_CA_BUNDLE still overrides both.
     """
-    if session.get_config_variable("ca_bundle") is None:
-        session.set_config_variable("ca_bundle", DEFAULT_CA_BUNDLE)
+    if new.get_config_variable("ca_bundle") is None:
+        new.set_config_variable("ca_bundle", DEFAULT_CA_BUNDLE)
 
 
 @cache
 def _client(service: str) -> Any:
     # The API of WebSocket connections has an address per stage; botocore knows all the others.
-    own = settings.socket_endpoint if service == "apigatewaymanagementapi" else ""
-    return session().create_client(service, endpoint_url=own or None, config=config(service))
+    endpoint = settings.socket_endpoint if service == "apigatewaymanagementapi" else ""
+    return session().create_client(service, endpoint_url=endpoint or None, config=config(service))
 
 
 def client(service: str) -> Any:
@@ -91,7 +98,7 @@ def client(service: str) -> Any:
 
 
 @cache
-def _asked_queue_url(name: str) -> str:
+def _fetch_queue_url(name: str) -> str:
     with telemetry.configuration():
         return str(client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
@@ -100,4 +107,4 @@ def queue_url(name: str) -> str:
     """The address of the queue with this full name, from settings or asked once per instance."""
     if settings.queue_url_base:
         return f"{settings.queue_url_base}/{name}"
-    return _asked_queue_url(name)
+    return _fetch_queue_url(name)

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from chalicelib.kernel.settings import settings
 
-EXPOSED = "ETag, Link, Retry-After, Location, Idempotent-Replayed, X-Request-Id, Server-Timing"
+EXPOSED_HEADERS = (
+    "ETag, Link, Retry-After, Location, Idempotent-Replayed, X-Request-Id, Server-Timing"
+)
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, "
     "X-Tenant-Id"
 )
-_REMEMBER_SECONDS = 7200  #: the longest that browsers remember
+_MAX_AGE_SECONDS = 7200  #: the longest that Chromium remembers
 
 
 def allowed_origin(origin: str | None) -> str | None:
@@ -22,26 +24,26 @@ def allowed_origin(origin: str | None) -> str | None:
     return origin if origin and (origin in allowed or "*" in allowed) else None
 
 
-def headers_for(sent: Mapping[str, str]) -> dict[str, str]:
-    """Headers of every answer, for the Origin that the browser sent."""
+def headers_for(requested: Mapping[str, str]) -> dict[str, str]:
+    """CORS headers of an answer, for the request's headers by lower-case names."""
     if not settings.cors_origins:
         return {}
-    origin = allowed_origin(sent.get("origin"))
+    origin = allowed_origin(requested.get("origin"))
     if origin is None:
         return {"Vary": "Origin"}
     return {
         "Vary": "Origin",
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": EXPOSED,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
     }
 
 
-def preflight_headers(sent: Mapping[str, str], methods: tuple[str, ...]) -> dict[str, str]:
-    """Further headers of the answer to a preflight."""
-    if allowed_origin(sent.get("origin")) is None:
+def preflight_headers(requested: Mapping[str, str], methods: tuple[str, ...]) -> dict[str, str]:
+    """Headers that the answer to a preflight needs beside those of `headers_for`."""
+    if allowed_origin(requested.get("origin")) is None:
         return {}
     return {
         "Access-Control-Allow-Methods": ", ".join(methods),
         "Access-Control-Allow-Headers": ALLOWED_HEADERS,
-        "Access-Control-Max-Age": str(_REMEMBER_SECONDS),
+        "Access-Control-Max-Age": str(_MAX_AGE_SECONDS),
     }

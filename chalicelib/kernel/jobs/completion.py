@@ -1,7 +1,7 @@
-"""The end of a job: marked, counted in its batch, its lock released, its batch settled.
+"""Ends a job: marks its row and counts it in its batch, in one transaction, and cleans up.
 
-The mark and the count are one transaction. The steps after it are safe to repeat, and a worker
-repeats them when it meets the ended job again.
+Cleaning up releases the lock of a unique job and settles the batch. After a crash before it, a
+worker that meets the ended job again settles the batch; the lock expires by itself.
 """
 
 from chalicelib.kernel.errors import AppError
@@ -12,7 +12,7 @@ from chalicelib.kernel.jobs.registry import Result
 from chalicelib.kernel.store.write_set import WriteSet
 
 
-class _NotWaiting(AppError):
+class _NotWaiting(AppError):  # never leaves this module
     """The job is running or has ended"""
 
     STATUS = 409
@@ -34,8 +34,8 @@ def end(
     def count(tx: WriteSet) -> None:
         batches.count(tx, job, status, reason, result)
 
-    also = count if job.batch_id else None
-    if not ledger.finish(job, status, reason, also=also, group=group, **result.marks):
+    count_in_batch = count if job.batch_id else None
+    if not ledger.finish(job, status, reason, also=count_in_batch, group=group, **result.marks):
         return False
     _clean_up(job)
     return True
@@ -44,13 +44,13 @@ def end(
 def cancel(tenant_id: str, job_id: str) -> bool:
     """Ends a waiting job as `cancelled`; False when it is running, has ended, or does not exist.
 
-    Operators' commands will call this.
+    Nothing calls it yet; it is meant for operators' commands.
     """
     job = ledger.get(tenant_id, job_id, consistent=True)
     if job is None:
         return False
     is_cancelled = _cancel(job)
-    if is_cancelled or job.ended:
+    if is_cancelled or job.ended:  # of an ended job it repeats what a crash may have left out
         _clean_up(job)
     return is_cancelled
 

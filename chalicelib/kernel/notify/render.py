@@ -1,7 +1,7 @@
-"""From the templates of a notice to its texts.
+"""Renders the templates of a notice.
 
-The folder `templates/<notice>/` of the domain holds `subject.txt`, `body.txt` and `body.html` for
-e-mail, and `sms.txt`.
+The folder `templates/<notice>/` of the domain's package holds `subject.txt`, `body.txt` and
+`body.html` for e-mail, and `sms.txt`.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""SMS by SNS, and how many segments a text costs."""
+"""SMS through SNS, and how many segments a text costs."""
 
 import re
 from typing import Any
@@ -27,23 +27,41 @@ class Segments(msgspec.Struct, frozen=True):
 
 
 def segments(text: str) -> Segments:
-    """Segments as carriers count them: 160 or 70 units in a single one, else 153 or 67 in each."""
-    if all(letter in _BASIC or letter in _EXTENDED for letter in text):
-        units, single, joined, encoding = sum(map(_septets, text)), 160, 153, "GSM-7"
+    """Segments as carriers count them.
+
+    One segment holds 160 septets of GSM-7 or 70 units of UCS-2. A longer text is split into
+    segments of 153 or 67, and no character is split between two.
+    """
+    if all(character in _BASIC or character in _EXTENDED for character in text):
+        sizes, single, part, encoding = [*map(_septets, text)], 160, 153, "GSM-7"
     else:
-        units, single, joined, encoding = len(text.encode("utf-16-be")) // 2, 70, 67, "UCS-2"
-    return Segments(encoding, 1 if units <= single else -(-units // joined))
+        sizes, single, part, encoding = [*map(_utf16_units, text)], 70, 67, "UCS-2"
+    return Segments(encoding, 1 if sum(sizes) <= single else _parts(sizes, part))
 
 
-def _septets(letter: str) -> int:
-    return 2 if letter in _EXTENDED else 1
+def _septets(character: str) -> int:
+    return 2 if character in _EXTENDED else 1
+
+
+def _utf16_units(character: str) -> int:
+    return len(character.encode("utf-16-be")) // 2
+
+
+def _parts(sizes: list[int], part: int) -> int:
+    count, used = 1, 0
+    for size in sizes:
+        if used + size > part:
+            count, used = count + 1, 0
+        used += size
+    return count
 
 
 def send(text: str, *, to: str, tags: dict[str, str]) -> str:
     """Sends one SMS; returns SNS's message id. Raises what `providers.send` raises.
 
     Raises Skip when SMS is not configured, Invalid for a number outside E.164 or a text longer
-    than the settings allow. Not safe to repeat by itself: the job's claim guards it.
+    than the settings allow. A repeated call sends a second SMS: the caller must hold the claim of
+    the SMS's job. `tags` become attributes of the message: its tenant and job.
     """
     if not settings.sms_enabled:
         raise Skip("sms-not-configured")

@@ -1,4 +1,4 @@
-"""Which of the addresses that people type in may be called.
+"""Which URLs that people enter may be called, and which IP addresses behind them.
 
 Without this check an address could lead into our own network, or to the instance metadata service,
 which hands out credentials (https://owasp.org/www-community/attacks/Server_Side_Request_Forgery).
@@ -18,7 +18,8 @@ import msgspec
 
 LONGEST = 500
 _LONGEST_NAME = 253
-_TLS_PORT, _FIRST_FREE_PORT, _LAST_PORT = 443, 1024, 65_535
+_HTTP_PORT, _TLS_PORT = 80, 443
+_FIRST_UNPRIVILEGED_PORT, _LAST_PORT = 1024, 65_535
 #: The form of an address. Without flags, since the OpenAPI document shows this pattern too.
 SHAPE = (
     r"^(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)"
@@ -28,6 +29,7 @@ _SHAPE = re.compile(SHAPE)
 _NAME = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 )
+#: A host whose last label is a number is an IPv4 address: https://url.spec.whatwg.org/#host-parsing
 _ENDS_AS_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z")
 _INSIDE_NAMES = (
     "localhost",
@@ -40,15 +42,16 @@ _INSIDE_NAMES = (
     "ip6-localhost",
     "ip6-loopback",
 )
-#: Forbidden on every stage: metadata services, broadcasts, tunnels to other addresses.
+#: Forbidden on every stage: link-local, multicast and reserved addresses, tunnels to others, and
+#: metadata services, which hand out credentials.
 _ALWAYS_FORBIDDEN = tuple(
     map(
         ipaddress.ip_network,
         (
             "0.0.0.0/8",
             "169.254.0.0/16",
-            "168.63.129.16/32",
-            "100.100.100.200/32",
+            "168.63.129.16/32",  # of Azure
+            "100.100.100.200/32",  # of Alibaba Cloud
             "192.0.0.0/24",
             "192.88.99.0/24",
             "224.0.0.0/3",
@@ -59,7 +62,7 @@ _ALWAYS_FORBIDDEN = tuple(
             "2002::/16",
             "2001::/32",
             "fe80::/10",
-            "fd00:ec2::/32",
+            "fd00:ec2::/32",  # of AWS
             "ff00::/8",
         ),
     )
@@ -69,11 +72,11 @@ Ip = IPv4Address | IPv6Address
 
 
 class Hostile(Exception):
-    """The address must not be called. The argument completes a sentence: the address ..."""
+    """The address must not be called. Its argument is the rest of a sentence: "the address ..."."""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """The address of a service, in its parts."""
+    """The URL of a service, in its parts."""
 
     scheme: str
     host: str  #: lower case; an IPv6 address without its brackets
@@ -93,16 +96,17 @@ def parse(text: str, *, private: bool) -> Address:
         raise Hostile(
             "must be an address such as https://cloud.example.com:5000/v3, without a query"
         )
+    scheme = match["scheme"].lower()
     address = Address(
-        scheme=match["scheme"].lower(),
+        scheme=scheme,
         host=match["host"].lower().strip("[]"),
-        port=int(match["port"] or (_TLS_PORT if match["scheme"].lower() == "https" else 80)),
+        port=int(match["port"] or (_TLS_PORT if scheme == "https" else _HTTP_PORT)),
         path=match["path"],
     )
     _check_path(address.path)
-    _check_port(address.port, private=private)
     if address.scheme != "https" and not private:
         raise Hostile("must begin with https://, since a password is sent to it")
+    _check_port(address.port, private=private)
     _check_host(address.host, bracketed=match["host"].startswith("["), private=private)
     return address
 
@@ -115,7 +119,7 @@ def _check_path(path: str) -> None:
 def _check_port(port: int, *, private: bool) -> None:
     if not 0 < port <= _LAST_PORT:
         raise Hostile("must have a port from 1 to 65535")
-    if port not in (_TLS_PORT, 80) and port < _FIRST_FREE_PORT and not private:
+    if port != _TLS_PORT and port < _FIRST_UNPRIVILEGED_PORT and not private:
         raise Hostile("must have the port 443 or one above 1023")
 
 
@@ -151,11 +155,12 @@ def check_ip(ip: Ip, *, private: bool) -> None:
 
 
 def resolved(host: str, port: int, *, private: bool) -> list[str]:
-    """The IP addresses that `host` resolves to now, IPv4 first; all of them may be called.
+    """The IP addresses that `host` resolves to now, IPv4 first. Every one has passed `check_ip`.
 
     Raises Hostile when one of them must not be called, and OSError when the name does not resolve.
     """
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # What follows a % is the zone of an IPv6 address.
     ips = {ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers}
     for ip in ips:
         check_ip(ip, private=private)

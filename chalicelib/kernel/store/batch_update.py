@@ -1,7 +1,7 @@
 """Conditional updates of several records in one call, independent of one another.
 
 BatchExecuteStatement costs what the single UpdateItems cost, failed conditions included, and each
-update succeeds or fails by itself; only calls are saved. The statements are derived from the
+update succeeds or fails by itself; only round trips are saved. The statements are derived from the
 actions and conditions of an UpdateItem, in the forms that AWS documents:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.update.html
 """
@@ -18,7 +18,7 @@ from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.store.records import Keyed
 
 MAX_STATEMENTS = 25  #: DynamoDB's limit for one call
-_PAUSE_SECONDS = 60  #: pause without shared calls after one that failed as a whole
+_PAUSE_SECONDS = 60  #: without shared calls, after one that failed or met a lasting error
 #: Errors of one statement that similar statements will probably meet too.
 _LASTING = frozenset({"AccessDenied", "ResourceNotFound", "ValidationError"})
 
@@ -41,19 +41,22 @@ def execute_alone(update: ConditionalUpdate) -> bool:
 
 
 def execute(updates: Sequence[ConditionalUpdate], *, read: bool = False) -> list[Item | None]:
-    """Makes at most `MAX_STATEMENTS` updates of different records in one call.
+    """Makes `updates`, at most `MAX_STATEMENTS` and of different records, in one call.
 
-    Returns an item for each update that is known to be made: with `read` the record as it is now,
-    without it an empty one. Returns None for every other update: its condition did not hold, it
-    was throttled or forbidden, or the answer was lost. Raises nothing: the caller repeats those
-    updates alone and gets their own answer or error, so they must be safe to make twice.
+    Returns DynamoDB's item for each update that is known to be made: with `read` the record as it
+    is now, without it an empty one. Returns None for every other update: its condition did not
+    hold, it was throttled or forbidden, or the answer was lost. The caller repeats those updates
+    alone and gets their own answer or error. So an update that is made twice must do no harm: its
+    condition no longer holds, or it sets the same values.
+
+    Raises ValueError for actions or a condition that have no form in PartiQL, nothing else.
     """
     global _paused_until  # noqa: PLW0603  one per process
-    unknown: list[Item | None] = [None] * len(updates)
+    none_made: list[Item | None] = [None] * len(updates)
     if clock.epoch_seconds() < _paused_until:
-        return unknown
+        return none_made
+    statements = _statements(updates, read=read)
     try:
-        statements = _statements(updates, read=read)
         answers = aws.client("dynamodb").batch_execute_statement(Statements=statements)["Responses"]
         codes = {answer["Error"]["Code"] for answer in answers if "Error" in answer}
         trouble = ", ".join(codes & _LASTING)
@@ -63,12 +66,12 @@ def execute(updates: Sequence[ConditionalUpdate], *, read: bool = False) -> list
         _paused_until = clock.epoch_seconds() + _PAUSE_SECONDS
         telemetry.log.warning("records are updated one by one for a minute", why=trouble)
     if len(answers) != len(updates):
-        return unknown
+        return none_made
     return [None if "Error" in answer else answer.get("Item", {}) for answer in answers]
 
 
 def forget() -> None:
-    """Ends a pause at once, because the emulator was restarted."""
+    """Ends a pause at once, because the local cloud begins anew."""
     global _paused_until  # noqa: PLW0603  one per process
     _paused_until = 0
 
@@ -99,12 +102,12 @@ def _to_partiql(parts: Sequence[Action | Condition]) -> tuple[str, list[Any]]:
 
 
 #: The PartiQL form of each part of an action or condition. OR is missing, because it would need
-#: brackets, which not every emulator accepts beside a key.
+#: parentheses, which some emulators refuse beside a key.
 _FORMS: dict[type, str] = {
     SetAction: "SET {0} = {1}",
     RemoveAction: "REMOVE {0}",
-    type(Path("attempts") + 1): "{0} + {1}",
-    type(Path("attempts") - 1): "{0} - {1}",
+    type(Path("any") + 1): "{0} + {1}",  # pynamodb has no public name for these two types
+    type(Path("any") - 1): "{0} - {1}",
     And: "{0} AND {1}",
     Comparison: "{0} {operator} {1}",
     NotExists: "{0} IS MISSING",

@@ -3,6 +3,8 @@
 pynamodb alone would create a session and a client for each table, which doubles a cold start.
 """
 
+import threading
+from functools import cache
 from typing import Any
 
 from pynamodb.connection import Connection
@@ -35,16 +37,15 @@ class SharedConnection(Connection):
         return aws.client("dynamodb")
 
     def dispatch(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Makes the call without asking for its consumed capacity, as pynamodb would in vain."""
+        """Makes the call. pynamodb would also request the consumed capacity, to log it."""
         return self._make_api_call(operation_name, operation_kwargs)
 
 
-_connection: SharedConnection | None = None
+_LOCK = threading.Lock()
+_one = cache(SharedConnection)
 
 
 def connection() -> SharedConnection:
     """The one connection, made when first used so that importing models needs no session."""
-    global _connection  # noqa: PLW0603  one per process, like botocore's default session
-    if _connection is None:
-        _connection = SharedConnection()
-    return _connection
+    with _LOCK:  # a cache alone would let two threads make one each
+        return _one()

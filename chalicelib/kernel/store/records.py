@@ -1,5 +1,6 @@
 """The base classes of all records in DynamoDB, and reading a page of them."""
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from pynamodb.models import Model
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.connection import connection
 from chalicelib.kernel.store.failures import condition_failed
+
+_LOCK = threading.Lock()
 
 R = TypeVar("R", bound="Record")
 K = TypeVar("K", bound="Keyed")
@@ -52,12 +55,16 @@ class Record(Model):
     @classmethod
     def _get_connection(cls) -> TableConnection:
         table = cls.__dict__.get("_connection")
-        if table is None:
-            table = super()._get_connection()
-            if table.table_name not in connection()._tables:
-                connection().add_meta_table(table.get_meta_table())
-            table.connection = connection()
-            cls._connection = table
+        return table if table is not None else cls._connect()
+
+    @classmethod
+    def _connect(cls) -> TableConnection:
+        table, shared = super()._get_connection(), connection()
+        with _LOCK:
+            if table.table_name not in shared._tables:  # pynamodb refuses a second registration
+                shared.add_meta_table(table.get_meta_table())
+        table.connection = shared
+        cls._connection = table
         return table
 
 
