@@ -15,7 +15,8 @@ from chalice.app import (
     WebsocketEvent,
 )
 
-from chalicelib.kernel.http import dispatch, middleware, openapi
+from chalicelib.kernel.http import dispatch, middleware
+from chalicelib.kernel.http.openapi import api as openapi_api
 from chalicelib.kernel.jobs import api as jobs_api
 from chalicelib.kernel.notify import api as notifications_api
 from chalicelib.kernel.notify import suppression_api
@@ -56,7 +57,7 @@ dispatch.mount(
     suppression_api.routes,
     jobs_api.routes,
     sockets_api.routes,
-    openapi.routes,
+    openapi_api.routes,
 )
 
 
