@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import chalicelib
-from infra.manifest import routes
+from infra.manifest import defaults, events, routes, topics
 from infra.manifest.section import Section
 
 MANIFEST = "chalicelib.manifest"
@@ -19,7 +19,8 @@ _HEAD = '''"""What the domains declare, by name: written by `make manifest`, not
 The app learns from it what there is, and imports a module when it is first needed.
 """
 '''
-SECTIONS = (routes.section,)  #: functions of all modules and the manifest's earlier state
+#: Functions of all modules and the manifest's earlier state.
+SECTIONS = (routes.section, events.section, topics.section, defaults.section)
 
 
 class ManifestError(Exception):
@@ -59,16 +60,17 @@ def _before() -> ModuleType | None:
 def _rendered(section: Section) -> str:
     declaration = f"{section.name}: {section.type} = "
     comment = "".join(f"#: {line}\n" for line in section.comment.splitlines())
-    return f"{comment}{declaration}{_laid_out(section.entries, 0, len(declaration))}\n"
+    return f"{comment}{declaration}{_laid_out(section.entries, 0, WIDTH - len(declaration))}\n"
 
 
-def _laid_out(value: Any, indent: int, before: int) -> str:
+def _laid_out(value: Any, indent: int, room: int) -> str:
     """A literal; a tuple that does not fit into its line has one line for each member."""
     flat = _flat(value)
-    if not isinstance(value, tuple) or before + len(flat) < WIDTH:
+    if not isinstance(value, tuple) or len(flat) <= room:
         return flat
     inner = indent + 4
-    lines = [f"{' ' * inner}{_laid_out(member, inner, inner)},\n" for member in value]
+    room = WIDTH - inner - len(",")
+    lines = [f"{' ' * inner}{_laid_out(member, inner, room)},\n" for member in value]
     return f"(\n{''.join(lines)}{' ' * indent})"
 
 
