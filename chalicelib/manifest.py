@@ -98,3 +98,15 @@ ROUTES: tuple[tuple[str, tuple[tuple[str, str, str, bool], ...]], ...] = (
         (("GET", "/openapi.json", "read_openapi", False), ("GET", "/docs", "read_docs", False)),
     ),
 )
+
+#: (event, the jobs that subscribe to it)
+EVENTS: tuple[tuple[str, tuple[str, ...]], ...] = (("people.changed", ("projects.follow_person",)),)
+
+#: (kind of topic, module that registers who may follow it)
+TOPICS: tuple[tuple[str, str], ...] = (("project", "chalicelib.projects.topics"),)
+
+#: (default of a tenant, module that declares it)
+DEFAULTS: tuple[tuple[str, str], ...] = (
+    ("provider", "chalicelib.projects.defaults"),
+    ("region", "chalicelib.projects.defaults"),
+)

@@ -13,7 +13,6 @@ from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import paging
-from chalicelib.projects import hooks  # noqa: F401  # registers what other domains call
 from chalicelib.projects.views import (
     NewParticipants,
     NewProjectBody,
@@ -112,6 +111,7 @@ def get_project(caller: Caller, project_id: str) -> Reply:
     answers=StatusView,
     errors=(404,),
     calls=ONE_READ,
+    polled=True,
 )
 def get_project_status(caller: Caller, project_id: str) -> Reply:
     """Read the progress of a project."""

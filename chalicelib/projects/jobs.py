@@ -31,7 +31,7 @@ def resume(context: Context, *, project_id: str) -> None:
     provider_project.switch(context.tenant_id, project_id, on=True)
 
 
-@job(tries=8, retry=_SOON)
+@job(tries=8, retry=_SOON, on="people.changed")
 def follow_person(context: Context, *, person_id: str, after: str = "") -> None:
     """Bring somebody's parts in projects up to date. Safe to repeat, and in any order.
 
