@@ -155,6 +155,7 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
     answers=BatchView,
     errors=(404,),
     calls=Calls(dynamodb=3),
+    polled=True,
 )
 def get_batch(caller: Caller, batch_id: str) -> Reply:
     """Read the progress of a batch and its errors."""
