@@ -15,13 +15,13 @@ from chalicelib.kernel.errors import (
     NotFound,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import preconditions
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.people import directory
 from chalicelib.projects import durations, models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import SIMULATED, Estimate
+from chalicelib.projects.settings import settings
 from chalicelib.projects.workflow import runs
 
 _INVALID = "Some values cannot be used; see errors"
@@ -137,7 +137,7 @@ def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
     tenant = tenancy.find(tenant_id)
     simulated = settings.listed("simulated_regions")[:1]
     defaults = [
-        (tenant.provider, tenant.region) if tenant else ("", ""),
+        (tenant.defaults["provider"], tenant.defaults["region"]) if tenant else ("", ""),
         (settings.default_provider, settings.default_region),
         *((SIMULATED, region) for region in simulated),
     ]

@@ -15,6 +15,7 @@ from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError, BadRequest, MethodNotAllowed, UnsupportedMediaType
 from chalicelib.kernel.http import cors, dispatch
 from chalicelib.kernel.http.problems import problem
+from chalicelib.kernel.settings import log_problems, settings
 from chalicelib.kernel.telemetry import Meter
 
 SLOW_REQUEST_MS = 500
@@ -26,7 +27,8 @@ _PROBLEMS: dict[int, type[AppError]] = {
 
 
 def install(app: Chalice) -> None:
-    """Wraps every HTTP request of the app."""
+    """Wraps every HTTP request of the app, and logs settings that could not be read."""
+    log_problems(settings)
 
     @app.middleware("http")
     def observe(
