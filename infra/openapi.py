@@ -18,11 +18,11 @@ Json = dict[str, Any]
 def current() -> Json:
     """The description that the app serves, without its address."""
     import app  # noqa: F401  mounts the routes
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
     from chalicelib.kernel.http.openapi.document import document
     from chalicelib.kernel.version import VERSION
 
-    described = document([route for route in dispatch.mounted if route.in_openapi], "", VERSION)
+    described = document([route for route in mounting.mounted() if route.in_openapi], "", VERSION)
     del described["servers"]
     plain: Json = json.loads(json.dumps(described))
     return plain

@@ -20,6 +20,7 @@ from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.people import directory
 from chalicelib.projects import durations, models, rules
 from chalicelib.projects.models import Project
+from chalicelib.projects.regions import service as known_regions
 from chalicelib.projects.rules import SIMULATED, Estimate
 from chalicelib.projects.settings import settings
 from chalicelib.projects.workflow import runs
@@ -157,13 +158,11 @@ def _require_known(provider: str, region: str, ids: tuple[str, ...]) -> None:
 
 
 def _place_errors(provider: str, region: str) -> list[FieldError]:
-    from chalicelib.projects.regions import service as regions  # few requests need it
-
     if provider not in rules.PROVIDERS:
         known = ", ".join(rules.PROVIDERS)
         detail = f"must be one of {known}" if provider else f"is required: one of {known}"
         return [FieldError("provider", detail)]
-    if not region or not regions.is_known(provider, region):
+    if not region or not known_regions.is_known(provider, region):
         detail = f"is no region of {provider}" if region else f"is required: a region of {provider}"
         return [FieldError("region", detail)]
     return []

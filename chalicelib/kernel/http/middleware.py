@@ -13,7 +13,7 @@ from chalice.app import Request as ChaliceRequest
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError, BadRequest, MethodNotAllowed, UnsupportedMediaType
-from chalicelib.kernel.http import cors, dispatch
+from chalicelib.kernel.http import cors, dispatch, mounting
 from chalicelib.kernel.http.problems import problem
 from chalicelib.kernel.settings import log_problems, settings
 from chalicelib.kernel.telemetry import Meter
@@ -99,9 +99,7 @@ def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> 
 
 def _warnings(raw: ChaliceRequest, meter: Meter) -> list[str]:
     """Which limits the request's times and calls exceeded: fixed ones, and the route's own."""
-    route = next(
-        (r for r in dispatch.mounted if (r.method, r.path) == (raw.method, raw.path)), None
-    )
+    route = mounting.loaded(raw.method, raw.path)
     calls = len(meter.calls)
     exceeded = {
         "slow": meter.elapsed_ms() > SLOW_REQUEST_MS,

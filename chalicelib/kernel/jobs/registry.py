@@ -154,8 +154,9 @@ def find(name: str) -> Declared:
     """The job or notice with this name; raises UnknownJob."""
     if name not in _declared:
         domain = name.partition(".")[0]
-        for part in ("jobs", "notices"):
-            _import(f"chalicelib.{domain}.{part}")
+        for part in ("notices", "jobs"):  # a request that queues a notice pays for no jobs
+            if name not in _declared:
+                _import(f"chalicelib.{domain}.{part}")
     try:
         return _declared[name]
     except KeyError:
