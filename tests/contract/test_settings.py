@@ -53,7 +53,7 @@ def test_every_setting_says_what_it_is_for(section: type[Section]) -> None:
 
     for field in declared.body:
         if isinstance(field, ast.AnnAssign):
-            assert "  #: " in lines[field.lineno - 1], ast.unparse(field)
+            assert " #: " in lines[field.lineno - 1], ast.unparse(field)
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

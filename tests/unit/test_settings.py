@@ -98,5 +98,5 @@ def test_a_domains_value_that_cannot_be_read_is_logged(
     monkeypatch.setattr(logging.getLogger("backburner"), "propagate", True)
 
     assert load(Library).most_copies == 3
-    (line,) = caplog.records
-    assert line.__dict__["problem"] == "MOST_COPIES='many' cannot be read as int"
+    told = {vars(line)["problem"] for line in caplog.records}
+    assert told == {"MOST_COPIES='many' cannot be read as int"}
