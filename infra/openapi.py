@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra.manifest import renewal
+from infra.manifest.renewal import ManifestError
+
 SNAPSHOT = Path(__file__).parents[1] / "docs" / "openapi.json"
 Json = dict[str, Any]
 
@@ -167,6 +170,11 @@ def _choices(schema: Json) -> list[str]:
 
 
 def main() -> int:
+    try:
+        renewal.renew()
+    except ManifestError as error:
+        print(error, file=sys.stderr)
+        return 1
     described = current()
     if SNAPSHOT.exists():
         for told in breaking(json.loads(SNAPSHOT.read_text()), described):

@@ -9,6 +9,7 @@ import pytest
 
 from infra.local import environment
 from infra.local.cloud import LocalCloud, Options, running
+from infra.manifest import renewal
 from tests import settings
 
 environment.use_no_proxy_for_this_machine()  # the tests, too, call what they have started here
@@ -37,6 +38,13 @@ def started(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
             raise
         settings.read_again()
         yield cloud
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ends the run at once if a route is missing in the manifest: it would only be answered 404."""
+    is_worker = hasattr(session.config, "workerinput")
+    if not is_worker and renewal.may_be_stale() and (complaint := renewal.complaint()):
+        pytest.exit(complaint, returncode=1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

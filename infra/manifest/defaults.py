@@ -10,7 +10,7 @@ _TYPE = "tuple[tuple[str, str], ...]"
 _COMMENT = "(default of a tenant, module that declares it)"
 
 
-def section(modules: Sequence[ModuleType], before: ModuleType | None) -> Section:
+def section(modules: Sequence[ModuleType], before: str) -> Section:
     """All modules with `DEFAULTS = (Default(...), ...)`, in the order of modules."""
     del before
     entries = (

@@ -10,7 +10,7 @@ _TYPE = "tuple[tuple[str, tuple[str, ...]], ...]"
 _COMMENT = "(event, the jobs that subscribe to it)"
 
 
-def section(modules: Sequence[ModuleType], before: ModuleType | None) -> Section:
+def section(modules: Sequence[ModuleType], before: str) -> Section:
     """All jobs with `@job(on=...)`, in the order of events and then of jobs."""
     del before
     names = {module.__name__ for module in modules}

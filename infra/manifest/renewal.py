@@ -1,52 +1,57 @@
-"""Whether the manifest is up to date, and making it so."""
+"""Bringing a project's manifest up to date, for commands that ship or run what it lists.
+
+In a process of its own: a command must not import chalicelib before it has set what settings are
+read from.
+"""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import chalicelib
-from infra.manifest import content
-from infra.manifest.content import ManifestError
-
 FILE = "chalicelib/manifest.py"
 HINT = f"{FILE} is not what the domains declare now: `make manifest` writes it anew"
+REWRITTEN = "is rewritten"
 _PROJECT = Path(__file__).parents[2]
 
 
-def is_current() -> bool:
-    """False when the file differs from what the domains declare. Raises ManifestError."""
-    path = _path()
-    return path.exists() and path.read_text(encoding="utf-8") == content.text()
-
-
-def write() -> bool:
-    """Writes the file unless it is up to date; True when it was not. Raises ManifestError."""
-    if is_current():
-        return False
-    _path().write_text(content.text(), encoding="utf-8")
-    return True
-
-
-def _path() -> Path:
-    return Path(chalicelib.__path__[0]) / "manifest.py"
+class ManifestError(Exception):
+    """The manifest cannot be made, for the reason in the message."""
 
 
 def renew(project: Path = _PROJECT) -> None:
-    """Brings a project's manifest up to date, in a process of its own.
+    """Rewrites the file unless it is up to date. Raises ManifestError."""
+    done = _run(project)
+    if done.returncode:
+        raise ManifestError(done.stderr.strip())
+    if REWRITTEN in done.stdout:
+        print(done.stdout.strip())
 
-    For commands that read settings when they import the app, which must not be before they have set
-    them. Raises ManifestError.
+
+def complaint(project: Path = _PROJECT) -> str:
+    """What is wrong with the file; empty when it is what the domains declare now."""
+    done = _run(project, "--check")
+    return done.stdout.strip() + done.stderr.strip() if done.returncode else ""
+
+
+def may_be_stale(project: Path = _PROJECT) -> bool:
+    """False when nothing of chalicelib has changed since the file was last found up to date.
+
+    A quick look at times, which a file that was put in place with its old time escapes.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "infra.manifest"],
+    manifest = project / FILE
+    if not manifest.exists():
+        return True
+    found = manifest.stat().st_mtime
+    return any(path.stat().st_mtime > found for path in (project / "chalicelib").rglob("*.py"))
+
+
+def _run(project: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603  the command is fixed
+        [sys.executable, "-m", "infra.manifest", *options],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(_PROJECT)},  # after the project itself, which is first
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise ManifestError(done.stderr.strip())
-    if "rewritten" in done.stdout:
-        print(done.stdout.strip())

@@ -10,7 +10,7 @@ _TYPE = "tuple[tuple[str, str], ...]"
 _COMMENT = "(kind of topic, module that registers who may follow it)"
 
 
-def section(modules: Sequence[ModuleType], before: ModuleType | None) -> Section:
+def section(modules: Sequence[ModuleType], before: str) -> Section:
     """All functions with `@topic(...)`, in the order of kinds."""
     del before
     names = {module.__name__ for module in modules}

@@ -51,10 +51,7 @@ class WebError(Exception):
 
 
 class NoAnswer(WebError):
-    """There was no answer, or it came too late or from a broken service.
-
-    The call may have been carried out.
-    """
+    """No answer, a late one or a broken service's; the call may have been carried out."""
 
 
 class Throttled(WebError):
@@ -171,7 +168,7 @@ class Session:
 
     def _exchange(self, method: str, path: str, options: dict[str, Any]) -> Answer:
         """Raises errors without their causes, which contain headers and query strings."""
-        import requests
+        import requests  # late: saves those that only load this module a large library
 
         try:
             with self._session().request(
@@ -246,15 +243,14 @@ def _new_session(limits: Limits) -> Any:
 
     A proxy from the environment would get the requests that are meant for the checked address.
     """
-    import requests
-    from requests.adapters import HTTPAdapter
+    import requests  # late: saves those that only load this module a large library
 
     session = requests.Session()
     session.trust_env = False
     session.verify = limits.ca_file or True
     session.headers["User-Agent"] = "backburner"
     for scheme in ("http://", "https://"):
-        adapter = HTTPAdapter(max_retries=0)
+        adapter = requests.adapters.HTTPAdapter(max_retries=0)
         adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
         session.mount(scheme, adapter)
     return session
