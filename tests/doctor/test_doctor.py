@@ -96,8 +96,8 @@ BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
         "PROVISIONING_SECONDS='-5'",
     ),
     "no workflow": (
-        lambda stage: stage.set_environment("work", PROVISION_MACHINE_ARN=""),
-        "work has no PROVISION_MACHINE_ARN",
+        lambda stage: stage.set_environment("reconcile", PROVISION_MACHINE_ARN=""),
+        "reconcile has no PROVISION_MACHINE_ARN",
     ),
     "a short lease": (
         lambda stage: stage.set_environment("notify", LEASE_SECONDS="30"),

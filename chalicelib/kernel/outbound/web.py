@@ -93,7 +93,7 @@ class Limits(msgspec.Struct, frozen=True):
     ca_file: str = ""  #: file of trusted CA certificates; empty: certifi's
 
 
-DEFAULT_LIMITS = Limits()
+USUAL = Limits()
 
 
 class Session:
@@ -103,10 +103,7 @@ class Session:
     """
 
     def __init__(
-        self,
-        address: str,
-        limits: Limits = DEFAULT_LIMITS,
-        watch: Callable[[str], None] | None = None,
+        self, address: str, limits: Limits = USUAL, watch: Callable[[str], None] | None = None
     ) -> None:
         """`watch` is called with each try, such as `GET /path`."""
         self.address = addresses.parse(address, private=settings.private_addresses)

@@ -8,8 +8,7 @@ from unittest.mock import patch
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth import vault
 from chalicelib.people import directory, models, rules
-from chalicelib.projects import durations
-from chalicelib.projects.gateway import simulated
+from chalicelib.projects import durations, gateway
 from chalicelib.projects.regions import service as regions
 from chalicelib.projects.workflow import participants, user_batches, user_sync
 from infra.local import mailbox
@@ -54,7 +53,8 @@ def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
             stack.enter_context(patch.object(owner, name, value))
         on.reset(seed)
         play = _begun(world, rate, on)
-        stack.enter_context(patch.object(simulated, "Simulated", partial(connect, play.provider)))
+        ours = {"simulated": partial(connect, play.provider)}
+        stack.enter_context(patch.dict(gateway._PROVIDERS, ours))
         mailbox.on_record(play.plan_events)
         stack.callback(mailbox.off_record, play.plan_events)
         injection.begin(play.weather)
