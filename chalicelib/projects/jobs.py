@@ -10,7 +10,7 @@ _RESERVE_SECONDS = 10  #: kept in reserve, to queue the rest of the work in time
 @job(tries=8, retry=_SOON)
 def start(context: Context, *, project_id: str, run: int) -> None:
     """Start the workflow of a project's run. Safe to repeat: a run has one execution."""
-    # Late: a change of a person queues a job of this module, and must not load the workflow.
+    # Late: saves changes of people, which queue a job of this module, the whole workflow.
     from chalicelib.projects.workflow import runs
 
     runs.start(context.tenant_id, project_id, run)
@@ -29,7 +29,7 @@ def resume(context: Context, *, project_id: str) -> None:
 
 
 def _switch(context: Context, project_id: str, *, on: bool) -> None:
-    # Late: saves those that only queue a job the workflow and the gateway.
+    # Late: saves the same as in `start`.
     from chalicelib.projects.workflow import provider_project
 
     provider_project.switch(context.tenant_id, project_id, on=on)
@@ -41,7 +41,7 @@ def follow_person(context: Context, *, person_id: str, after: str = "") -> None:
 
     The function keeps this name, since the name of a job stands in stored rows and messages.
     """
-    # Late: saves those that only queue a job the workflow and the gateway.
+    # Late: saves the same as in `start`.
     from chalicelib.projects.workflow import profile_sync
 
     def has_time() -> bool:

@@ -43,7 +43,7 @@ class Notice(msgspec.Struct, frozen=True):
 
     def __call__(self, context: Context, **args: Any) -> Result:
         """Sends one message on the job's channel; the result keeps the provider's message id."""
-        # Late: requests only queue notices, and this saves them the code that sends them.
+        # Late: saves requests, which only queue notices, the code that sends them.
         from chalicelib.kernel.notify import sending
 
         values = self.build(context, **args)
