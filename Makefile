@@ -10,8 +10,8 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test thorough check audit openapi simulate e2e e2e-policies package deploy doctor destroy \
-	killers peers test-peers fuzz bench clean
+.PHONY: help run demo test thorough check audit manifest openapi simulate e2e e2e-policies package deploy doctor \
+	destroy killers peers test-peers fuzz bench clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ audit: $(READY)  ## checkov over the template, bandit over the code, pip's own c
 	@.peers/checks/bin/checkov --config-file infra/checkov.yaml
 	@.peers/checks/bin/bandit --quiet --recursive chalicelib infra app.py --configfile pyproject.toml
 	@$(VENV)/bin/pip check
+
+manifest: $(READY)  ## List what the domains declare, in chalicelib/manifest.py
+	@$(PY) -m infra.manifest
 
 openapi: $(READY)  ## Acknowledge how the API changed, in docs/openapi.json
 	@$(PY) -m infra.openapi

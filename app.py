@@ -15,49 +15,33 @@ from chalice.app import (
     WebsocketEvent,
 )
 
-from chalicelib.kernel.http import dispatch, middleware, openapi
-from chalicelib.kernel.jobs import api as jobs_api
-from chalicelib.kernel.notify import api as notifications_api
-from chalicelib.kernel.notify import suppression_api
+from chalicelib import manifest
+from chalicelib.kernel.http import middleware, mounting
+from chalicelib.kernel.loading import Late
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.sockets import api as sockets_api
-from chalicelib.kernel.tenants import api as tenants_api
-from chalicelib.people import api as people_api
-from chalicelib.people.imports import api as people_imports_api
-from chalicelib.people.invitations import api as people_invitations_api
-from chalicelib.projects import api as projects_api
-from chalicelib.projects import page as projects_page
-from chalicelib.projects.regions import api as projects_regions_api
 
 app = Chalice("backburner")
 app.experimental_feature_flags.update(["WEBSOCKETS"])  # without it Chalice packages no WebSocket
 middleware.install(app)
 
+# Every function of Lambda imports this file: it must not pay for the others' work.
+connections = Late("chalicelib.kernel.sockets.connections")
+mail_events = Late("chalicelib.kernel.notify.feedback")
+outbox = Late("chalicelib.kernel.jobs.outbox")
+people = Late("chalicelib.people.api")
+steps = Late("chalicelib.projects.steps")
+tokens = Late("chalicelib.kernel.auth.tokens")
+worker = Late("chalicelib.kernel.jobs.worker")
+
 
 @app.authorizer(ttl_seconds=300)
 def authorize(request: AuthRequest) -> AuthResponse:
     """Identify the caller by the bearer token."""
-    from chalicelib.kernel.auth import tokens
+    answer: AuthResponse = tokens.authorize(request.token, may_enter=people.sign_in)
+    return answer
 
-    return tokens.authorize(request.token, may_enter=people_api.sign_in)
 
-
-dispatch.mount(
-    app,
-    authorize,
-    tenants_api.routes,
-    people_api.routes,
-    people_invitations_api.routes,
-    people_imports_api.routes,
-    projects_api.routes,
-    projects_page.routes,
-    projects_regions_api.routes,
-    notifications_api.routes,
-    suppression_api.routes,
-    jobs_api.routes,
-    sockets_api.routes,
-    openapi.routes,
-)
+mounting.mount(app, authorize, manifest.ROUTES)
 
 
 @app.on_sqs_message(queue=settings.resource("notify"), batch_size=10)
@@ -81,41 +65,30 @@ def bulk(event: SQSEvent) -> Any:
 @app.on_sqs_message(queue=settings.resource("feedback"), batch_size=10)
 def feedback(event: SQSEvent) -> Any:
     """Take in SES's events about mails that it accepted."""
-    from chalicelib.kernel.jobs import worker
-    from chalicelib.kernel.notify import feedback as mail_events
-
     return worker.drain(event.to_dict(), middleware.remaining_seconds(event), mail_events.handle)
 
 
 @app.schedule("rate(1 minute)")
 def sweep(event: CloudWatchEvent) -> None:
     """Push waiting jobs that a crash, a throttle or an outage left behind."""
-    from chalicelib.kernel.jobs import outbox
-
     outbox.sweep(lambda: middleware.remaining_seconds(event) > outbox.SWEEP_RESERVE_SECONDS)
 
 
 @app.schedule("rate(1 minute)")
 def reconcile(event: CloudWatchEvent) -> None:  # noqa: ARG001  # it holds only the time
     """End projects whose workflow died or takes too long."""
-    from chalicelib.projects import steps
-
     steps.reconcile()
 
 
 @app.lambda_function()
 def provision(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001  # Lambda passes both
     """One step of a project's workflow: infra/statemachines/provision-project.asl.json."""
-    from chalicelib.projects import steps
-
     return steps.run(event)
 
 
 @app.on_ws_connect()
 def websocket_connect(event: WebsocketEvent) -> dict[str, int]:
     """Admit a client that has a ticket."""
-    from chalicelib.kernel.sockets import connections
-
     query = event.to_dict().get("queryStringParameters") or {}
     is_admitted = connections.connect(event.connection_id, query.get("ticket", ""))
     return {"statusCode": 200 if is_admitted else 403}
@@ -124,22 +97,16 @@ def websocket_connect(event: WebsocketEvent) -> dict[str, int]:
 @app.on_ws_message()
 def websocket_message(event: WebsocketEvent) -> None:
     """Let a client follow a topic."""
-    from chalicelib.kernel.sockets import connections
-
     connections.receive(event.connection_id, event.body)
 
 
 @app.on_ws_disconnect()
 def websocket_disconnect(event: WebsocketEvent) -> None:
     """Forget a connection that has ended."""
-    from chalicelib.kernel.sockets import connections
-
     connections.disconnect(event.connection_id)
 
 
 def _drain(event: SQSEvent) -> Any:
-    from chalicelib.kernel.jobs import worker
-
     return worker.drain(event.to_dict(), middleware.remaining_seconds(event))
 
 

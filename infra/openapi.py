@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra.manifest import renewal
+from infra.manifest.renewal import ManifestError
+
 SNAPSHOT = Path(__file__).parents[1] / "docs" / "openapi.json"
 Json = dict[str, Any]
 
@@ -18,11 +21,11 @@ Json = dict[str, Any]
 def current() -> Json:
     """The description that the app serves, without its address."""
     import app  # noqa: F401  mounts the routes
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
     from chalicelib.kernel.http.openapi.document import document
     from chalicelib.kernel.version import VERSION
 
-    described = document([route for route in dispatch.mounted if route.in_openapi], "", VERSION)
+    described = document([route for route in mounting.mounted() if route.in_openapi], "", VERSION)
     del described["servers"]
     plain: Json = json.loads(json.dumps(described))
     return plain
@@ -167,6 +170,11 @@ def _choices(schema: Json) -> list[str]:
 
 
 def main() -> int:
+    try:
+        renewal.renew()
+    except ManifestError as error:
+        print(error, file=sys.stderr)
+        return 1
     described = current()
     if SNAPSHOT.exists():
         for told in breaking(json.loads(SNAPSHOT.read_text()), described):

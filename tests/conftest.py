@@ -1,16 +1,16 @@
 """One local cloud for all tests of a process that need one: there can be no second beside it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from infra.local import environment
 from infra.local.cloud import LocalCloud, Options, running
+from infra.manifest import renewal
+from tests import settings
 
 environment.use_no_proxy_for_this_machine()  # the tests, too, call what they have started here
 
@@ -36,8 +36,15 @@ def started(request: pytest.FixtureRequest) -> Iterator[LocalCloud]:
         except BaseException as error:
             request.session.shouldfail = f"The local cloud cannot start: {error!r}"
             raise
-        _read_settings_again()
+        settings.read_again()
         yield cloud
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ends the run at once if a route is missing in the manifest: it would only be answered 404."""
+    is_worker = hasattr(session.config, "workerinput")
+    if not is_worker and renewal.may_be_stale() and (complaint := renewal.complaint()):
+        pytest.exit(complaint, returncode=1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,12 +85,3 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(
             f"{ran} of {of} functional tests ran against the deployment ({ran / of:.0%})"
         )
-
-
-def _read_settings_again() -> None:
-    """Settings are read at import; test modules were imported before the cloud had an address."""
-    from chalicelib.kernel import settings as module
-
-    now = module.read(os.environ)
-    for field in msgspec.structs.fields(now):
-        msgspec.structs.force_setattr(module.settings, field.name, getattr(now, field.name))

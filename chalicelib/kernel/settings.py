@@ -1,19 +1,46 @@
-"""Settings, read once from the environment when this module is imported.
+"""The kernel's settings, and how all settings are read from the environment.
 
-Only this module reads `os.environ`. Every setting has a default, and a value that cannot be read
-falls back to it, because a Lambda function that fails at import answers nothing at all. Such values
-are kept in `settings.problems`, which the doctor and the start-up log show.
+A domain with settings of its own declares them in its `settings.py`:
+
+    class Settings(Section, frozen=True):
+        most_copies: int = 3  #: copies of one book that somebody may borrow
+
+    settings = load(Settings)
+
+Only this module reads `os.environ`, once for each section, when its module is imported. Every
+setting has a default, and a value that cannot be read falls back to it, because a Lambda function
+that fails at import answers nothing at all. Such values are kept in `problems`, which the doctor
+and the log show.
 """
 
+import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+SERVICE = "backburner"  #: the name of the log
 
-class Settings(msgspec.Struct, frozen=True):
-    """One deployment's settings. A field `public_url` is read from the variable `PUBLIC_URL`."""
+
+class Section(msgspec.Struct, frozen=True):
+    """Settings that belong together. A field `public_url` is read from the variable `PUBLIC_URL`.
+
+    Fields are texts, whole numbers that are not negative, and booleans.
+    """
+
+    problems: tuple[str, ...] = ()  #: one sentence for each value that could not be read
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """The parts of the comma-separated setting `name`."""
+        return tuple(part.strip() for part in str(getattr(self, name)).split(",") if part.strip())
+
+
+S = TypeVar("S", bound=Section)
+
+
+class Settings(Section, frozen=True):
+    """The settings of one deployment that belong to no domain."""
 
     stage: str = "local"  #: part of every resource's name
     public_url: str = ""  #: start of links; empty: taken from the request
@@ -54,23 +81,8 @@ class Settings(msgspec.Struct, frozen=True):
     sms_prefixes: str = ""  #: prefixes of the numbers we send SMS to, such as +49,+43; empty: all
     sms_daily_per_tenant: int = 1000  #: SMS a day of one tenant; 0: no limit
 
-    # providers of projects
-    private_addresses: bool = False  #: True: providers may be in our own network, without TLS
-    provider_connect_seconds: int = 3  #: time-out of connecting to a provider
-    provider_read_seconds: int = 10  #: time-out of waiting for a provider's answer
-    provider_tries: int = 2  #: tries of a call that is safe to repeat
-    provider_ca_file: str = ""  #: file of trusted CA certificates; empty: certifi's
-    simulated_regions: str = ""  #: names of simulated regions, comma-separated
-    simulated_latency_ms: int = 0  #: duration of a call of a simulated provider
-    simulated_calls_per_second: int = 0  #: a simulated provider's limit per process; 0: none
-    simulated_failures: int = 0  #: percentage of calls that a simulated provider refuses as busy
-
-    # projects
-    default_provider: str = ""  #: used if neither project nor tenant names a provider
-    default_region: str = ""  #: region of the default provider
-    provisioning_seconds: int = 300  #: longest duration of a run of the workflow
-    provision_machine_arn: str = ""  #: the workflow's state machine; empty: looked up once
-    platform_admins: str = ""  #: e-mail addresses of admins who join every project
+    # outside services
+    private_addresses: bool = False  #: True: services may be in our own network, without TLS
 
     # sockets
     socket_endpoint: str = ""  #: API address for pushing to connections; empty: nothing is pushed
@@ -80,15 +92,10 @@ class Settings(msgspec.Struct, frozen=True):
     config_cache_seconds: int = 60  #: how long a tenant's settings and keys are cached
     fast_path: bool = True  #: False: calls to AWS go through plain botocore, which is slower
     log_level: str = "INFO"  #: DEBUG, INFO, WARNING or ERROR
-    problems: tuple[str, ...] = ()  #: one sentence for each value that could not be read
 
     def resource(self, thing: str) -> str:
         """The full name, in this stage, of a table, queue or topic."""
         return f"backburner-{self.stage}-{thing}"
-
-    def listed(self, name: str) -> tuple[str, ...]:
-        """The parts of the comma-separated setting `name`."""
-        return tuple(part.strip() for part in str(getattr(self, name)).split(",") if part.strip())
 
 
 _BOOLEANS = {
@@ -114,11 +121,11 @@ def _parse(kind: Any, text: str) -> Any:
     return text
 
 
-def read(environ: Mapping[str, str]) -> Settings:
-    """Settings from `environ`; a value that cannot be read keeps its default and is reported."""
+def read(section: type[S], environ: Mapping[str, str]) -> S:
+    """A section from `environ`; a value that cannot be read keeps its default and is reported."""
     values: dict[str, Any] = {}
     problems = []
-    for item in msgspec.structs.fields(Settings):
+    for item in msgspec.structs.fields(section):
         text = environ.get(item.name.upper())
         if text is None or item.name == "problems":
             continue
@@ -126,7 +133,20 @@ def read(environ: Mapping[str, str]) -> Settings:
             values[item.name] = _parse(item.type, text)
         except (KeyError, ValueError):
             problems.append(f"{item.name.upper()}={text!r} cannot be read as {item.type.__name__}")
-    return Settings(**values, problems=tuple(problems))
+    return section(**values, problems=tuple(problems))
 
 
-settings = read(os.environ)
+def load(section: type[S]) -> S:
+    """A domain's section from this process's environment; what cannot be read is logged."""
+    found = read(section, os.environ)
+    log_problems(found)
+    return found
+
+
+def log_problems(section: Section) -> None:
+    """Logs what could not be read. For the kernel's own the app does so, once there is a log."""
+    for problem in section.problems:
+        logging.getLogger(SERVICE).warning("setting not read", extra={"problem": problem})
+
+
+settings = read(Settings, os.environ)

@@ -1,6 +1,6 @@
 """What other domains may know of a tenant's people. Part of the domain's service."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import cast
 
 import msgspec
@@ -9,7 +9,6 @@ from chalicelib.kernel import telemetry
 from chalicelib.kernel.auth.tenancy import Caller, Role
 from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.jobs import outbox
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.people import models, rules
@@ -17,11 +16,6 @@ from chalicelib.people.models import EmailGuard, Login, Person
 
 MOST_AT_ONCE = 100  #: the most people that one call reads
 _PRESENT = ("invited", "active")
-
-#: Called with the transaction in which a profile changes, and the id of the person.
-Listener = Callable[[outbox.Transaction, str], None]
-
-_listeners: list[Listener] = []
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -33,19 +27,6 @@ class Profile(msgspec.Struct, frozen=True):
     role: Role
     is_present: bool  #: True while invited or active, False once deactivated
     version: int
-
-
-def on_change(listener: Listener) -> Listener:
-    """Registers a function that adds to the transaction in which somebody's profile changes."""
-    _listeners.append(listener)
-    return listener
-
-
-def publish_change(tx: outbox.Transaction, before: Profile, after: Profile) -> None:
-    """Calls the listeners with `tx` if the profile has changed in more than its version."""
-    if msgspec.structs.replace(before, version=after.version) != after:
-        for listener in _listeners:
-            listener(tx, after.id)
 
 
 def require(tx: WriteSet, tenant_id: str, person_id: str, error: AppError) -> None:

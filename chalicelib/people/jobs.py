@@ -1,6 +1,7 @@
-"""Background work on people. Its imports are late, since requests only look jobs up here."""
+"""Background work on people."""
 
 from chalicelib.kernel.jobs.registry import Context, Result, job
+from chalicelib.people.imports import service as imports
 
 
 @job(queue="bulk", tries=5, timeout_seconds=50)
@@ -8,8 +9,6 @@ def import_rows(
     context: Context, *, upload_id: str, chunk: int, created_by: str, base_url: str
 ) -> Result:
     """Create the users of one chunk of an upload. Safe to repeat: an address has only one user."""
-    from chalicelib.people.imports import service as imports
-
     taken = imports.create_chunk(
         context.tenant_id, upload_id, chunk, created_by=created_by, base_url=base_url
     )

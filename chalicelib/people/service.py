@@ -96,7 +96,9 @@ class Change(TypedDict, total=False):
 
 
 def change(tx: Transaction, by: Caller, person_id: str, new: Change, if_match: IfMatch) -> Person:
-    """Adds a user's change to `tx`, and what other domains do about it; returns the changed user.
+    """Adds a user's change to `tx`, and publishes "people.changed" when their profile changes.
+
+    Returns the changed user.
 
     Raises NotFound, and Forbidden for a role that the caller may not give or change. The commit
     raises PreconditionFailed when the user is in none of the versions of `if_match`, Conflict when
@@ -109,7 +111,9 @@ def change(tx: Transaction, by: Caller, person_id: str, new: Change, if_match: I
     if "name" in new:
         values["name_key"] = rules.name_key(new["name"])
     preconditions.apply(tx, person, values, if_match, "user")
-    directory.publish_change(tx, before, directory.profile(person))
+    after = directory.profile(person)
+    if msgspec.structs.replace(before, version=after.version) != after:
+        tx.publish("people.changed", person_id=after.id)
     return person
 
 

@@ -1,19 +1,13 @@
-"""Projects over HTTP.
+"""Projects over HTTP."""
 
-Views import their services late: those are a thirtieth of a cold start, and many instances never
-serve a request about projects.
-"""
-
-from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
-from chalicelib.kernel.errors import FieldError
 from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import paging
-from chalicelib.projects import hooks  # noqa: F401  # registers what other domains call
+from chalicelib.projects import membership, service
 from chalicelib.projects.views import (
     NewParticipants,
     NewProjectBody,
@@ -29,6 +23,7 @@ from chalicelib.projects.views import (
     project_view,
     status_view,
 )
+from chalicelib.projects.workflow import runs
 
 routes = Routes()
 
@@ -37,13 +32,7 @@ READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
 
 
-def _extra_errors(values: Mapping[str, Any]) -> list[FieldError]:
-    from chalicelib.projects import service
-
-    return service.extra_errors(values)
-
-
-validation.register_check(NewProjectBody, _extra_errors)
+validation.register_check(NewProjectBody, service.extra_errors)
 
 
 @routes.post(
@@ -60,8 +49,6 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
 
     The named users, the tenant's managers and staff, and the platform's admins take part in it.
     """
-    from chalicelib.projects import service
-
     tx = service.ProjectTransaction(caller.tenant_id)
     ids = service.unique(body.user_ids)
     new = service.NewProject(body.name, body.description, body.provider, body.region, ids)
@@ -85,8 +72,6 @@ def create_project(caller: Caller, body: NewProjectBody, request: Request) -> Re
 )
 def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
     """List projects, newest first. Managers see all of the tenant's, others those they are in."""
-    from chalicelib.projects import membership
-
     page = membership.list_projects(caller, query, query.status)
     return Reply([project_view(project) for project in page.items], meta=page.meta)
 
@@ -100,8 +85,6 @@ def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
 )
 def get_project(caller: Caller, project_id: str) -> Reply:
     """Read one project."""
-    from chalicelib.projects import membership
-
     project = membership.find(caller, project_id)
     return Reply(project_view(project), version=int(project.version))
 
@@ -112,11 +95,10 @@ def get_project(caller: Caller, project_id: str) -> Reply:
     answers=StatusView,
     errors=(404,),
     calls=ONE_READ,
+    polled=True,
 )
 def get_project_status(caller: Caller, project_id: str) -> Reply:
     """Read the progress of a project."""
-    from chalicelib.projects import membership
-
     project = membership.find(caller, project_id)
     headers = {"Retry-After": "2"} if project.is_running else {}
     return Reply(status_view(project), headers=headers)
@@ -131,8 +113,6 @@ def get_project_status(caller: Caller, project_id: str) -> Reply:
 )
 def change_project(caller: Caller, project_id: str, body: ProjectChange, request: Request) -> Reply:
     """Change a project's name or description."""
-    from chalicelib.projects import service
-
     tx = Transaction(caller.tenant_id)
     project = service.change(tx, project_id, validation.provided(body), request.if_match)
     return Reply(project_view(project), version=int(project.version), commit=tx)
@@ -150,9 +130,6 @@ CHANGED: dict[str, Any] = {
 @routes.post("/admin/v1/projects/{project_id}/retry", **CHANGED)
 def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Try a failed project again. Only what is missing is done."""
-    from chalicelib.projects import service
-    from chalicelib.projects.workflow import runs
-
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.retry(tx, project, request.if_match)
@@ -162,9 +139,6 @@ def retry_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.delete("/admin/v1/projects/{project_id}", **CHANGED)
 def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Delete a project and its users' credentials at the provider. Its name is free afterwards."""
-    from chalicelib.projects import service
-    from chalicelib.projects.workflow import runs
-
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.deprovision(tx, project, request.if_match)
@@ -174,9 +148,6 @@ def delete_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/suspend", **CHANGED)
 def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch an active project off at its provider. Its status is `suspended` afterwards."""
-    from chalicelib.projects import service
-    from chalicelib.projects.workflow import runs
-
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.suspend(tx, project, request.if_match)
@@ -186,9 +157,6 @@ def suspend_project(caller: Caller, project_id: str, request: Request) -> Reply:
 @routes.post("/admin/v1/projects/{project_id}/resume", **CHANGED)
 def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
     """Switch a suspended project on again. Its status is `active` afterwards."""
-    from chalicelib.projects import service
-    from chalicelib.projects.workflow import runs
-
     tx = Transaction(caller.tenant_id)
     project = service.get(caller.tenant_id, project_id)
     runs.resume(tx, project, request.if_match)
@@ -205,8 +173,6 @@ def resume_project(caller: Caller, project_id: str, request: Request) -> Reply:
 )
 def list_project_users(caller: Caller, project_id: str, query: ParticipantsQuery) -> Reply:
     """List the participants of a project, with the progress of each."""
-    from chalicelib.projects import membership
-
     page = membership.list_participants(caller, project_id, query, query.status)
     return Reply([participant_view(part) for part in page.items], meta=page.meta)
 
@@ -216,9 +182,6 @@ def add_project_users(
     caller: Caller, project_id: str, body: NewParticipants, request: Request
 ) -> Reply:
     """Add users to a project. They are added at the provider in the background."""
-    from chalicelib.projects import service
-    from chalicelib.projects.workflow import runs
-
     tx = service.ProjectTransaction(caller.tenant_id)
     ids = service.unique(body.user_ids)
     project = service.get(caller.tenant_id, project_id)
@@ -232,9 +195,6 @@ def remove_project_user(caller: Caller, project_id: str, user_id: str, request: 
     """Remove a user from a project. They cannot see it any more at once; the provider removes their
     access in the background.
     """
-    from chalicelib.projects import membership
-    from chalicelib.projects.workflow import runs
-
     tx = Transaction(caller.tenant_id)
     project, part = membership.find_part(caller, project_id, user_id)
     runs.remove_user(tx, project, part, request.if_match)

@@ -15,13 +15,14 @@ from chalicelib.kernel.errors import (
     NotFound,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import preconditions
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.people import directory
 from chalicelib.projects import durations, models, rules
 from chalicelib.projects.models import Project
+from chalicelib.projects.regions import service as known_regions
 from chalicelib.projects.rules import SIMULATED, Estimate
+from chalicelib.projects.settings import settings
 from chalicelib.projects.workflow import runs
 
 _INVALID = "Some values cannot be used; see errors"
@@ -137,7 +138,7 @@ def _place(tenant_id: str, new: NewProject) -> tuple[str, str]:
     tenant = tenancy.find(tenant_id)
     simulated = settings.listed("simulated_regions")[:1]
     defaults = [
-        (tenant.provider, tenant.region) if tenant else ("", ""),
+        (tenant.defaults["provider"], tenant.defaults["region"]) if tenant else ("", ""),
         (settings.default_provider, settings.default_region),
         *((SIMULATED, region) for region in simulated),
     ]
@@ -157,13 +158,11 @@ def _require_known(provider: str, region: str, ids: tuple[str, ...]) -> None:
 
 
 def _place_errors(provider: str, region: str) -> list[FieldError]:
-    from chalicelib.projects.regions import service as regions  # few requests need it
-
     if provider not in rules.PROVIDERS:
         known = ", ".join(rules.PROVIDERS)
         detail = f"must be one of {known}" if provider else f"is required: one of {known}"
         return [FieldError("provider", detail)]
-    if not region or not regions.is_known(provider, region):
+    if not region or not known_regions.is_known(provider, region):
         detail = f"is no region of {provider}" if region else f"is required: a region of {provider}"
         return [FieldError("region", detail)]
     return []

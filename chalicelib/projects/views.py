@@ -1,16 +1,14 @@
 """The bodies, queries and answers of the API of projects."""
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
 from chalicelib.kernel.http.validation import Name, Text
 from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.projects import rules
+from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import Estimate, ProjectRole, Provider, State, Status, StepStatus
-
-if TYPE_CHECKING:
-    from chalicelib.projects.models import Participant, Project
 
 Identifier = Annotated[
     str,
@@ -161,7 +159,7 @@ class ParticipantView(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: str
 
 
-def _project(project: "Project") -> dict[str, Any]:
+def _project(project: Project) -> dict[str, Any]:
     return {
         "id": project.id,
         "identifier": project.identifier,
@@ -176,7 +174,7 @@ def _project(project: "Project") -> dict[str, Any]:
     }
 
 
-def _run(project: "Project") -> dict[str, Any]:
+def _run(project: Project) -> dict[str, Any]:
     """The last run. Once it has ended it has no estimated completion."""
     return {
         "error": project.error,
@@ -186,7 +184,7 @@ def _run(project: "Project") -> dict[str, Any]:
     }
 
 
-def project_view(project: "Project") -> ProjectView:
+def project_view(project: Project) -> ProjectView:
     return ProjectView(**_project(project))
 
 
@@ -200,7 +198,7 @@ def created_view(project: "Project", estimate: Estimate) -> ProjectCreated:
     return ProjectCreated(**_project(project), estimate=estimate_view)
 
 
-def status_view(project: "Project") -> StatusView:
+def status_view(project: Project) -> StatusView:
     users = project.users
     return StatusView(
         status=cast("Status", project.status),
@@ -214,7 +212,7 @@ def status_view(project: "Project") -> StatusView:
     )
 
 
-def _steps(project: "Project") -> list[StepView]:
+def _steps(project: Project) -> list[StepView]:
     rows = project.step_rows
     names = [name for steps in rules.STEPS.values() for name in steps]
     ordered = sorted(rows, key=lambda name: names.index(name) if name in names else len(names))
@@ -232,7 +230,7 @@ def _step(name: str, row: dict[str, Any]) -> StepView:
     )
 
 
-def participant_view(part: "Participant") -> ParticipantView:
+def participant_view(part: Participant) -> ParticipantView:
     return ParticipantView(
         user_id=part.id,
         name=part.name,

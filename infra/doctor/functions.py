@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from infra import policies
+from infra import policies, settings
 from infra.deploy import mappings
 from infra.deploy.account import Account, code
 from infra.deploy.functions import configuration
@@ -49,6 +49,9 @@ def settings_are_complete_and_alike(account: Account) -> Iterator[Finding]:
             yield broken(told, DEPLOY, page)
         if not variables.get("SIGNING_KEYS"):
             yield broken(f"{function} has no SIGNING_KEYS: links cannot be made", DEPLOY, page)
+        if not variables.get("PROVISION_MACHINE_ARN"):
+            told = f"{function} has no PROVISION_MACHINE_ARN: no project's workflow can be started"
+            yield broken(told, DEPLOY, page)
         yield from _unreadable(function, variables, page)
     api = _variables(account, "authorize") or {}
     for name, why in REQUIRED_SETTINGS.items():
@@ -59,9 +62,7 @@ def settings_are_complete_and_alike(account: Account) -> Iterator[Finding]:
 
 
 def _unreadable(function: str, variables: dict[str, str], page: str) -> Iterator[Finding]:
-    from chalicelib.kernel import settings
-
-    for problem in settings.read(variables).problems:
+    for problem in settings.problems(variables):
         told = f"{function}: {problem}; its default counts"
         yield broken(told, "correct it in .chalice/config.json, deploy", page)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.local.shutdown import Shutdown
+from infra.manifest import renewal
+from infra.manifest.renewal import ManifestError
 
 if TYPE_CHECKING:  # imported later, since it takes a second, in which Ctrl-C should work
     from infra.local.cloud import LocalCloud, Options
@@ -25,6 +27,11 @@ _CANNOT_BIND = {
 def main() -> int:
     shutdown = Shutdown()
     arguments = parse(sys.argv[1:])
+    if renewal.may_be_stale():
+        try:
+            renewal.renew()
+        except ManifestError as error:
+            return _failed(f"Cannot start. {error}")
     from infra.local.cloud import CANNOT_START, LocalCloud
 
     cloud = LocalCloud(options(arguments))

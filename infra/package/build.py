@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.manifest import renewal
+from infra.manifest.renewal import ManifestError
 from infra.package import archive, botocore_data, bytecode, content, trimming
 from infra.package.content import Files, PackingError
 
@@ -49,6 +51,7 @@ def build(project: Path, out: Path, budget: Budget = BUDGET) -> Package:
 
     Raises PackingError when it cannot be packed or is over its budget; then no package is left.
     """
+    _renew_manifest(project)
     files = shipped_files(project, out / "packing")
     path = out / "deployment.zip"
     archive.write(files, path)
@@ -58,6 +61,13 @@ def build(project: Path, out: Path, budget: Budget = BUDGET) -> Package:
         path.unlink()
         raise PackingError(reason)
     return package
+
+
+def _renew_manifest(project: Path) -> None:
+    try:
+        renewal.renew(project)
+    except ManifestError as error:
+        raise PackingError(str(error)) from error
 
 
 def _over_budget(package: Package, budget: Budget) -> str:

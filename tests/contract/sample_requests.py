@@ -18,9 +18,9 @@ _numbers = count()
 
 def mounted() -> list[Route]:
     import app  # noqa: F401  mounts them
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
 
-    return [route for route in dispatch.mounted if route.in_openapi]
+    return [route for route in mounting.mounted() if route.in_openapi]
 
 
 def named(route: Route) -> str:

@@ -42,8 +42,21 @@ class Module:
             for node in self.tree.body
         )
 
+    def by_name(self) -> dict[str, str]:
+        """What this one imports by name, such as `steps = Late("chalicelib.projects.steps")`."""
+        return {
+            str(node.targets[0].id): str(node.value.args[0].value)
+            for node in self.tree.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Call)
+            and ast.unparse(node.value.func) == "Late"
+            and isinstance(node.value.args[0], ast.Constant)
+        }
+
     def imports(self) -> Iterator[str]:
-        """Dotted names of all modules that are imported, also late and for types only."""
+        """Dotted names of all modules that are imported, also late, by name, for types only."""
+        yield from self.by_name().values()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)

@@ -1,10 +1,12 @@
 """Who may import whom, and where settings are read.
 
     app -> api, steps, kernel
-    api, jobs, notices, steps -> service -> models -> rules
+    api, jobs, notices, steps, topics -> service -> models -> rules
     service -> gateway -> rules, kernel.outbound
+    service, gateway -> settings; defaults -> rules
     kernel -> kernel, its folders from the upper to the lower ones
 
+The manifest holds nothing but names and may be imported by everyone.
 A file's layer is that of its name, or of the folder that it stands in; what has another name is
 listed in `LAYERS`. A domain reaches another only from service to service.
 """
@@ -26,18 +28,20 @@ MAY_IMPORT = {
     "jobs": {"service"},
     "notices": {"service"},
     "steps": {"service"},
+    "topics": {"service"},
+    "defaults": {"rules"},
     "views": {"models", "rules"},
-    "service": {"service", "models", "rules", "gateway"},
+    "service": {"service", "models", "rules", "gateway", "settings"},
     "models": {"rules"},
-    "gateway": {"gateway", "rules"},
+    "gateway": {"gateway", "rules", "settings"},
     "rules": {"rules"},
+    "settings": set(),
 }
 #: The layer of each file of a domain that is named after its own noun.
 LAYERS = {
     "people": {"directory": "service", "imports.rows": "service"},
     "projects": {
         "durations": "service",
-        "hooks": "service",
         "membership": "service",
         "notice_values": "service",
         "page": "api",
@@ -63,12 +67,14 @@ KERNEL_FLOORS = (
     {"store"},
     {"aws", "outbound", "signing"},
     {"telemetry"},
-    {"cache", "clock", "errors", "settings", "templates", "version"},
+    {"cache", "clock", "errors", "events", "settings", "templates", "version"},
 )
 #: What of the kernel the pure parts may name: types, and the one folder that speaks HTTP.
 KERNEL_FOR = {
     "rules": {"chalicelib.kernel.auth.tenancy"},
     "gateway": {"chalicelib.kernel.outbound.web"},
+    "settings": {"chalicelib.kernel.settings"},
+    "defaults": {"chalicelib.kernel.tenants.defaults"},
 }
 
 
@@ -93,10 +99,10 @@ def domain_modules() -> list[Module]:
 
 
 def arrows(module: Module) -> Iterator[Module]:
-    """What a module imports of chalicelib."""
+    """What a module imports of chalicelib, but for the manifest."""
     known = by_name()
     for name in module.imports():
-        if name.split(".")[0] == "chalicelib":
+        if name.split(".")[0] == "chalicelib" and name != "chalicelib.manifest":
             assert name in known, f"{module.name} imports {name}, which does not exist"
             yield known[name]
 

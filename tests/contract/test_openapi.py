@@ -25,24 +25,24 @@ def test_the_description_is_valid_openapi(described: Json) -> None:
 
 
 def test_it_describes_every_mounted_route_and_nothing_else(described: Json) -> None:
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
 
     assert {
         (method.upper(), path) for path, each in described["paths"].items() for method in each
-    } == {(route.method, route.path) for route in dispatch.mounted if route.in_openapi}
-    left_out = {route.path for route in dispatch.mounted if not route.in_openapi}
+    } == {(route.method, route.path) for route in mounting.mounted() if route.in_openapi}
+    left_out = {route.path for route in mounting.mounted() if not route.in_openapi}
     assert left_out == UNDESCRIBED, f"UNDESCRIBED in {__file__} lists routes with in_openapi=False"
 
 
 def test_every_operation_has_a_name_a_summary_and_its_roles(described: Json) -> None:
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
 
     operations = [each for path in described["paths"].values() for each in path.values()]
     names = [each["operationId"] for each in operations]
     assert len(set(names)) == len(names)
     without = [each["operationId"] for each in operations if each["summary"] == each["operationId"]]
     assert without == [], "the first line of a view's docstring is its summary"
-    for route in dispatch.mounted:
+    for route in mounting.mounted():
         if route.in_openapi:
             operation = described["paths"][route.path][route.method.lower()]
             assert operation.get("x-roles", []) == list(route.allow)

@@ -91,6 +91,14 @@ BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
         lambda stage: stage.set_environment("work", WORKER_THREADS="many"),
         "WORKER_THREADS='many'",
     ),
+    "an unreadable setting of a domain": (
+        lambda stage: stage.set_environment("provision", PROVISIONING_SECONDS="-5"),
+        "PROVISIONING_SECONDS='-5'",
+    ),
+    "no workflow": (
+        lambda stage: stage.set_environment("reconcile", PROVISION_MACHINE_ARN=""),
+        "reconcile has no PROVISION_MACHINE_ARN",
+    ),
     "a short lease": (
         lambda stage: stage.set_environment("notify", LEASE_SECONDS="30"),
         "leases its jobs for 30 s",

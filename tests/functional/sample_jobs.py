@@ -1,7 +1,8 @@
 """Jobs of the tests' own, declared as any domain declares its jobs.
 
 `functional.count` succeeds; `functional.fail` fails as often as it is told; `functional.crash`
-ends its process; `functional.notice` is a job that must not be run again after a lost attempt.
+ends its process; `functional.once` is a job that must not be run again after a lost attempt.
+`functional.weigh` and `functional.stamp` subscribe to the event that a parcel was sent.
 """
 
 import threading
@@ -56,6 +57,18 @@ def crash(context: Context, *, label: str, times: int) -> None:
     if _begin(label) <= times:
         raise Dead
     _succeed(label)
+
+
+@job(queue="work", on="parcel.sent")
+def weigh(context: Context, *, label: str) -> None:
+    _begin(f"{label} weighed")
+    _succeed(f"{label} weighed")
+
+
+@job(queue="work", on="parcel.sent")
+def stamp(context: Context, *, label: str) -> None:
+    _begin(f"{label} stamped")
+    _succeed(f"{label} stamped")
 
 
 @job(queue="work")

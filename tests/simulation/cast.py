@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.kernel.jobs.attempt import Outcome
+from tests import settings
 from tests.simulation.actors import Play
 from tests.simulation.clients import Client
-from tests.simulation.stage import InLine, Stage, set_settings
+from tests.simulation.stage import InLine, Stage
 from tests.simulation.world import Process, World
 
 _WORKED = ("notify", "work", "bulk")
@@ -80,7 +81,7 @@ def reports_failures(rng: random.Random) -> tuple[bool, bool]:
 def mapped(on: Stage, world: World) -> Iterator[None]:
     """Half of the runs have mappings as Chalice makes them, half report failed items."""
     believed, reports = reports_failures(world.random)
-    set_settings(partial_batch=believed)
+    settings.change(partial_batch=believed)
     usual = on.mappings
     on.mappings = {
         name: replace(each, report_batch_item_failures=reports) for name, each in usual.items()

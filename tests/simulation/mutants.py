@@ -19,10 +19,10 @@ from chalicelib.kernel.http import idempotency
 from chalicelib.kernel.jobs import attempt, claims, ledger, outbox, registry
 from chalicelib.kernel.jobs.claims import Claim
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
-from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import write_set
 from chalicelib.people import models
-from tests.simulation.stage import set_settings, stage
+from tests import settings
+from tests.simulation.stage import stage
 
 Mutation = Callable[[], AbstractContextManager[Any]]
 
@@ -54,12 +54,12 @@ def _no_claim() -> AbstractContextManager[Any]:
 
 
 def _no_lease() -> AbstractContextManager[Any]:
-    return _setting(lease_seconds=-1)
+    return settings.changed(lease_seconds=-1)
 
 
 def _no_margin_for_clocks() -> AbstractContextManager[Any]:
     """A lease of a function's timeout and no more."""
-    return _setting(lease_seconds=60)
+    return settings.changed(lease_seconds=60)
 
 
 @contextlib.contextmanager
@@ -184,16 +184,6 @@ def _new_token_for_each_try() -> AbstractContextManager[Any]:
 
 def _exists() -> Any:
     return Job.sk.exists()
-
-
-@contextlib.contextmanager
-def _setting(**values: Any) -> Iterator[None]:
-    usual = {name: getattr(settings, name) for name in values}
-    set_settings(**values)
-    try:
-        yield
-    finally:
-        set_settings(**usual)
 
 
 MUTANTS: dict[str, Mutation] = {

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.local import mailbox
+from tests import settings
 from tests.simulation import books, cast, injection, invariants, mutants
 from tests.simulation.actors import Play
 from tests.simulation.calls import Counts
 from tests.simulation.injection import Treadmill, Weather
 from tests.simulation.projects import cast as projects_cast
 from tests.simulation.projects import mutants as projects_mutants
-from tests.simulation.stage import Stage, set_settings, stage
+from tests.simulation.stage import Stage, stage
 from tests.simulation.world import World
 
 RATE = 0.2
@@ -63,7 +64,7 @@ def _played(seed: int, rate: float, on: Stage) -> tuple[Play, list[str]]:
     with World(seed, on.memory) as world, cast.mapped(on, world):
         on.reset(seed)
         if seed % CLAIMED_TOGETHER_EVERY == 0:
-            set_settings(worker_threads=10)
+            settings.change(worker_threads=10)
         weather = Weather(world, rate)
         play = Play(world, weather, on, events=world.random.choice(EVENTS))
         mailbox.on_record(play.plan_events)

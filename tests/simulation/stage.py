@@ -11,12 +11,12 @@ from functools import cache
 from typing import Any
 
 import boto3
-import msgspec
 from moto.moto_api._internal import mock_random
 
 from infra.local import emulator, environment, mailbox, template
 from infra.local.cloud import TEMPLATE, TENANTS
 from infra.local.mapping import Mapping, mappings_of
+from tests import settings
 from tests.simulation import injection, jobs
 from tests.simulation.world import Memory
 
@@ -39,7 +39,7 @@ class Stage:
         injection.install()
         self.sqs = session.client("sqs")
         self.sqs._endpoint.without_faults = True  # stands for Lambda's own pollers
-        read_settings()
+        settings.read_again()
         self.app = importlib.import_module("app").app
         self.memory = self._memory()
         self.mappings = {
@@ -72,7 +72,7 @@ class Stage:
         jobs.runs.clear()
         chance.seed(seed)
         worker.ThreadPoolExecutor = InLine
-        set_settings(worker_threads=1)
+        settings.change(worker_threads=1)
         for tenant_id, name in TENANTS.items():
             tenancy.record(tenant_id, name).save()
 
@@ -119,22 +119,6 @@ class InLine:
         return done
 
     def shutdown(self, **_: Any) -> None: ...
-
-
-def read_settings() -> None:
-    """Settings are read at import, which was before the stage stood."""
-    from chalicelib.kernel import settings as module
-
-    now = module.read(os.environ)
-    for field in msgspec.structs.fields(now):
-        msgspec.structs.force_setattr(module.settings, field.name, getattr(now, field.name))
-
-
-def set_settings(**values: Any) -> None:
-    from chalicelib.kernel.settings import settings
-
-    for name, value in values.items():
-        msgspec.structs.force_setattr(settings, name, value)
 
 
 def memory_of(remembered: Any) -> tuple[Memory, ...]:

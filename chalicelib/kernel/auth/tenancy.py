@@ -4,11 +4,13 @@ The tenant in every key comes from here and nowhere else: from the token's claim
 of the platform from the `X-Tenant-Id` header. No path and no body names a tenant.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 from pynamodb.attributes import UnicodeAttribute
 
+from chalicelib import manifest
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import BadRequest, Forbidden
@@ -40,9 +42,12 @@ class Tenant(msgspec.Struct, frozen=True):
     id: str
     name: str
     status: str  #: active or suspended
-    sender: str  #: the name that its mails come from; empty: the tenant's name
-    provider: str = ""  #: default provider of its projects; empty: the deployment's default
-    region: str = ""  #: default region at that provider
+    defaults: Mapping[str, str]  #: by the names in `DEFAULTS`; an empty text stands for none
+
+    @property
+    def sender(self) -> str:
+        """The name that its mails come from; empty: the tenant's name."""
+        return self.defaults["sender"]
 
 
 class TenantRecord(KernelRecord):
@@ -51,19 +56,21 @@ class TenantRecord(KernelRecord):
     name = UnicodeAttribute(default="")
     status = UnicodeAttribute(default="active")
     version = Number(default=1)  #: rises with each change; sent as the ETag
-    provider = UnicodeAttribute(default="")
-    region = UnicodeAttribute(default="")
     time_zone = UnicodeAttribute(default="")
     sender = UnicodeAttribute(default="")
+    # The defaults that domains have declared. A class's namespace may be added to in this way.
+    locals().update({name: UnicodeAttribute(default="") for name, _ in manifest.DEFAULTS})
 
 
-DEFAULTS = ("provider", "region", "time_zone", "sender")  #: attributes with a tenant's defaults
+#: The names of a tenant's defaults, which are attributes of its row.
+DEFAULTS = (*(name for name, _ in manifest.DEFAULTS), "time_zone", "sender")
 
 
 def _read(tenant_id: str) -> Tenant | None:
     with telemetry.configuration():
         for row in TenantRecord.query(DIRECTORY, TenantRecord.sk == tenant_id):
-            return Tenant(row.sk, row.name, row.status, row.sender, row.provider, row.region)
+            defaults = {name: getattr(row, name) or "" for name in DEFAULTS}
+            return Tenant(row.sk, row.name, row.status, defaults)
     return None
 
 

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from functools import cache
 from http.client import HTTPException
 from typing import Any
+from urllib.request import urlopen
 
+import jwt
 from chalice.app import AuthResponse
 
 from chalicelib.kernel import telemetry
@@ -85,8 +87,6 @@ class Keys:
 
 
 def _fetch(url: str) -> dict[str | None, Any]:
-    from urllib.request import urlopen
-
     with urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310  `_keys` checked the scheme  # nosec B310
         return usable_keys(answer.read())
 
@@ -97,8 +97,6 @@ def usable_keys(document: bytes) -> dict[str | None, Any]:
     Keys for encryption, of unknown types and malformed ones are left out. Raises ValueError when no
     key is left.
     """
-    import jwt
-
     try:
         published = jwt.PyJWKSet.from_dict(json.loads(document)).keys
     except (jwt.PyJWTError, AttributeError) as error:
@@ -131,8 +129,6 @@ def claims_of(authorization: str) -> dict[str, Any]:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    import jwt
-
     allowed = settings.listed("token_algorithms")
     try:
         header = jwt.get_unverified_header(token)

@@ -47,6 +47,7 @@ def seal(tenant_id: str, purpose: str, secret: str) -> bytes:
 
 def unseal(tenant_id: str, purpose: str, sealed: bytes) -> str:
     """The secret that was sealed for this tenant and purpose; raises Unsealable."""
+    # Late: saves as much as `_load_cipher` does.
     from cryptography.exceptions import InvalidTag
 
     start = len(_FORM) + _NONCE_BYTES
@@ -66,6 +67,7 @@ def _associated_data(tenant_id: str, purpose: str) -> bytes:
 
 
 def _load_cipher(tenant_id: str) -> Any:
+    # Late: saves whatever loads this module and opens no secret the loading of cryptography.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     with telemetry.configuration():

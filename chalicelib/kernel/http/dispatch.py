@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import msgspec
-from chalice.app import Chalice, MultiDict, Response
+from chalice.app import MultiDict, Response
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.kernel import clock, telemetry
@@ -29,9 +29,9 @@ from chalicelib.kernel.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from chalicelib.kernel.http import cors, etags, idempotency, validation
+from chalicelib.kernel.http import etags, idempotency, validation
 from chalicelib.kernel.http.problems import problem
-from chalicelib.kernel.http.routes import Reply, Request, Route, Routes
+from chalicelib.kernel.http.routes import Reply, Request, Route
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import failures
 from chalicelib.kernel.store.preconditions import IfMatch
@@ -50,51 +50,18 @@ _PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 Headers = dict[str, Any]
-mounted: list[Route] = []  #: all routes of the app, for the OpenAPI document
 
 
-def mount(app: Chalice, authorizer: Any, *domains: Routes) -> None:
-    """Adds the domains' routes to the Chalice app, and OPTIONS on each path."""
-    methods: dict[str, list[str]] = {}
-    mounted[:] = [route for routes in domains for route in routes.declared]
-    for route in mounted:
-        methods.setdefault(route.path, []).append(route.method)
-        app.route(
-            route.path,
-            methods=[route.method],
-            name=route.name,
-            authorizer=authorizer if route.allow else None,
-            content_types=["*/*"],  # checked here, so that a 415 is a problem like the others
-        )(_handler(app, route))
-    for path, answered in methods.items():
-        preflight = _preflight(app, (*answered, "OPTIONS"))
-        app.route(path, methods=["OPTIONS"], content_types=["*/*"])(preflight)
-
-
-def _preflight(app: Chalice, methods: tuple[str, ...]) -> Callable[..., Response]:
-    def options(**_: str) -> Response:
-        allowed = cors.preflight_headers(_current(app).headers, methods)
-        return Response("", {"Allow": ", ".join(methods), **allowed}, 204)
-
-    return options
-
-
-def _current(app: Chalice) -> ChaliceRequest:
-    if app.current_request is None:
-        raise RuntimeError("Chalice calls a view only with a request")
-    return app.current_request
-
-
-def _handler(app: Chalice, route: Route) -> Callable[..., Response]:
-    def handle(**captured: str) -> Response:
-        raw = _current(app)
-        request_id = request_id_of(raw)
-        try:
-            return _answer(route, request_of(raw, route), raw, captured)
-        except Exception as error:  # noqa: BLE001  the client gets a problem for every error
-            return problem(client_error(error, request_id), request_id)
-
-    return handle
+def respond(
+    find: Callable[[], Route], raw: ChaliceRequest, captured: Mapping[str, str]
+) -> Response:
+    """The answer to a request; a problem for every error, also of finding the view."""
+    request_id = request_id_of(raw)
+    try:
+        route = find()
+        return _answer(route, request_of(raw, route), raw, captured)
+    except Exception as error:  # noqa: BLE001  the client gets a problem for every error
+        return problem(client_error(error, request_id), request_id)
 
 
 def client_error(error: Exception, request_id: str) -> AppError:

@@ -13,8 +13,9 @@ from chalice.app import Request as ChaliceRequest
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError, BadRequest, MethodNotAllowed, UnsupportedMediaType
-from chalicelib.kernel.http import cors, dispatch
+from chalicelib.kernel.http import cors, dispatch, mounting
 from chalicelib.kernel.http.problems import problem
+from chalicelib.kernel.settings import log_problems, settings
 from chalicelib.kernel.telemetry import Meter
 
 SLOW_REQUEST_MS = 500
@@ -26,7 +27,8 @@ _PROBLEMS: dict[int, type[AppError]] = {
 
 
 def install(app: Chalice) -> None:
-    """Wraps every HTTP request of the app."""
+    """Wraps every HTTP request of the app, and logs settings that could not be read."""
+    log_problems(settings)
 
     @app.middleware("http")
     def observe(
@@ -97,9 +99,7 @@ def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> 
 
 def _warnings(raw: ChaliceRequest, meter: Meter) -> list[str]:
     """Which limits the request's times and calls exceeded: fixed ones, and the route's own."""
-    route = next(
-        (r for r in dispatch.mounted if (r.method, r.path) == (raw.method, raw.path)), None
-    )
+    route = mounting.loaded(raw.method, raw.path)
     calls = len(meter.calls)
     exceeded = {
         "slow": meter.elapsed_ms() > SLOW_REQUEST_MS,

@@ -99,6 +99,7 @@ class Route(msgspec.Struct, frozen=True):
         default_factory=dict
     )  #: an example for each media type whose body is a file
     in_openapi: bool = True  #: False: not in the OpenAPI document
+    polled: bool = False  #: True: asked again until work is done; the answer says when
 
     @property
     def name(self) -> str:
@@ -128,6 +129,7 @@ class Options(TypedDict, total=False):
     media: tuple[str, ...]
     samples: Mapping[str, str]
     in_openapi: bool
+    polled: bool
 
 
 class Routes:

@@ -9,7 +9,7 @@ from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
 from chalicelib.kernel.errors import NotFound
 from chalicelib.kernel.http.routes import Calls, Reply, Routes
-from chalicelib.kernel.jobs import ledger, queries
+from chalicelib.kernel.jobs import batches, ledger, queries
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import ErrorView
 from chalicelib.kernel.store import paging
@@ -155,11 +155,10 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
     answers=BatchView,
     errors=(404,),
     calls=Calls(dynamodb=3),
+    polled=True,
 )
 def get_batch(caller: Caller, batch_id: str) -> Reply:
     """Read the progress of a batch and its errors."""
-    from chalicelib.kernel.jobs import batches  # late: few requests need it
-
     batch = batches.get(caller.tenant_id, batch_id)
     if batch is None:
         raise NotFound("There is no batch with this id")

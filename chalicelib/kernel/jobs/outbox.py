@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from chalicelib.kernel import aws, clock, telemetry
+from chalicelib.kernel import aws, clock, events, telemetry
 from chalicelib.kernel.jobs import ledger, registry, unique
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.settings import settings
@@ -92,6 +92,15 @@ class Transaction(write_set.WriteSet):
             delivery.batch.expect(job)
         self._jobs.append(job)
         return job
+
+    def publish(self, event: str, /, **args: Any) -> None:
+        """Adds a job with these arguments for every `@job(on=event)`; nothing if there is none.
+
+        Each is one of the transaction's 100 actions. They share a queue, so they are pushed by one
+        call, which also takes along other jobs for that queue.
+        """
+        for name in events.subscribers(event):
+            self.enqueue(name, **args)
 
     def commit(self) -> None:
         """Saves everything, then pushes the jobs. A push that fails is left to the sweep."""

@@ -82,6 +82,7 @@ class Declared(msgspec.Struct, frozen=True):
     lost_attempt: LostAttempt = "repeat"  #: what follows an attempt that left no result
     unique_for_seconds: int = 0  #: 0: not unique; see `job`
     unique_until_start: bool = False  #: unique only while it waits
+    on: str = ""  #: the event that it subscribes to; empty: none
 
 
 Run = Callable[..., Result | None]
@@ -102,13 +103,15 @@ def job(
     retry: Backoff | None = None,
     unique_for_seconds: int = 0,
     unique_until_start: bool = False,
+    on: str = "",
 ) -> Callable[[Run], Run]:
     """Declares a job: a function that may run more than once and must be safe to repeat.
 
     `tries` counts charged attempts. `timeout_seconds` must be well within the lease; an attempt
     that takes longer is treated as lost, and its job runs again. With `unique_for_seconds` a second
     job with the same arguments is not queued while the first waits or runs, for at most this time;
-    with `unique_until_start` only while it waits. The shop will use unique jobs.
+    with `unique_until_start` only while it waits. The shop will use unique jobs. With `on` it is
+    queued by every `publish` of that event, with the event's arguments; see `kernel/events.py`.
     """
 
     def register(function: Run) -> Run:
@@ -122,6 +125,7 @@ def job(
                 function,
                 unique_for_seconds=unique_for_seconds,
                 unique_until_start=unique_until_start,
+                on=on,
             )
         )
         return function
@@ -141,12 +145,18 @@ def add(declared: Declared) -> None:
     _declared[declared.name] = declared
 
 
+def declared() -> tuple[Declared, ...]:
+    """The jobs and notices of all modules that are imported."""
+    return tuple(_declared.values())
+
+
 def find(name: str) -> Declared:
     """The job or notice with this name; raises UnknownJob."""
     if name not in _declared:
         domain = name.partition(".")[0]
-        for part in ("jobs", "notices"):
-            _import(f"chalicelib.{domain}.{part}")
+        for part in ("notices", "jobs"):  # a request that queues a notice pays for no jobs
+            if name not in _declared:
+                _import(f"chalicelib.{domain}.{part}")
     try:
         return _declared[name]
     except KeyError:

@@ -1,6 +1,7 @@
 """E-mail by SES."""
 
 import re
+from email.utils import formataddr
 
 from chalicelib.kernel import aws
 from chalicelib.kernel.errors import Invalid
@@ -14,8 +15,6 @@ _UNSAFE_IN_TAGS = re.compile(r"[^A-Za-z0-9_.@-]")
 
 def sender(name: str, address: str) -> str:
     """A From header: a name in front of the deployment's address (RFC 5322, RFC 2047)."""
-    from email.utils import formataddr
-
     return formataddr((_CONTROLS.sub(" ", name).strip(), address))
 
 

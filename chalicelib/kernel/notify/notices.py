@@ -43,7 +43,8 @@ class Notice(msgspec.Struct, frozen=True):
 
     def __call__(self, context: Context, **args: Any) -> Result:
         """Sends one message on the job's channel; the result keeps the provider's message id."""
-        from chalicelib.kernel.notify import sending  # only workers need it
+        # Late: saves requests, which only queue notices, the code that sends them.
+        from chalicelib.kernel.notify import sending
 
         values = self.build(context, **args)
         folder = self.name.partition(".")[2]

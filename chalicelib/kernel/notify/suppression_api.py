@@ -6,6 +6,7 @@ from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
 from chalicelib.kernel.errors import NotFound
 from chalicelib.kernel.http.routes import Calls, Reply, Routes
 from chalicelib.kernel.http.validation import Email
+from chalicelib.kernel.notify import limits
 from chalicelib.kernel.store import paging
 from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.kernel.store.write_set import WriteSet
@@ -36,8 +37,6 @@ class AddressQuery(msgspec.Struct, frozen=True, kw_only=True):
 )
 def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
     """List the addresses that get no more mail."""
-    from chalicelib.kernel.notify import limits  # few requests need it
-
     listing = limits.suppressed_addresses(caller.tenant_id)
     page = paging.read([listing], query, caller.tenant_id, "suppressions")
     shown = [
@@ -56,8 +55,6 @@ def list_suppressions(caller: Caller, query: PageQuery) -> Reply:
 )
 def remove_suppression(caller: Caller, query: AddressQuery) -> Reply:
     """Take an address off the list; the next mail to it is sent."""
-    from chalicelib.kernel.notify import limits
-
     tx, unknown = WriteSet(), NotFound("This address is not on the suppression list")
     limits.unsuppress(tx, caller.tenant_id, "email", query.address, unknown)
     view = SuppressedView(query.address, "", "")

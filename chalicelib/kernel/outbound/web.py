@@ -25,7 +25,7 @@ from chalicelib.kernel.outbound import addresses
 from chalicelib.kernel.outbound.addresses import Hostile
 from chalicelib.kernel.settings import settings
 
-__all__ = ["Answer", "Hostile", "NoAnswer", "Session", "Throttled", "Unreadable"]
+__all__ = ["Answer", "Hostile", "Limits", "NoAnswer", "Session", "Throttled", "Unreadable"]
 
 MAX_BYTES = 16 * 1024 * 1024
 WHOLE_ANSWER_SECONDS = 30
@@ -51,10 +51,7 @@ class WebError(Exception):
 
 
 class NoAnswer(WebError):
-    """There was no answer, or it came too late or from a broken service.
-
-    The call may have been carried out.
-    """
+    """No answer, a late one or a broken service's; the call may have been carried out."""
 
 
 class Throttled(WebError):
@@ -87,15 +84,30 @@ class Answer(msgspec.Struct, frozen=True):
             raise Unreadable("answered something that is not JSON") from None
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """How patient a caller is with a service, and whose certificates it trusts."""
+
+    connect_seconds: int = 3
+    read_seconds: int = 10  #: the longest silence; `WHOLE_ANSWER_SECONDS` limits the whole answer
+    tries: int = 2  #: of a call that is safe to repeat
+    ca_file: str = ""  #: file of trusted CA certificates; empty: certifi's
+
+
+USUAL = Limits()
+
+
 class Session:
     """Calls of one service over kept connections; a context manager that closes them.
 
     Raises Hostile for an address that must not be called, at once or when a call resolves it.
     """
 
-    def __init__(self, address: str, watch: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, address: str, limits: Limits = USUAL, watch: Callable[[str], None] | None = None
+    ) -> None:
         """`watch` is called with each try, such as `GET /path`."""
         self.address = addresses.parse(address, private=settings.private_addresses)
+        self._limits = limits
         self.tries = 0
         self._watch = watch
         self._hidden: set[str] = set()
@@ -132,7 +144,7 @@ class Session:
         """
         may_repeat = method in _REPEATABLE if repeatable is None else repeatable
         options = {"params": query, "json": body, "headers": dict(headers or {})}
-        left = max(1, settings.provider_tries)
+        left = max(1, self._limits.tries)
         while True:
             left -= 1
             try:
@@ -156,15 +168,14 @@ class Session:
 
     def _exchange(self, method: str, path: str, options: dict[str, Any]) -> Answer:
         """Raises errors without their causes, which contain headers and query strings."""
-        import requests
+        import requests  # late: saves those that only load this module a large library
 
-        limits = (settings.provider_connect_seconds, settings.provider_read_seconds)
         try:
             with self._session().request(
                 method,
                 self.address.url + path,
                 **options,
-                timeout=limits,
+                timeout=(self._limits.connect_seconds, self._limits.read_seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -180,7 +191,7 @@ class Session:
 
     def _session(self) -> Any:
         if self._http is None:
-            self._http = _new_session()
+            self._http = _new_session(self._limits)
         return self._http
 
     def __enter__(self) -> Self:
@@ -227,20 +238,19 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _CheckedTls
 
 
-def _new_session() -> Any:
+def _new_session(limits: Limits) -> Any:
     """A session that repeats nothing and ignores the environment.
 
     A proxy from the environment would get the requests that are meant for the checked address.
     """
-    import requests
-    from requests.adapters import HTTPAdapter
+    import requests  # late: saves those that only load this module a large library
 
     session = requests.Session()
     session.trust_env = False
-    session.verify = settings.provider_ca_file or True
+    session.verify = limits.ca_file or True
     session.headers["User-Agent"] = "backburner"
     for scheme in ("http://", "https://"):
-        adapter = HTTPAdapter(max_retries=0)
+        adapter = requests.adapters.HTTPAdapter(max_retries=0)
         adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
         session.mount(scheme, adapter)
     return session

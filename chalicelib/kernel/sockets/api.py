@@ -6,6 +6,7 @@ from chalicelib.kernel.auth.tenancy import EVERYONE, Caller
 from chalicelib.kernel.errors import NotFound
 from chalicelib.kernel.http.routes import Calls, Reply, Routes
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.sockets import connections
 
 routes = Routes()
 
@@ -34,8 +35,6 @@ def create_socket_ticket(caller: Caller) -> Reply:
     """
     if not settings.socket_endpoint:
         raise NotFound("This stage has no WebSocket; poll the status route instead")
-    from chalicelib.kernel.sockets import connections  # few requests need it
-
     ticket, transaction = connections.issue(caller)
     view = TicketView(
         ticket=ticket,

@@ -1,6 +1,6 @@
 """Tenants over HTTP, for the platform's admins."""
 
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -10,7 +10,7 @@ from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.http.validation import Name
 from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.kernel.store.write_set import WriteSet
-from chalicelib.kernel.tenants import service
+from chalicelib.kernel.tenants import defaults, service
 
 routes = Routes()
 
@@ -21,32 +21,33 @@ TenantId = Annotated[
         description="1 to 40 lower-case letters, digits and hyphens, not beginning with one",
     ),
 ]
-ShortText = Annotated[
-    str,
-    msgspec.Meta(
-        max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z",
-        description="at most 100 characters, without control characters",
-    ),
-]
-TimeZone = Annotated[
-    str,
-    msgspec.Meta(
-        max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z",
-        description="an IANA time zone such as Europe/Berlin",
-    ),
-]
 Status = Literal["active", "suspended"]
 
 
-class Defaults(msgspec.Struct, frozen=True, kw_only=True):
-    """Values for those records of a tenant that have none of their own."""
+def _struct(name: str, description: str, fields: list[tuple[str, Any, Any]]) -> Any:
+    """A struct of the declared defaults, whose members no code can name."""
+    return msgspec.defstruct(
+        name, fields, frozen=True, kw_only=True, module=__name__, namespace={"__doc__": description}
+    )
 
-    provider: ShortText = ""
-    region: ShortText = ""
-    time_zone: TimeZone = ""
-    sender: ShortText = ""
+
+if TYPE_CHECKING:
+    Defaults: TypeAlias = msgspec.Struct
+    DefaultsChange: TypeAlias = msgspec.Struct
+else:
+    Defaults = _struct(
+        "Defaults",
+        "Values for those records of a tenant that have none of their own.",
+        [(default.name, default.type, "") for default in defaults.declared()],
+    )
+    DefaultsChange = _struct(
+        "DefaultsChange",
+        "New defaults; members that are left out stay as they are.",
+        [
+            (default.name, default.type | msgspec.UnsetType, msgspec.UNSET)
+            for default in defaults.declared()
+        ],
+    )
 
 
 class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +59,6 @@ class NewTenant(msgspec.Struct, frozen=True, kw_only=True):
     defaults: Defaults | None = None
 
 
-class DefaultsChange(msgspec.Struct, frozen=True, kw_only=True):
-    """New defaults; members that are left out stay as they are."""
-
-    provider: ShortText | msgspec.UnsetType = msgspec.UNSET
-    region: ShortText | msgspec.UnsetType = msgspec.UNSET
-    time_zone: TimeZone | msgspec.UnsetType = msgspec.UNSET
-    sender: ShortText | msgspec.UnsetType = msgspec.UNSET
-
-
 class TenantChange(msgspec.Struct, frozen=True, kw_only=True):
     """New values of a tenant; members that are left out stay as they are."""
 
@@ -75,8 +67,8 @@ class TenantChange(msgspec.Struct, frozen=True, kw_only=True):
     defaults: DefaultsChange | msgspec.UnsetType = msgspec.UNSET
 
 
-validation.register_check(Defaults, service.errors_in_defaults)
-validation.register_check(DefaultsChange, service.errors_in_defaults)
+validation.register_check(Defaults, defaults.errors_in)
+validation.register_check(DefaultsChange, defaults.errors_in)
 
 
 class TenantView(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +92,8 @@ class TenantView(msgspec.Struct, frozen=True, kw_only=True):
 def create_tenant(body: NewTenant, request: Request) -> Reply:
     """Create a tenant."""
     tx = WriteSet()
-    defaults = msgspec.structs.asdict(body.defaults or Defaults())
-    row = service.create(tx, body.id, body.name, defaults, body.status)
+    values = msgspec.structs.asdict(body.defaults or Defaults())
+    row = service.create(tx, body.id, body.name, values, body.status)
     headers = {"Location": f"{request.base_url}/admin/v1/tenants/{row.sk}"}
     return Reply(view(row), headers=headers, version=int(row.version), commit=tx)
 
@@ -152,7 +144,9 @@ def change_tenant(tenant_id: str, body: TenantChange, request: Request) -> Reply
 
 
 def view(row: TenantRecord) -> TenantView:
-    defaults = Defaults(**{name: getattr(row, name) for name in DEFAULTS})
     return TenantView(
-        id=str(row.sk), name=row.name, status=cast("Status", row.status), defaults=defaults
+        id=str(row.sk),
+        name=row.name,
+        status=cast("Status", row.status),
+        defaults=Defaults(**{name: getattr(row, name) for name in DEFAULTS}),
     )

@@ -5,6 +5,7 @@ import msgspec
 from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.people.imports import service as imports
 
 routes = Routes()
 
@@ -36,8 +37,6 @@ def import_users(caller: Caller, body: bytes, request: Request) -> Reply:
     Good rows are imported; the batch names every bad row with its line in the file. Like a single
     user, a row may have `send_email` and `send_sms` (`true` or `false`). Other columns are ignored.
     """
-    from chalicelib.people.imports import service as imports  # few requests need it
-
     tx = Transaction(caller.tenant_id)
     sent = request.headers.get("content-type", CSV).partition(";")[0].strip().lower()
     batch = imports.start(tx, caller, body, as_csv=sent == CSV, base_url=request.base_url)

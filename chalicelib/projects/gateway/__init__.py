@@ -3,6 +3,9 @@
 Every call of the port looks for what exists already, so making it twice does no harm.
 """
 
+from collections.abc import Callable
+
+from chalicelib.projects.gateway.openstack import OpenStack
 from chalicelib.projects.gateway.port import (
     Busy,
     CloudUser,
@@ -14,6 +17,8 @@ from chalicelib.projects.gateway.port import (
     Role,
     Save,
 )
+from chalicelib.projects.gateway.simulated import Simulated
+from chalicelib.projects.gateway.zadara import Zadara
 
 __all__ = [
     "Busy",
@@ -28,22 +33,18 @@ __all__ = [
     "connect",
 ]
 
+_PROVIDERS: dict[str, Callable[[Region], Provider]] = {
+    "openstack": OpenStack,
+    "zadara": Zadara,
+    "simulated": Simulated,
+}
+
 
 def connect(region: Region) -> Provider:
     """A connection to the region's provider, which logs in at its first call.
 
     Raises Refused for an unknown provider, and for an address that must not be called.
     """
-    if region.provider == "openstack":
-        from chalicelib.projects.gateway.openstack import OpenStack
-
-        return OpenStack(region)
-    if region.provider == "zadara":
-        from chalicelib.projects.gateway.zadara import Zadara
-
-        return Zadara(region)
-    if region.provider == "simulated":
-        from chalicelib.projects.gateway.simulated import Simulated
-
-        return Simulated(region)
-    raise Refused(f"There is no provider {region.provider!r}")
+    if region.provider not in _PROVIDERS:
+        raise Refused(f"There is no provider {region.provider!r}")
+    return _PROVIDERS[region.provider](region)

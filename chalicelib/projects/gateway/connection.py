@@ -8,11 +8,21 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from chalicelib.kernel.outbound import web
-from chalicelib.kernel.outbound.web import Answer
+from chalicelib.kernel.outbound.web import Answer, Limits
 from chalicelib.projects.gateway.port import Busy, Down, Refused, Region
+from chalicelib.projects.settings import settings
 
 _NO_TOKEN = frozenset({HTTPStatus.UNAUTHORIZED})
 _REDIRECTS = range(300, 400)
+
+
+def _limits() -> Limits:
+    return Limits(
+        settings.provider_connect_seconds,
+        settings.provider_read_seconds,
+        settings.provider_tries,
+        settings.provider_ca_file,
+    )
 
 
 class Connection(ABC):
@@ -25,7 +35,7 @@ class Connection(ABC):
         self._token_served = False
         self._date = ""  #: the Date header of the provider's last answer
         try:
-            self._web = web.Session(address)
+            self._web = web.Session(address, _limits())
         except web.Hostile as hostile:
             raise Refused(f"The address of {self._where} {hostile}") from None
         self._web.hide(region.password)

@@ -1,6 +1,6 @@
 """Regions over HTTP, for the platform's admins. No answer contains a password."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
@@ -10,9 +10,8 @@ from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.outbound import addresses
 from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.kernel.store.write_set import WriteSet
-
-if TYPE_CHECKING:
-    from chalicelib.projects.regions.service import RegionRecord
+from chalicelib.projects.regions import service as regions
+from chalicelib.projects.regions.service import RegionRecord
 
 routes = Routes()
 
@@ -102,8 +101,6 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
 )
 def create_region(body: NewRegion, request: Request) -> Reply:
     """Add a region. Its password is stored encrypted and never shown."""
-    from chalicelib.projects.regions import service as regions
-
     tx = WriteSet()
     row = regions.create(tx, body.provider, body.name, msgspec.structs.asdict(body))
     location = f"{request.base_url}/admin/v1/regions/{body.provider}/{body.name}"
@@ -120,8 +117,6 @@ def create_region(body: NewRegion, request: Request) -> Reply:
 )
 def list_regions(query: PageQuery) -> Reply:
     """List regions by provider and name, without the simulated ones, which settings name."""
-    from chalicelib.projects.regions import service as regions
-
     page = regions.list_all(query)
     return Reply([view(row) for row in page.items], meta=page.meta)
 
@@ -136,8 +131,6 @@ def list_regions(query: PageQuery) -> Reply:
 )
 def get_region(provider: str, name: str) -> Reply:
     """Read one region."""
-    from chalicelib.projects.regions import service as regions
-
     return _shown(regions.get(provider, name))
 
 
@@ -151,8 +144,6 @@ def get_region(provider: str, name: str) -> Reply:
 )
 def change_region(provider: str, name: str, body: RegionChange, request: Request) -> Reply:
     """Change a region's address or log-in, for example to replace its password."""
-    from chalicelib.projects.regions import service as regions
-
     tx = WriteSet()
     new = validation.provided(body)
     return _shown(regions.change(tx, provider, name, new, request.if_match), tx)
@@ -168,17 +159,15 @@ def change_region(provider: str, name: str, body: RegionChange, request: Request
 )
 def delete_region(provider: str, name: str, request: Request) -> Reply:
     """Delete a region. Its projects stay at the provider, but cannot be changed any more."""
-    from chalicelib.projects.regions import service as regions
-
     tx = WriteSet()
     return _shown(regions.delete(tx, provider, name, request.if_match), tx)
 
 
-def _shown(row: "RegionRecord", tx: WriteSet | None = None, **options: Any) -> Reply:
+def _shown(row: RegionRecord, tx: WriteSet | None = None, **options: Any) -> Reply:
     return Reply(view(row), version=int(row.version), commit=tx, **options)
 
 
-def view(row: "RegionRecord") -> RegionView:
+def view(row: RegionRecord) -> RegionView:
     return RegionView(
         provider=cast("Provider", row.provider),
         name=row.name,

@@ -33,6 +33,7 @@ from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.projects.gateway import Region
 from chalicelib.projects.models import ProjectsRecord
 from chalicelib.projects.rules import SIMULATED
+from chalicelib.projects.settings import settings as own_settings
 
 PLATFORM = vault.PLATFORM  #: partition of records that belong to no tenant
 CHANGEABLE = ("address", "account", "username", "password")
@@ -73,15 +74,15 @@ def find(provider: str, name: str) -> Region | None:
 def is_known(provider: str, name: str) -> bool:
     """True when there is such a region; does not open its password."""
     if provider == SIMULATED:
-        return name in settings.listed("simulated_regions")
+        return name in own_settings.listed("simulated_regions")
     return len(name) <= _LONGEST_NAME and _regions.get((provider, name)) is not None
 
 
 def _simulated(name: str) -> Region:
     behaviour = {
-        "latency_ms": settings.simulated_latency_ms,
-        "calls_per_second": settings.simulated_calls_per_second,
-        "failures": settings.simulated_failures,
+        "latency_ms": own_settings.simulated_latency_ms,
+        "calls_per_second": own_settings.simulated_calls_per_second,
+        "failures": own_settings.simulated_failures,
     }
     return Region(SIMULATED, name, urlencode(behaviour), "", "", "")
 

@@ -17,13 +17,13 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import Role
 from chalicelib.kernel.errors import Conflict
-from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.people import directory
 from chalicelib.people.directory import Profile
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Participant, Project, Request
 from chalicelib.projects.rules import ATTACH_PARTICIPANTS, Candidate
+from chalicelib.projects.settings import settings
 from chalicelib.projects.workflow import progress
 
 _DEFAULTS: tuple[Role, ...] = ("admin", "manager", "staff")

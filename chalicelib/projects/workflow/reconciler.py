@@ -27,8 +27,8 @@ def reconcile() -> int:
             ended += _check(project)
         except (AppError, *aws.CALL_FAILED, PynamoDBException) as error:
             # It is checked again in a minute, and this error must not hold up the others.
-            kind = type(error).__name__
-            telemetry.log.warning("not looked at", project=project_id, error=kind)
+            kind, detail = type(error).__name__, getattr(error, "detail", "")
+            telemetry.log.warning("not looked at", project=project_id, error=kind, detail=detail)
     telemetry.emit({"runs_over_limit": late, "runs_ended_from_outside": ended})
     return ended
 

@@ -6,22 +6,21 @@ begins again under the next number. Steps of a run with an earlier number do not
 """
 
 import json
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action as Update
 
 from chalicelib.kernel import aws, clock, telemetry
-from chalicelib.kernel.errors import AppError, Conflict, NotFound, Skip
+from chalicelib.kernel.errors import AppError, Conflict, NotFound, Skip, Unavailable
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import preconditions
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.projects import durations, models, rules
 from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import Action, Estimate, Kind, Status
+from chalicelib.projects.settings import settings
 from chalicelib.projects.workflow import progress
 
 CHECK_SECONDS = 60  #: between two checks of one project by the reconciler
@@ -94,30 +93,14 @@ def execution_name(project: Project) -> str:
     return f"{project.id}-{int(project.run)}"
 
 
-_machine: list[str] = []
-
-
 def machine_arn() -> str:
-    """The state machine's ARN, from settings or looked up once by each instance."""
-    if settings.provision_machine_arn:
-        return settings.provision_machine_arn
-    if not _machine:
-        name = settings.resource("provision-project")
-        with telemetry.configuration():
-            machines = _machines()
-            _machine.extend(each["stateMachineArn"] for each in machines if each["name"] == name)
-    if not _machine:
-        raise LookupError(f"There is no state machine {settings.resource('provision-project')}")
-    return _machine[0]
+    """The state machine's ARN; raises Unavailable while PROVISION_MACHINE_ARN is not set.
 
-
-def _machines() -> Iterator[dict[str, Any]]:
-    """All state machines, page by page. The package does not contain botocore's paginators."""
-    next_page: dict[str, str] | None = {}
-    while next_page is not None:
-        page = aws.client("stepfunctions").list_state_machines(**next_page)
-        yield from page["stateMachines"]
-        next_page = {"nextToken": page["nextToken"]} if page.get("nextToken") else None
+    A job that needs it waits until it is set.
+    """
+    if not settings.provision_machine_arn:
+        raise Unavailable("PROVISION_MACHINE_ARN is not set: no project's workflow can be started")
+    return settings.provision_machine_arn
 
 
 def retry(tx: Transaction, project: Project, if_match: IfMatch) -> None:

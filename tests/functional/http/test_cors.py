@@ -73,9 +73,9 @@ def test_a_preflight_from_an_allowed_origin_needs_no_token_and_no_call(
 def test_every_path_answers_a_preflight_with_its_own_methods(
     cloud: LocalCloud, client: Client
 ) -> None:
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
 
-    for route in dispatch.mounted:
+    for route in mounting.mounted():
         answer = preflight(client, route.path.replace("{", "").replace("}", ""), DESK, route.method)
         assert answer.headers["Access-Control-Allow-Origin"] == DESK, route.path
         assert route.method.lower() in words(answer, "Access-Control-Allow-Methods"), route.path

@@ -101,10 +101,10 @@ ODD: list[Any] = [None, True, 7, -1, 1.5, "", " ", "\n", "x" * 3000, [], [5, ""]
 def test_no_fault_of_any_route_speaks_of_kinds_and_patterns(
     cloud: LocalCloud, platform: Caller
 ) -> None:
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
 
     asked = set()
-    for route in dispatch.mounted:
+    for route in mounting.mounted():
         shape = route.parameters.get("body", bytes)
         if shape is bytes or "application/json" not in route.media:
             continue

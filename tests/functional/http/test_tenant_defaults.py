@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.kernel.auth import tenancy
+from infra.local.cloud import LocalCloud
+from tests.functional import aws
 from tests.functional.client import Caller, Client
 
 TENANTS = "/admin/v1/tenants"
@@ -107,3 +110,36 @@ def test_what_there_is_not_is_told_with_all_other_faults(platform: Caller) -> No
         "defaults.provider",
         "defaults.sender",
     }
+
+
+@pytest.mark.local  # the path names the local tenant
+def test_a_domains_default_stands_beside_the_kernels_in_the_tenants_row(platform: Caller) -> None:
+    """Each under its own name, as in the rows of every release before."""
+    given = {
+        "provider": "openstack",
+        "region": "frankfurt",
+        "time_zone": "Europe/Berlin",
+        "sender": "Alder",
+    }
+    assert platform.patch(f"{TENANTS}/t1", {"defaults": given}).status_code == 200
+
+    row = aws.rows("kernel", "#tenants")["t1"]
+    assert {name: row[name] for name in given} == {
+        name: {"S": text} for name, text in given.items()
+    }
+
+
+def test_a_row_of_another_release_is_read_and_what_is_unknown_in_it_is_kept(
+    cloud: LocalCloud, platform: Caller
+) -> None:
+    """One without a default that was added since, and with one that was added later."""
+    row = aws.rows("kernel", "#tenants")["t1"]
+    row = {name: value for name, value in row.items() if name not in ("region", "sender")}
+    aws.put_rows("kernel", [{**row, "provider": {"S": "zadara"}, "currency": {"S": "EUR"}}])
+    tenancy.forget("t1")
+
+    found = tenancy.find("t1")
+    assert found
+    assert found.defaults == {"provider": "zadara", "region": "", "time_zone": "", "sender": ""}
+    assert platform.patch(f"{TENANTS}/t1", {"defaults": {"region": "r1"}}).status_code == 200
+    assert aws.rows("kernel", "#tenants")["t1"]["currency"] == {"S": "EUR"}

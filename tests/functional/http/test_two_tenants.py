@@ -46,9 +46,9 @@ def ids(grown: GrownTenants) -> dict[str, str]:
 
 def routes() -> list[Route]:
     import app  # noqa: F401  mounts them
-    from chalicelib.kernel.http import dispatch
+    from chalicelib.kernel.http import mounting
 
-    return list(dispatch.mounted)
+    return mounting.mounted()
 
 
 def path_of(route: Route, ids: dict[str, str]) -> str:

@@ -214,13 +214,13 @@ def test_regions_come_in_pages(platform: Caller) -> None:
 
 def test_simulated_regions_come_from_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     given = replace(
-        regions.settings,
+        regions.own_settings,
         simulated_regions="local-1, local-2",
         simulated_latency_ms=7,
         simulated_calls_per_second=8,
         simulated_failures=9,
     )
-    monkeypatch.setattr(regions, "settings", given)
+    monkeypatch.setattr(regions, "own_settings", given)
 
     found = regions.find("simulated", "local-2")
     assert found == Region(

@@ -1,6 +1,7 @@
 """Providers that refuse or are busy, and a store in trouble: told by name, and nothing is lost."""
 
 import pytest
+from msgspec.structs import replace
 
 from infra.local import faults
 from infra.local.cloud import LocalCloud
@@ -111,3 +112,22 @@ def test_a_store_that_is_in_trouble_for_a_moment_delays_but_loses_nothing(
     cloud.run_until_idle()
 
     assert_whole(manager, project_id, ids)
+
+
+def test_a_project_waits_while_the_deployment_has_not_named_its_workflow(
+    cloud: LocalCloud, manager: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chalicelib.projects.workflow import runs
+
+    with monkeypatch.context() as unset:
+        unset.setattr(runs, "settings", replace(runs.settings, provision_machine_arn=""))
+        project_id = created(manager)
+        cloud.run_until_idle()
+        job = manager.the_job(type="projects.start")
+        assert (job["status"], job["attempts"]) == ("queued", 0)
+        assert "PROVISION_MACHINE_ARN is not set" in job["last_error"]
+        assert status(manager, project_id)["status"] == "provisioning"
+    cloud.advance(61)
+    cloud.run_until_idle()
+
+    assert status(manager, project_id)["status"] == "active"

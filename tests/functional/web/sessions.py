@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.kernel.outbound import web
-from chalicelib.kernel.outbound.web import Session
+from chalicelib.kernel.outbound.web import Limits, Session
 
 
 def allow_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine may be called, and limits are short."""
-    setting(monkeypatch, private_addresses=True, provider_read_seconds=1, provider_tries=2)
+    """This machine may be called, and calls are repeated soon."""
+    setting(monkeypatch, private_addresses=True)
     monkeypatch.setattr(web, "REPEAT_AFTER_SECONDS", (0.0, 0.01))
 
 
@@ -21,4 +21,6 @@ def setting(monkeypatch: pytest.MonkeyPatch, **values: Any) -> None:
 
 
 def session_of(server: ThreadingHTTPServer, **options: Any) -> Session:
-    return Session(f"http://127.0.0.1:{server.server_port}/v3", **options)
+    """One that gives a silent service up soon."""
+    address = f"http://127.0.0.1:{server.server_port}/v3"
+    return Session(address, Limits(read_seconds=1, tries=2), **options)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel.outbound.web import Hostile, Session, Unreadable
+from chalicelib.kernel.outbound.web import Hostile, Limits, Session, Unreadable
 from tests.functional.services import answering, serving
 from tests.functional.web.sessions import allow_this_machine, session_of, setting
 
@@ -111,12 +111,12 @@ def test_tls_verifies_the_name_though_the_connection_goes_to_an_ip_address(
     monkeypatch: pytest.MonkeyPatch, authority: tuple[Path, ssl.SSLContext]
 ) -> None:
     file, context = authority
-    setting(monkeypatch, provider_ca_file=str(file))
+    limits = Limits(ca_file=str(file))
     resolving(monkeypatch, ["127.0.0.1"])
     with serving(answering(200), context) as server:
-        with Session(f"https://cloud.example.com:{server.server_port}") as session:
+        with Session(f"https://cloud.example.com:{server.server_port}", limits) as session:
             assert session.send("GET", "/x").status == 200
-        with Session(f"https://other.example.com:{server.server_port}") as session:
+        with Session(f"https://other.example.com:{server.server_port}", limits) as session:
             with pytest.raises(Unreadable, match="certificate"):
                 session.send("GET", "/x")
             assert session.tries == 1

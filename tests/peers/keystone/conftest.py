@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import msgspec
 import pytest
 
-from chalicelib.kernel.settings import settings
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Provider
 from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
+from tests import settings
 from tests.functional.client import Caller, Client
 from tests.peers.install import KEYSTONE
 from tests.peers.keystone import server as keystones
@@ -31,12 +30,8 @@ def keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keystone]:
 
 @pytest.fixture(autouse=True)
 def _as_on_a_developers_machine() -> Iterator[None]:
-    before = {name: getattr(settings, name) for name in ALLOWED}
-    for name, value in ALLOWED.items():
-        msgspec.structs.force_setattr(settings, name, value)
-    yield
-    for name, value in before.items():
-        msgspec.structs.force_setattr(settings, name, value)
+    with settings.changed(**ALLOWED):
+        yield
 
 
 @pytest.fixture

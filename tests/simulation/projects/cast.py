@@ -1,7 +1,5 @@
 """Who takes part in a run of this flow, and on what."""
 
-import contextlib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -9,20 +7,19 @@ from unittest.mock import patch
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth import vault
-from chalicelib.kernel.settings import settings
 from chalicelib.people import directory, models, rules
-from chalicelib.projects import durations
-from chalicelib.projects.gateway import simulated
+from chalicelib.projects import durations, gateway
 from chalicelib.projects.regions import service as regions
-from chalicelib.projects.workflow import participants, runs, user_batches, user_sync
+from chalicelib.projects.workflow import participants, user_batches, user_sync
 from infra.local import mailbox
+from tests import settings
 from tests.simulation import books, cast, injection
 from tests.simulation.injection import Treadmill
-from tests.simulation.projects import invariants
+from tests.simulation.projects import executions, invariants
 from tests.simulation.projects.connections import connect
 from tests.simulation.projects.people import Manager
 from tests.simulation.projects.schedule import ProjectsPlay, ProjectsWeather
-from tests.simulation.stage import Stage, memory_of, set_settings
+from tests.simulation.stage import Stage, memory_of
 from tests.simulation.world import Memory, Process, World
 
 #: So that a few users make several batches, pages and transactions.
@@ -34,7 +31,7 @@ _SMALL: tuple[tuple[Any, str, int], ...] = (
 )
 _SETTINGS = {
     "socket_endpoint": "",  # hints only
-    "provision_machine_arn": "",  # asked for
+    "provision_machine_arn": executions.MACHINE_ARN,
     "platform_admins": "root@example.com",
     "recipient_daily_messages": 0,
 }
@@ -43,7 +40,6 @@ _MEMORY: tuple[Memory, ...] = (
     *memory_of(directory._ids),
     *memory_of(durations._estimates),
     *memory_of(regions._regions),
-    (runs, "_machine", list),
 )
 
 
@@ -52,12 +48,13 @@ def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
     with ExitStack() as stack:
         world = stack.enter_context(World(seed, on.memory + _MEMORY))
         stack.enter_context(cast.mapped(on, world))
-        stack.enter_context(_settings())
+        stack.enter_context(settings.changed(**_SETTINGS))
         for owner, name, value in _SMALL:
             stack.enter_context(patch.object(owner, name, value))
         on.reset(seed)
         play = _begun(world, rate, on)
-        stack.enter_context(patch.object(simulated, "Simulated", partial(connect, play.provider)))
+        ours = {"simulated": partial(connect, play.provider)}
+        stack.enter_context(patch.dict(gateway._PROVIDERS, ours))
         mailbox.on_record(play.plan_events)
         stack.callback(mailbox.off_record, play.plan_events)
         injection.begin(play.weather)
@@ -69,14 +66,6 @@ def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
             return play, [f"it_comes_to_rest: {error}"]
         injection.begin(None)
         return play, invariants.broken(play, books.read())
-
-
-@contextlib.contextmanager
-def _settings() -> Iterator[None]:
-    usual = {name: getattr(settings, name) for name in _SETTINGS}
-    set_settings(**_SETTINGS)
-    yield
-    set_settings(**usual)
 
 
 def _begun(world: World, rate: float, on: Stage) -> ProjectsPlay:

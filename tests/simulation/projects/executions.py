@@ -155,7 +155,6 @@ class Executions:
     def answer(self, call: Call, endpoint: Any, model: Any) -> Answer:
         """What the service answers to the SDK."""
         ways = {
-            "ListStateMachines": self._list,
             "StartExecution": self._start,
             "DescribeExecution": self._describe,
             "StopExecution": self._stop,
@@ -164,10 +163,6 @@ class Executions:
         if isinstance(found, Error):
             return fault_answers.respond(found, endpoint, model)
         return _respond(found, endpoint, model)
-
-    def _list(self, _: Any) -> Any:
-        about = {"stateMachineArn": MACHINE_ARN, "name": NAME, "type": "STANDARD"}
-        return {"stateMachines": [{**about, "creationDate": self.world.now}]}
 
     def _start(self, body: Any) -> Any:
         if body["stateMachineArn"] != MACHINE_ARN:

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from chalicelib.kernel import templates
-from chalicelib.kernel.http import dispatch
+from chalicelib.kernel.http import mounting
+from chalicelib.kernel.http.openapi.document import document
 from chalicelib.kernel.http.routes import Reply, Request, Routes
 from chalicelib.kernel.version import VERSION
 
@@ -15,9 +16,7 @@ routes = Routes()
 
 @lru_cache(maxsize=8)  # bounded: the address comes from the request's Host header
 def _document(server: str) -> dict[str, Any]:
-    from chalicelib.kernel.http.openapi.document import document  # few requests need it
-
-    return document((route for route in dispatch.mounted if route.in_openapi), server, VERSION)
+    return document((route for route in mounting.mounted() if route.in_openapi), server, VERSION)
 
 
 @routes.get("/openapi.json", in_openapi=False)

@@ -38,7 +38,6 @@ _ETAG = {"ETag": _text_header("Version of the record, for If-Match and If-None-M
 _POLL_AGAIN = {
     "Retry-After": _text_header("Seconds to wait before asking again, while work goes on")
 }
-_POLLED = ("get_project_status", "get_batch")  #: operations called until the work is done
 _STATUS_HEADERS: Mapping[int, Json] = {
     201: _LOCATION,
     202: _LOCATION,
@@ -256,7 +255,7 @@ def _success_headers(route: Route) -> Json:
 
 
 def _state_headers(route: Route) -> Json:
-    return {**_ETAG, **_POLL_AGAIN} if route.name in _POLLED else _ETAG
+    return {**_ETAG, **_POLL_AGAIN} if route.polled else _ETAG
 
 
 def _error(status: int, *, page: bool) -> Json:
