@@ -61,7 +61,9 @@ KERNEL_FLOORS = (
     {"http"},
     {"auth"},
     {"store"},
-    {"aws", "outbound", "signing"},
+    {"signing"},
+    {"keyring"},
+    {"aws", "outbound"},
     {"telemetry"},
     {"cache", "clock", "errors", "settings", "templates", "version"},
 )
