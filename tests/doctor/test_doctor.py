@@ -7,6 +7,8 @@ import pytest
 from infra.doctor.examination import examine
 from tests.doctor.conftest import STAGE, Stage, made
 
+SIGNING_KEYS = f"/backburner/{STAGE}/signing-keys"
+
 
 def test_a_stage_as_it_should_be_has_nothing_broken(stage: Stage) -> None:
     assert stage.found() == []
@@ -41,6 +43,12 @@ def widen_role(stage: Stage) -> None:
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
     )
     stage.client("iam").put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=everything)
+
+
+def store_keys_in_plain_text(stage: Stage) -> None:
+    ssm = stage.client("ssm")
+    ssm.delete_parameter(Name=SIGNING_KEYS)
+    ssm.put_parameter(Name=SIGNING_KEYS, Value="key", Type="String")
 
 
 BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
@@ -83,8 +91,13 @@ BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
         "bulk believes that its stage is 'local'",
     ),
     "no keys": (
-        lambda stage: stage.set_environment("feedback", SIGNING_KEYS=""),
-        "feedback has no SIGNING_KEYS",
+        lambda stage: stage.client("ssm").delete_parameter(Name=SIGNING_KEYS),
+        f"there is no parameter {SIGNING_KEYS}",
+    ),
+    "keys for anybody": (store_keys_in_plain_text, f"{SIGNING_KEYS} is a String"),
+    "keys in an environment": (
+        lambda stage: stage.set_environment("feedback", SIGNING_KEYS="key"),
+        "feedback shows signing keys in its environment",
     ),
     "no issuer": (lambda stage: stage.set_environment("authorize", ISSUER=""), "ISSUER is not set"),
     "an unreadable setting": (

@@ -71,7 +71,6 @@ def _run(deployed: Deployment, function: str) -> list[dict[str, Any]]:
             "SIMULATED_REGIONS": "local-1",
             "PRIVATE_ADDRESSES": "true",
             "SOCKET_ENDPOINT": deployed.socket_endpoint,
-            "SIGNING_KEYS": "the lane signs nothing that the functions read",
             "PUSH_GRACE_SECONDS": "3600",  # no sweep of another lane takes this lane's jobs
             "POLICY_LANE": json.dumps(told),
         },
