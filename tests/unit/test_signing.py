@@ -1,5 +1,8 @@
 """Signed values: they open only as they were sealed, and keys rotate."""
 
+import base64
+import hmac
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,6 +75,25 @@ def test_of_several_keys_the_first_signs_and_all_open() -> None:
     use_keys("second-key")
     assert signing.open_seal("link", old) is None
     assert signing.open_seal("link", new) == b"payload"
+
+
+@pytest.mark.parametrize("seconds_old", [60, 6000])
+def test_a_release_that_knows_no_rotation_opens_what_is_sealed_and_the_other_way_round(
+    seconds_old: int,
+) -> None:
+    """The release before splits the same value at its commas, and signs with the first part."""
+    value = f"{int(time.time()) - seconds_old}:new,old"
+    use_keys(value)
+    sealed = base64.urlsafe_b64decode(signing.seal("link", b"payload") + "=")
+
+    before = [
+        hmac.digest(key.encode(), b"link\0payload", "sha256")[:16] + b"payload"
+        for key in value.split(",")
+    ]
+    assert sealed == before[seconds_old < 600]
+    for raw in before:
+        text = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        assert signing.open_seal("link", text) == b"payload"
 
 
 def test_without_a_key_nothing_is_signed_and_nothing_opens_for_now() -> None:
