@@ -90,10 +90,6 @@ BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
         lambda stage: stage.set_environment("bulk", STAGE="local"),
         "bulk believes that its stage is 'local'",
     ),
-    "no keys": (
-        lambda stage: stage.client("ssm").delete_parameter(Name=SIGNING_KEYS),
-        f"there is no parameter {SIGNING_KEYS}",
-    ),
     "keys for anybody": (store_keys_in_plain_text, f"{SIGNING_KEYS} is a String"),
     "keys in an environment": (
         lambda stage: stage.set_environment("feedback", SIGNING_KEYS="key"),
@@ -168,6 +164,11 @@ def found_when_all_is_broken() -> list[str]:
 def test_what_was_broken_is_found(found_when_all_is_broken: list[str], name: str) -> None:
     told = BREAKS[name][1]
     assert any(told in each for each in found_when_all_is_broken), found_when_all_is_broken
+
+
+def test_a_stage_without_signing_keys_is_broken(stage: Stage) -> None:
+    stage.client("ssm").delete_parameter(Name=SIGNING_KEYS)
+    assert stage.broken() == [f"there is no parameter {SIGNING_KEYS}: links cannot be made"]
 
 
 def test_a_lost_flag_that_the_function_does_not_count_on_is_a_note(stage: Stage) -> None:

@@ -79,9 +79,6 @@ assert "boto3" not in sys.modules
 from aws_lambda_powertools.utilities import parameters
 provider = parameters.SSMProvider(boto3_client=aws.client("ssm"))
 print(provider.client.meta.config.user_agent, sorted(provider.client.meta.method_to_api_mapping))
-try:
-    from aws_lambda_powertools.utilities import idempotency
-except ModuleNotFoundError:
-    print("no idempotency")
 """
-    assert run(unpacked, code) == "backburner ['get_parameter']\nno idempotency\n"
+    assert run(unpacked, code) == "backburner ['get_parameter']\n"
+    assert not (unpacked / "aws_lambda_powertools" / "utilities" / "idempotency").exists()
