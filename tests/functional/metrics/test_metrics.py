@@ -66,6 +66,7 @@ def emitted(lines: list[dict[str, Any]]) -> dict[str, set[frozenset[tuple[str, s
 
 def live_through_a_day(cloud: LocalCloud, manager: Caller) -> None:
     """A little of everything that is counted: work, failures, waits, outages, the schedules."""
+    sample_jobs.forget()
     manager.create_user()
     sample_jobs.enqueue(
         ("count", {"label": "done"}),
