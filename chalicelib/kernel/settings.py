@@ -55,8 +55,6 @@ class Settings(Section, frozen=True):
     role_claim: str = "role"  #: name of the claim that holds the caller's role
     token_leeway_seconds: int = 30  #: tolerance for the issuer's clock
 
-    signing_keys: str = ""  #: comma-separated secrets; the first signs, all verify
-
     queue_url_base: str = ""  #: queues' addresses without names; empty: SQS is asked once
     partial_batch: bool = False  #: True only if the event source mappings report item failures
     lease_seconds: int = 90  #: how long a claim holds; at least a function's timeout

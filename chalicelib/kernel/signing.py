@@ -1,31 +1,31 @@
 """Values that are signed and not stored: the tokens of links and the cursors of lists.
 
-`seal` joins a payload with its HMAC-SHA256 (RFC 2104) under the first signing key. `open_seal`
-accepts every key in the settings, so a new key does not break values that are already out. A
-purpose keeps one kind of value from being used as another (as the labels of NIST SP 800-108).
+`seal` joins a payload with its HMAC-SHA256 (RFC 2104) under one of the stage's keys (`keyring.py`).
+`open_seal` accepts every key, so a new one does not break values that are already out. A purpose
+keeps one kind of value from being used as another (as the labels of NIST SP 800-108).
 """
 
 import base64
 import hashlib
 import hmac
 
+from chalicelib.kernel import keyring
 from chalicelib.kernel.errors import Unavailable
-from chalicelib.kernel.settings import settings
 
 _MAC_BYTES = 16
 
 
 def check_keys() -> None:
-    """Raises Unavailable while SIGNING_KEYS is not set."""
-    if not settings.listed("signing_keys"):
-        raise Unavailable("SIGNING_KEYS is not set: links and cursors cannot be signed")
+    """Raises Unavailable while no key is known, and so nothing can be sealed."""
+    keyring.verifying_keys()
 
 
 def seal(purpose: str, payload: bytes) -> str:
-    """A URL-safe text that `open_seal` turns back into `payload`."""
-    check_keys()
-    key = settings.listed("signing_keys")[0]
-    return _text(_mac(key, purpose, payload) + payload)
+    """A URL-safe text that `open_seal` turns back into `payload`. Raises Unavailable without keys.
+
+    The text is the same each time, as long as the same key signs.
+    """
+    return _text(_mac(keyring.signing_key(), purpose, payload) + payload)
 
 
 def _text(raw: bytes) -> str:
@@ -33,7 +33,11 @@ def _text(raw: bytes) -> str:
 
 
 def open_seal(purpose: str, text: str) -> bytes | None:
-    """The payload, or None for a text that `seal` did not return for this purpose."""
+    """The payload, or None for a text that `seal` did not return for this purpose.
+
+    Raises Unavailable without keys, and for a text that another instance may have sealed with a key
+    which could not be read here for the last ten minutes.
+    """
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
@@ -41,9 +45,11 @@ def open_seal(purpose: str, text: str) -> bytes | None:
     if _text(raw) != text:  # base64 has several spellings of the last letter
         return None
     mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-    for key in settings.listed("signing_keys"):
+    for key in keyring.verifying_keys():
         if hmac.compare_digest(mac, _mac(key, purpose, payload)):
             return payload
+    if keyring.may_lack_a_key():
+        raise Unavailable("This link or cursor cannot be checked now; try again")
     return None
 
 

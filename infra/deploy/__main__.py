@@ -153,11 +153,8 @@ def _known_of_the_stack(made: stack.Stack) -> dict[str, str]:
 
 
 def _deploy_functions(account: Account, settings: dict[str, str], report: Report) -> dict[str, Any]:
-    keys, made = record.signing_keys(account)
-    report.step("keys", "made" if made else "")
-    rendered = project.render(
-        account, {**settings, "SIGNING_KEYS": keys}, _told_later(account, settings)
-    )
+    report.step("keys", "made" if record.make_signing_keys(account) else "")
+    rendered = project.render(account, settings, _told_later(account, settings))
     size = rendered.package.zip.stat().st_size / MEGABYTE
     deployed, known = functions.deploy(account, rendered)
     report.step(

@@ -2,7 +2,7 @@
 
 A copy of what ships, with the stage's settings and policies filled in, and the package in place.
 Instead of settings put on the functions after `chalice deploy`: Chalice sets a function's whole
-environment, so there would be a moment without signing keys in each deployment.
+environment, so there would be a moment with half of them in each deployment.
 """
 
 import hashlib
@@ -92,7 +92,6 @@ def _write_config(
     told["environment_variables"] |= later
     file = folder / ".chalice" / "config.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # it holds the signing keys
     file.write_text(json.dumps(config, indent=2), encoding="utf-8")
     return known
 

@@ -2,7 +2,7 @@
 
 SSM parameters under /backburner/<stage>/:
 
-    signing-keys   SecureString: made at the first deployment, first key signs, all verify
+    signing-keys   SecureString: made at the first deployment, read by the functions themselves
     deployed       Chalice's own record, packed: without it, another machine would make a second API
     fingerprint    what was deployed last, so that the same is not deployed again
 """
@@ -46,18 +46,12 @@ def forget(account: Account, *, keys: bool) -> int:
     return len(account.client("ssm").delete_parameters(Names=names)["DeletedParameters"])
 
 
-def signing_keys(account: Account) -> tuple[str, bool]:
-    """The stage's keys, and whether they were made just now.
-
-    To rotate: put the new one in front, comma-separated, and deploy; take the old one out a week
-    later, when the last link that it signed has expired.
-    """
-    found = parameter(account, "signing-keys")
-    if found:
-        return found, False
-    made = secrets.token_urlsafe(32)
-    remember(account, "signing-keys", made, secret=True)
-    return made, True
+def make_signing_keys(account: Account) -> bool:
+    """Makes the stage's first key; False: there is one. `python -m infra.ops keys rotate` adds."""
+    if parameter(account, "signing-keys"):
+        return False
+    remember(account, "signing-keys", secrets.token_urlsafe(32), secret=True)
+    return True
 
 
 def bring_record(account: Account, file: Path) -> dict[str, Any]:

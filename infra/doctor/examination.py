@@ -3,7 +3,7 @@
 from botocore.exceptions import ClientError
 
 from infra.deploy.account import Account, reason
-from infra.doctor import functions, resources, sending  # noqa: F401  each registers its checks
+from infra.doctor import functions, resources, sending, signing_keys  # noqa: F401  register checks
 from infra.doctor.findings import CHECKS, Finding, advice
 
 

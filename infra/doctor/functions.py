@@ -47,8 +47,9 @@ def settings_are_complete_and_alike(account: Account) -> Iterator[Finding]:
         if variables.get("STAGE") != account.stage:
             told = f"{function} believes that its stage is {variables.get('STAGE')!r}"
             yield broken(told, DEPLOY, page)
-        if not variables.get("SIGNING_KEYS"):
-            yield broken(f"{function} has no SIGNING_KEYS: links cannot be made", DEPLOY, page)
+        if "SIGNING_KEYS" in variables:
+            told = f"{function} shows signing keys in its environment: an older release's"
+            yield broken(told, "take them out of .chalice/config.json, deploy", page)
         if not variables.get("PROVISION_MACHINE_ARN"):
             told = f"{function} has no PROVISION_MACHINE_ARN: no project's workflow can be started"
             yield broken(told, DEPLOY, page)

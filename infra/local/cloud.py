@@ -139,6 +139,7 @@ class LocalCloud:
             "QueueVisibilitySeconds": str(self.options.visibility_seconds),
         }
         stack = template.load(TEMPLATE, session, parameters)
+        make_signing_key(session.client("ssm"))
         self._sqs = session.client("sqs")
         # It stands for Lambda's own pollers, which faults of the app's calls do not affect.
         self._sqs._endpoint.without_faults = True
@@ -256,11 +257,24 @@ class LocalCloud:
 
 def _clear_caches() -> None:
     """Empties the app's caches of what was deleted."""
+    from chalicelib.kernel import keyring
     from chalicelib.kernel.notify import breaker
     from chalicelib.kernel.store import batch_update
 
     batch_update.forget()
     breaker.forget()
+    keyring.use()
+
+
+def make_signing_key(ssm: Any) -> None:
+    """Stores the one key that signs links and cursors, where a deployment stores a stage's."""
+    ssm._endpoint.without_faults = True
+    ssm.put_parameter(
+        Name=f"/backburner/{environment.STAGE}/signing-keys",
+        Value="local-signing-key",
+        Type="SecureString",
+        Overwrite=True,
+    )
 
 
 def refuse_unknown_sources(app: Chalice) -> None:

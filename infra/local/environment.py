@@ -56,7 +56,6 @@ def describe(url: str, **settings: str) -> None:
     }
     os.environ.update({**own, **settings})
     os.environ["CORS_ORIGINS"] = origins.with_this_machine(os.environ.get("CORS_ORIGINS", ""))
-    os.environ.setdefault("SIGNING_KEYS", "local-signing-key")
     os.environ.setdefault("SMS_ENABLED", "true")
     os.environ.setdefault("SIMULATED_REGIONS", "local-1,local-2")
     # Nothing is really sent, so the rates that protect an account would only slow things down.

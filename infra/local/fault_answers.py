@@ -35,6 +35,7 @@ _THROTTLING = {
     "kms": Error(
         "ThrottlingException", 400, "You have exceeded the rate at which you may call KMS"
     ),
+    "ssm": Error("ThrottlingException", 400, "Rate exceeded"),
 }
 
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ReadTimeoutError  # type: ignore[import-untyped,
 
 from infra.local import fault_answers
 
-Service = Literal["dynamodb", "sqs", "ses", "sns", "states", "kms"]
+Service = Literal["dynamodb", "sqs", "ses", "sns", "states", "kms", "ssm"]
 Send = Callable[[Any, Any, Any, Any], Any]  #: as `Endpoint._do_get_response`
 Kind = Literal["refuse", "throttle", "lose_answer", "delay"]
 
@@ -27,6 +27,7 @@ _BOTO_NAMES: dict[Service, tuple[str, ...]] = {
     "sns": ("sns",),
     "states": ("stepfunctions",),
     "kms": ("kms",),
+    "ssm": ("ssm",),
 }
 _OUR_NAMES = {boto: ours for ours, names in _BOTO_NAMES.items() for boto in names}
 

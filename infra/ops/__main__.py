@@ -7,14 +7,16 @@ they work on a local cloud.
 """
 
 import argparse
+import secrets
 import sys
 from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
+from chalicelib.kernel import keyring
 from chalicelib.kernel.errors import AppError, Unavailable
-from infra.ops import tenants
+from infra.ops import keys, tenants
 
 Command = Callable[[argparse.Namespace], str]
 
@@ -25,8 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    tenants.add_commands(parser.add_subparsers(required=True, metavar="WHAT"))
+    subjects = parser.add_subparsers(required=True, metavar="WHAT")
+    tenants.add_commands(subjects)
+    keys.add_commands(subjects)
     options = parser.parse_args(arguments)
+    own_key = secrets.token_urlsafe()  # cursors are used in this process only
+    keyring.use(lambda: own_key)
     command: Command = options.command
     try:
         print(command(options))

@@ -8,6 +8,7 @@ botocore's data, of which we use a fiftieth. Here Chalice's zip is taken apart a
     content         packs a clean copy of the project with Chalice's own packager
     trimming        leaves out what nobody reads on Lambda
     botocore_data   cuts botocore's data and certificates down to what is used
+    model_cut       cuts one service's model down to the operations that are used
     bytecode        compiles every module, so that Lambda only has to load it
     archive         writes the zip: sorted, with one date for all files
 

@@ -1,8 +1,8 @@
 """Cuts botocore's data and certificates, 31 MB, down to what is used.
 
 The services are found in the code that creates clients, so a new one needs no change here. Every
-operation and shape of a service is kept: leaving out the unused ones would save another 0.7 ms, and
-a call that was left out would fail only at run time.
+operation and shape of a service is kept, but for those in `model_cut.CUT`: leaving out the unused
+ones of the others would save 0.7 ms, and a call that was left out would fail only at run time.
 """
 
 import ast
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from infra.package import model_cut
 from infra.package.content import Files, PackingError
 from infra.package.trimming import OURS
 
@@ -73,8 +74,14 @@ def prune(files: Files) -> Files:
             if model and model["kind"] in _KINDS:
                 if (model["service"], model["version"]) != (service, latest):
                     continue
-                kept[name.removesuffix(".gz")] = _plain(content)
+                kept[name.removesuffix(".gz")] = _plain(content, _operations(model))
     return kept
+
+
+def _operations(model: re.Match[str]) -> frozenset[str]:
+    """The operations to which a file is to be cut; empty for one that stays whole."""
+    is_cut = model["kind"] == "service" and model["service"] in model_cut.CUT
+    return model_cut.allowed_operations(model["service"]) if is_cut else frozenset()
 
 
 def _versions(files: Files, service: str) -> set[str]:
@@ -82,10 +89,11 @@ def _versions(files: Files, service: str) -> set[str]:
     return {model["version"] for model in models if model and model["service"] == service}
 
 
-def _plain(content: bytes) -> bytes:
+def _plain(content: bytes, operations: frozenset[str]) -> bytes:
     """A model without its documentation, uncompressed: the package is compressed as a whole."""
     text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-    return _json(_without_documentation(json.loads(text)))
+    model = _without_documentation(json.loads(text))
+    return _json(model_cut.cut(model, operations) if operations else model)
 
 
 def _without_documentation(value: Any) -> Any:

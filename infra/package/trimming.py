@@ -15,6 +15,12 @@ LEFT_OUT = {
     r".+\.(pyi|typed|pyx|pxd|c|h)$": "for type checkers and compilers",
     r".+/py\.typed$": "for type checkers",
     r".+\.pyc$": "compiled again by the package step, the same on every machine",
+    r"boto3/(data|examples)/": "of boto3's resources; it only comes with Powertools' parameters",
+    r"aws_lambda_powertools/event_handler/": "a web framework; ours is Chalice",
+    r"aws_lambda_powertools/metrics/provider/datadog/": "metrics for another house",
+    r"aws_lambda_powertools/utilities/"
+    r"(auth_alpha|batch|circuit_breaker|data_classes|data_masking|feature_flags|idempotency|kafka"
+    r"|metadata|parser|streaming|typing|validation)/": "of no use here, or refused: decisions.md",
 }
 _LEFT_OUT = re.compile("|".join(f"(?:{pattern})" for pattern in LEFT_OUT))
 OURS = re.compile(r"app\.py$|chalicelib/")

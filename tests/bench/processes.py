@@ -20,7 +20,6 @@ ENVIRONMENT = {
     "AWS_LAMBDA_FUNCTION_NAME": "bench",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
     "STAGE": "bench",
-    "SIGNING_KEYS": "of-this-bench-only",
     "SMS_ENABLED": "true",
     "POWERTOOLS_METRICS_NAMESPACE": "Bench",
     "POWERTOOLS_SERVICE_NAME": "bench",

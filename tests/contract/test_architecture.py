@@ -65,7 +65,9 @@ KERNEL_FLOORS = (
     {"http"},
     {"auth"},
     {"store"},
-    {"aws", "outbound", "signing"},
+    {"signing"},
+    {"keyring"},
+    {"aws", "outbound"},
     {"telemetry"},
     {"cache", "clock", "errors", "events", "settings", "templates", "version"},
 )

@@ -13,7 +13,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from infra import policies
-from infra.deploy import stack, template_bucket
+from infra.deploy import record, stack, template_bucket
 from infra.deploy.account import Account
 from infra.deploy.mappings import FLAG
 from infra.deploy.template import TEMPLATE
@@ -26,7 +26,6 @@ QUEUES = ("notify", "work", "bulk", "feedback")
 SENDER = "no-reply@example.com"
 SETTINGS = {
     "STAGE": STAGE,
-    "SIGNING_KEYS": "key",
     "ISSUER": "https://issuer.example.com",
     "AUDIENCE": "backburner",
     "JWKS_URL": "https://issuer.example.com/jwks",
@@ -113,6 +112,7 @@ def _stage(account: Account) -> Stage:
     parameters = {"Stage": STAGE, "AlarmEmail": "ops@example.com"}
     template_bucket.prepare(account)
     template.load(TEMPLATE, account.session, parameters)
+    record.make_signing_keys(account)
     account.client("cloudformation").create_stack(
         StackName=stack.stack_name(STAGE), TemplateBody=_SMALL
     )

@@ -7,6 +7,8 @@ import pytest
 from infra.doctor.examination import examine
 from tests.doctor.conftest import STAGE, Stage, made
 
+SIGNING_KEYS = f"/backburner/{STAGE}/signing-keys"
+
 
 def test_a_stage_as_it_should_be_has_nothing_broken(stage: Stage) -> None:
     assert stage.found() == []
@@ -41,6 +43,12 @@ def widen_role(stage: Stage) -> None:
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
     )
     stage.client("iam").put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=everything)
+
+
+def store_keys_in_plain_text(stage: Stage) -> None:
+    ssm = stage.client("ssm")
+    ssm.delete_parameter(Name=SIGNING_KEYS)
+    ssm.put_parameter(Name=SIGNING_KEYS, Value="key", Type="String")
 
 
 BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
@@ -82,9 +90,10 @@ BREAKS: dict[str, tuple[Callable[[Stage], object], str]] = {
         lambda stage: stage.set_environment("bulk", STAGE="local"),
         "bulk believes that its stage is 'local'",
     ),
-    "no keys": (
-        lambda stage: stage.set_environment("feedback", SIGNING_KEYS=""),
-        "feedback has no SIGNING_KEYS",
+    "keys for anybody": (store_keys_in_plain_text, f"{SIGNING_KEYS} is a String"),
+    "keys in an environment": (
+        lambda stage: stage.set_environment("feedback", SIGNING_KEYS="key"),
+        "feedback shows signing keys in its environment",
     ),
     "no issuer": (lambda stage: stage.set_environment("authorize", ISSUER=""), "ISSUER is not set"),
     "an unreadable setting": (
@@ -163,6 +172,11 @@ def found_when_all_is_broken() -> list[str]:
 def test_what_was_broken_is_found(found_when_all_is_broken: list[str], name: str) -> None:
     told = BREAKS[name][1]
     assert any(told in each for each in found_when_all_is_broken), found_when_all_is_broken
+
+
+def test_a_stage_without_signing_keys_is_broken(stage: Stage) -> None:
+    stage.client("ssm").delete_parameter(Name=SIGNING_KEYS)
+    assert stage.broken() == [f"there is no parameter {SIGNING_KEYS}: links cannot be made"]
 
 
 def test_a_lost_flag_that_the_function_does_not_count_on_is_a_note(stage: Stage) -> None:

@@ -73,7 +73,6 @@ def _run(deployed: Deployment, function: str) -> list[dict[str, Any]]:
             "PRIVATE_ADDRESSES": "true",
             "SOCKET_ENDPOINT": deployed.socket_endpoint,
             "PROVISION_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{MACHINE}",
-            "SIGNING_KEYS": "the lane signs nothing that the functions read",
             "PUSH_GRACE_SECONDS": "3600",  # no sweep of another lane takes this lane's jobs
             "POLICY_LANE": json.dumps(told),
         },

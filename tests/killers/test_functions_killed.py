@@ -95,9 +95,11 @@ def deployed(tmp_path: Path) -> Iterator[Deployed]:
             "ISSUER": issuer.url,
             "AUDIENCE": AUDIENCE,
             "JWKS_URL": f"{issuer.url}/jwks",
-            "SIGNING_KEYS": "only-for-this-deployment",
             **SETTINGS,
         }
+        ministack.client("ssm").put_parameter(
+            Name=f"/backburner/{STAGE}/signing-keys", Value="of-this-test-only", Type="SecureString"
+        )
         packed = package(PROJECT, STAGE, tmp_path)
         api_url = deploy(ministack, packed, STAGE, environment)
         row = {"tenant": "#tenants", "sk": TENANT, "name": "Acme", "status": "active", "sender": ""}

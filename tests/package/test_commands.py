@@ -57,7 +57,16 @@ def test_what_is_missing_is_said_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("action", [("list",), ("create", "--name", "Alder"), ("suspend", "alder")])
+@pytest.mark.parametrize(
+    "action",
+    [
+        ("tenant", "list"),
+        ("tenant", "create", "--name", "Alder"),
+        ("tenant", "suspend", "alder"),
+        ("keys", "rotate"),
+    ],
+    ids=" ".join,
+)
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
@@ -70,7 +79,7 @@ def test_what_is_missing_is_said_in_a_sentence(
 def test_an_operator_s_command_says_what_is_missing(
     action: tuple[str, ...], environment: dict[str, str], message: str
 ) -> None:
-    done = run("infra.ops", "tenant", *action, STAGE="dev", **environment)
+    done = run("infra.ops", *action, STAGE="dev", **environment)
 
     assert done.returncode == 2
     assert message in done.stderr

@@ -67,3 +67,18 @@ def test_the_certificates_for_everybody_but_aws_are_found(unpacked: Path) -> Non
     code = "import certifi; print(certifi.where()); assert len(certifi.contents()) > 100_000"
 
     assert run(unpacked, code) == f"{unpacked}/certifi/cacert.pem\n"
+
+
+def test_parameters_are_read_by_our_client_and_what_else_powertools_can_do_does_not_ship(
+    unpacked: Path,
+) -> None:
+    code = """
+import app
+from chalicelib.kernel import aws
+assert "boto3" not in sys.modules
+from aws_lambda_powertools.utilities import parameters
+provider = parameters.SSMProvider(boto3_client=aws.client("ssm"))
+print(provider.client.meta.config.user_agent, sorted(provider.client.meta.method_to_api_mapping))
+"""
+    assert run(unpacked, code) == "backburner ['get_parameter']\n"
+    assert not (unpacked / "aws_lambda_powertools" / "utilities" / "idempotency").exists()

@@ -1,6 +1,7 @@
 """The package: listed, small, compiled and reproducible."""
 
 import importlib.util
+import json
 import marshal
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.package import archive, botocore_data, bytecode, content, trimming
+from infra.package import archive, botocore_data, bytecode, content, model_cut, trimming
 from infra.package.build import BUDGET, PROJECT, Budget, Package, build, offer
 from infra.package.content import Files, PackingError
 from infra.project_copy import renew
@@ -21,6 +22,8 @@ SHIPPED = {
     "_cffi_backend.cpython-311-x86_64-linux-gnu.so",
     "__pycache__",
     "app.py",
+    "aws_lambda_powertools",
+    "boto3",
     "botocore",
     "certifi",
     "cffi",
@@ -38,7 +41,9 @@ SHIPPED = {
     "pycparser",
     "pynamodb",
     "requests",
+    "s3transfer",
     "six.py",
+    "typing_extensions.py",
     "urllib3",
 }
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
@@ -112,6 +117,14 @@ def test_of_botocore_s_services_only_those_in_use_ship(shipped: Files) -> None:
     assert len(there) < 10
 
 
+def test_of_a_service_that_is_cut_only_what_policies_allow_ships(shipped: Files) -> None:
+    model = json.loads(shipped["botocore/data/ssm/2014-11-06/service-2.json"])
+
+    assert set(model["operations"]) == model_cut.allowed_operations("ssm") == {"GetParameter"}
+    assert {"GetParameterRequest", "ParameterNotFound", "PSParameterValue"} <= set(model["shapes"])
+    assert len(model["shapes"]) < 30
+
+
 @pytest.mark.parametrize("method", [b"get_paginator", b"get_waiter"])
 def test_nothing_of_ours_asks_for_pages_or_waits_whose_models_do_not_ship(
     shipped: Files, method: bytes
@@ -126,8 +139,10 @@ def test_nothing_of_ours_asks_for_pages_or_waits_whose_models_do_not_ship(
     assert [name for name, source in ours.items() if method in source] == []
 
 
-def test_neither_boto3_nor_tests_nor_sources_of_other_languages_ship(shipped: Files) -> None:
-    unwanted = ("boto3/", "s3transfer/", "infra/", "tests/", "events/")
+def test_neither_tests_nor_data_of_boto3_nor_sources_of_other_languages_ship(
+    shipped: Files,
+) -> None:
+    unwanted = ("boto3/data/", "infra/", "tests/", "events/")
     assert [name for name in shipped if name.startswith(unwanted)] == []
     assert [name for name in shipped if name.endswith((".pyi", ".c", ".h"))] == []
 

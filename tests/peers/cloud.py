@@ -74,7 +74,6 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
 
 
 def main() -> int:
-    os.environ.setdefault("SIGNING_KEYS", "of-this-test-only")
     from chalicelib.kernel import settings  # noqa: F401  reads the environment now
     from infra.local.__main__ import main as run
 

@@ -68,7 +68,7 @@ def test_a_setting_cannot_change_after_it_was_read() -> None:
     ("text", "parts"), [("", ()), ("a", ("a",)), (" a, b ,,c", ("a", "b", "c")), (" , ", ())]
 )
 def test_a_list_is_told_by_commas(text: str, parts: tuple[str, ...]) -> None:
-    assert read(Settings, {"SIGNING_KEYS": text}).listed("signing_keys") == parts
+    assert read(Settings, {"CORS_ORIGINS": text}).listed("cors_origins") == parts
 
 
 def test_resources_carry_the_stage_in_their_names() -> None:

@@ -1,21 +1,27 @@
 """Signed values: they open only as they were sealed, and keys rotate."""
 
+import base64
+import hmac
+import time
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from chalicelib.kernel import signing
+from chalicelib.kernel import keyring, signing
 from chalicelib.kernel.errors import Unavailable
 
 
 @pytest.fixture(autouse=True)
-def _one_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_keys(monkeypatch, "first-key")
+def _one_key() -> Iterator[None]:
+    use_keys("first-key")
+    yield
+    keyring.use()
 
 
-def use_keys(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
-    monkeypatch.setattr(signing, "settings", replace(signing.settings, signing_keys=keys))
+def use_keys(keys: str) -> None:
+    keyring.use(lambda: keys)
 
 
 @given(st.binary(max_size=200))
@@ -58,27 +64,44 @@ def test_purpose_and_payload_do_not_run_into_each_other() -> None:
     assert signing.seal("a", b"b\0c") != signing.seal("a\0b", b"c")
 
 
-def test_during_a_rotation_the_first_key_signs_and_all_open(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_of_several_keys_the_first_signs_and_all_open() -> None:
     old = signing.seal("link", b"payload")
 
-    use_keys(monkeypatch, "second-key, first-key")
+    use_keys("second-key, first-key")
     new = signing.seal("link", b"payload")
     assert new != old
     assert signing.open_seal("link", old) == signing.open_seal("link", new) == b"payload"
 
-    use_keys(monkeypatch, "second-key")
+    use_keys("second-key")
     assert signing.open_seal("link", old) is None
     assert signing.open_seal("link", new) == b"payload"
 
 
-def test_without_a_key_nothing_is_signed_and_nothing_opens(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("seconds_old", [60, 6000])
+def test_a_release_that_knows_no_rotation_opens_what_is_sealed_and_the_other_way_round(
+    seconds_old: int,
 ) -> None:
-    text = signing.seal("link", b"payload")
-    use_keys(monkeypatch, " , ")
+    """The release before splits the same value at its commas, and signs with the first part."""
+    value = f"{int(time.time()) - seconds_old}:new,old"
+    use_keys(value)
+    sealed = base64.urlsafe_b64decode(signing.seal("link", b"payload") + "=")
 
-    with pytest.raises(Unavailable, match="SIGNING_KEYS"):
-        signing.seal("link", b"payload")
-    assert signing.open_seal("link", text) is None
+    before = [
+        hmac.digest(key.encode(), b"link\0payload", "sha256")[:16] + b"payload"
+        for key in value.split(",")
+    ]
+    assert sealed == before[seconds_old < 600]
+    for raw in before:
+        text = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        assert signing.open_seal("link", text) == b"payload"
+
+
+def test_without_a_key_nothing_is_signed_and_nothing_opens_for_now() -> None:
+    text = signing.seal("link", b"payload")
+    use_keys(" , ")
+
+    for ask in (signing.check_keys, lambda: signing.seal("link", b"payload")):
+        with pytest.raises(Unavailable):
+            ask()
+    with pytest.raises(Unavailable):
+        signing.open_seal("link", text)

@@ -29,6 +29,7 @@ LIMITS: dict[str, tuple[int, float, float]] = {
     "sesv2": (1, 2.0, 10.0),
     "sns": (1, 2.0, 10.0),
     "apigatewaymanagementapi": (1, 1.0, 2.0),
+    "ssm": (2, 1.0, 2.0),
 }
 DEFAULT_LIMITS = (3, 2.0, 10.0)
 

@@ -41,6 +41,7 @@ _BODIES = {
     "DescribeTable": {},
     "GetQueueUrl": {"QueueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/bench-notify"},
     "SendMessageBatch": {"Successful": _SENT, "Failed": []},
+    "GetParameter": {"Parameter": {"Value": "of-this-bench-only"}},
 }
 _ENCODED = {name: json.dumps(body).encode() for name, body in _BODIES.items()}
 
