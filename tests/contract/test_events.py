@@ -58,6 +58,14 @@ def test_an_event_is_named_after_the_domain_that_publishes_it(each: Published) -
     assert each.event.partition(".")[0] == each.domain
 
 
+@pytest.mark.parametrize("each", list(published()), ids=lambda each: each.event)
+def test_an_event_that_is_published_is_awaited(each: Published) -> None:
+    """At run time one that nobody awaits does nothing, so a misspelt name would pass unnoticed."""
+    known = [event for event, _ in manifest.EVENTS]
+
+    assert each.event in known, f"{each.module} publishes {each.event}; known are {known}"
+
+
 @pytest.mark.parametrize(("event", "job"), SUBSCRIPTIONS)
 def test_no_job_waits_for_an_event_that_nobody_publishes(event: str, job: str) -> None:
     assert event in {each.event for each in published()}, f"{job} is never queued"

@@ -27,6 +27,7 @@ GROUPS = (
 WAITING = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 ALONE = [each for each in policies.functions() if not any(each in group for group in GROUPS)]
 LANE_SECONDS = 900
+MACHINE = f"backburner-{STAGE}-provision-project"
 Results = dict[str, list[dict[str, Any]]]
 
 
@@ -71,6 +72,7 @@ def _run(deployed: Deployment, function: str) -> list[dict[str, Any]]:
             "SIMULATED_REGIONS": "local-1",
             "PRIVATE_ADDRESSES": "true",
             "SOCKET_ENDPOINT": deployed.socket_endpoint,
+            "PROVISION_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{MACHINE}",
             "SIGNING_KEYS": "the lane signs nothing that the functions read",
             "PUSH_GRACE_SECONDS": "3600",  # no sweep of another lane takes this lane's jobs
             "POLICY_LANE": json.dumps(told),
