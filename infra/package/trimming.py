@@ -15,6 +15,7 @@ LEFT_OUT = {
     r".+\.(pyi|typed|pyx|pxd|c|h)$": "for type checkers and compilers",
     r".+/py\.typed$": "for type checkers",
     r".+\.pyc$": "compiled again by the package step, the same on every machine",
+    r"(cffi|pycparser)/": "make bindings; cryptography's are made, and need _cffi_backend alone",
     r"boto3/(data|examples)/": "of boto3's resources; it only comes with Powertools' parameters",
     r"aws_lambda_powertools/event_handler/": "a web framework; ours is Chalice",
     r"aws_lambda_powertools/metrics/provider/datadog/": "metrics for another house",

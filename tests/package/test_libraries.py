@@ -63,6 +63,21 @@ print(list(pages.search("a.b[]")), pages.build_full_result())
     assert run(unpacked, code) == "[1, 2] {'a': {'b': [1, 2]}}\n"
 
 
+def test_tokens_and_secrets_need_nothing_of_cryptography_that_does_not_ship(unpacked: Path) -> None:
+    code = """
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+cipher = AESGCM(AESGCM.generate_key(256))
+print(cipher.decrypt(b"n" * 12, cipher.encrypt(b"n" * 12, b"secret", b"place"), b"place").decode())
+keys = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())
+for key, algorithm in zip(keys, ("RS256", "ES256")):
+    token = jwt.encode({"sub": "ann"}, key, algorithm)
+    print(jwt.decode(token, key.public_key(), [algorithm])["sub"])
+"""
+    assert run(unpacked, code) == "secret\nann\nann\n"
+
+
 def test_the_certificates_for_everybody_but_aws_are_found(unpacked: Path) -> None:
     code = "import certifi; print(certifi.where()); assert len(certifi.contents()) > 100_000"
 

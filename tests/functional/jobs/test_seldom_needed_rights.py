@@ -54,7 +54,7 @@ REGION = {
 def _just_started(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Queues' addresses are asked for each time, and nothing is remembered yet."""
     monkeypatch.setattr(clients, "settings", replace(clients.settings, queue_url_base=""))
-    monkeypatch.setattr(clients, "_fetch_queue_url", clients._asked_queue_url.__wrapped__)
+    monkeypatch.setattr(clients, "_fetch_queue_url", clients._fetch_queue_url.__wrapped__)
     members.forget()
     cache.forget_all()
 
