@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
+from infra.manifest import renewal
 from tests.local_cloud.programs import ROOT, Program
 
 pytestmark = pytest.mark.local
@@ -110,6 +112,34 @@ def test_what_is_broken_is_said_at_once_by_the_others_too(
 ) -> None:
     broken(copy)
     assert TEXTS[broken] in output_of_what_fails(copy, *command)
+
+
+def a_new_route(copy: Path) -> None:
+    _append(
+        copy / "chalicelib" / "people" / "api.py",
+        '\n\n@routes.get("/fresh", in_openapi=False)\ndef show_fresh() -> Reply:\n'
+        '    return Reply("here")\n',
+    )
+
+
+def test_a_route_that_was_just_written_is_served(copy: Path) -> None:
+    a_new_route(copy)
+    program = Program([sys.executable, "-m", *RUN], cwd=copy)
+    try:
+        url = program.until_printed(r"API +(http://\S+)")[1]
+        answer = requests.get(f"{url}/fresh", timeout=HANGS)
+    finally:
+        program.kill()
+    assert answer.json()["data"] == "here"
+    assert '"show_fresh"' in (copy / renewal.FILE).read_text()
+
+
+def test_tests_do_not_start_without_a_route_that_was_just_written(copy: Path) -> None:
+    before = (copy / renewal.FILE).read_text()
+    a_new_route(copy)
+
+    assert renewal.HINT in output_of_what_fails(copy, *ONE_TEST)
+    assert (copy / renewal.FILE).read_text() == before
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.3, 1.0])
