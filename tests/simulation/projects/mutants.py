@@ -156,5 +156,5 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "mark-before-the-provider": (1,),
     "lost-answer-is-a-failure": (16,),
     "credential-of-each-attempt": (6,),
-    "steps-begun-from-old-rows": (11, 31),
+    "steps-begun-from-old-rows": (41,),
 }
