@@ -107,7 +107,7 @@ class Ring:
 
 
 def _from_ssm() -> str:
-    # Brings boto3, 25 ms of CPU, which only what makes or opens a link or a cursor has to pay.
+    # Late: saves what neither makes nor opens a link or a cursor boto3, 25 ms of CPU.
     from aws_lambda_powertools.utilities import parameters
 
     try:
