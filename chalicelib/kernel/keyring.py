@@ -103,11 +103,11 @@ class Ring:
         self._failing_since = self._failing_since or now
         self._due_at = time.time() + (RETRY_SECONDS if self._keys else FIRST_RETRY_SECONDS)
         telemetry.log.warning("signing keys not read", known=len(self._keys), why=str(error))
-        telemetry.emit({"keys_failing_seconds": now - self._failing_since})
+        telemetry.emit({"keys_failing_seconds": max(0.0, now - self._failing_since)})
 
 
 def _from_ssm() -> str:
-    # Late: saves what neither makes nor opens a link or a cursor boto3, 25 ms of CPU.
+    # Brings boto3: saves 21 ms of CPU wherever nothing makes or opens a link or a cursor.
     from aws_lambda_powertools.utilities import parameters
 
     try:

@@ -1,7 +1,7 @@
 """AWS clients from one botocore session with one tuned configuration.
 
 pynamodb shares the session (`store/connection.py`), so that credentials, loaded service models and
-hooks exist once. What ships uses botocore alone: boto3 adds 15 % to a cold start and nothing that
+hooks exist once. Our code uses botocore alone: boto3 adds 15 % to a cold start and nothing that
 is needed here. SES and SNS have no idempotency token, so their clients never retry by themselves:
 an SDK's retry after a lost answer would be a second message.
 """
