@@ -147,7 +147,7 @@ MUTANTS: dict[str, Mutation] = {
 
 KILLERS: dict[str, tuple[int, ...]] = {
     "floor-by-old-counts": (114,),
-    "unknown-is-never-made": (68,),
+    "unknown-is-never-made": (91,),
     "no-count-at-the-end": (3,),
     "no-look-for-requests": (32,),
     "execution-not-named-by-its-run": (2,),
