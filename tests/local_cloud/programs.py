@@ -33,6 +33,9 @@ class Program:
     """A running program and what it has printed so far."""
 
     def __init__(self, command: list[str], cwd: Path = ROOT, **environment: str) -> None:
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+            # A shell lets what it starts in the background ignore Ctrl-C, and children inherit it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self._printed: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
