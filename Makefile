@@ -33,7 +33,7 @@ test: $(READY)  ## Run the tests
 	@$(PY) -m pytest -n 2 --dist loadgroup -p tests.rights tests/functional tests/unit
 
 thorough: $(READY)  ## Run what takes seconds each: long tables of faults, races, outages
-	@$(PY) -m pytest -n 2 --dist loadgroup -m thorough tests/emulator tests/local_cloud tests/functional
+	@$(PY) -m pytest -n 2 --dist loadgroup -m thorough tests/emulator tests/local_cloud tests/functional tests/contract
 
 check: $(READY)  ## Lint, types; contracts, the package, and what the tests themselves run on
 	@$(VENV)/bin/ruff check .

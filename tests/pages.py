@@ -1,6 +1,9 @@
 """The pages that say how to extend the project, as code and the places that it goes to."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +12,8 @@ FENCE = re.compile(r"(?:^`([^`\n]+)`[^`\n]*:\n)?^```[a-z]*\n(.*?)^```$", re.MULT
 PLACE = re.compile(
     r'(?:#|//) (?P<path>[\w./-]+\.\w+)(?:, (?P<where>at the end|below "(?P<text>.+)"))?$'
 )
+_NOT_COPIED = (".git", ".venv", ".peers", ".pytest_cache", ".ruff_cache", "build", "deployments")
+EXTENSIONS = sorted(path.name for path in (ROOT / "docs").glob("add-a-*.md"))
 
 
 class Block(NamedTuple):
@@ -45,3 +50,29 @@ def apply(project: Path, block: Block) -> None:
         at = next((n for n, line in enumerate(lines) if block.where in line), None)
         assert at is not None, f"{block.path} has no line with {block.where}"
         target.write_text("".join([*lines[: at + 1], block.code, *lines[at + 1 :]]))
+
+
+def followed(project: Path, pages: list[str]) -> list[str]:
+    """A copy of the project in which these pages were followed; the tests that they add."""
+    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    added = [block for page in pages for block in blocks(page)]
+    for block in added:
+        apply(project, block)
+    done = run(project, "infra.openapi")
+    assert done.returncode == 0, done.stderr
+    return [block.path for block in added if Path(block.path).name.startswith("test_")]
+
+
+def run(project: Path, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return execute(project, sys.executable, "-m", module, *arguments)
+
+
+def execute(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )

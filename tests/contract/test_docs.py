@@ -1,54 +1,22 @@
 """The pages that say how to extend the project, followed word for word; what all pages name exists.
 
 The code of a page is put where the page says, into a copy of the project, and the tests that the
-page adds run there. Then all pages are followed in one copy, which must pass the linters, the type
-checker and the tests that every extension must keep green.
+page adds run there. `test_docs_together.py` follows all pages in one copy.
 """
 
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.pages import ROOT, apply, blocks
+from tests.pages import EXTENSIONS, ROOT, blocks, followed, run
 
-#: Tests that every extension must keep green; many find what is new by themselves.
-KEPT = (
-    "tests/contract",
-    "--ignore=tests/contract/test_docs.py",
-    "tests/functional/events/test_sample_events.py",
-    "tests/functional/http/test_described_answers.py",
-    "tests/functional/http/test_two_tenants.py",
-)
-#: What `make check` runs before its tests.
-LINT = (
-    ("ruff", "check", "--no-cache", "."),
-    ("ruff", "format", "--no-cache", "--check", "."),
-    ("mypy", "chalicelib", "infra", "app.py"),
-    ("cfn-lint", "infra/template.yaml"),
-)
-NOT_COPIED = (".git", ".venv", ".peers", ".pytest_cache", ".ruff_cache", "build", "deployments")
-EXTENSIONS = sorted(path.name for path in (ROOT / "docs").glob("add-a-*.md"))
 TEXTS = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 #: `kernel/jobs/outbox.py` or `infra/local/`: words in backticks that are a path of this project.
 NAMED_PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
 NAMED_COMMAND = re.compile(r"(?:`|^\$ )(?:[A-Z]+=\S+ )*make ([a-z0-9-]+)", re.MULTILINE)
-
-
-def followed(project: Path, pages: list[str]) -> list[str]:
-    """A copy of the project in which these pages were followed; the tests that they add."""
-    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*NOT_COPIED, "__pycache__"))
-    added = [block for page in pages for block in blocks(page)]
-    for block in added:
-        apply(project, block)
-    done = run(project, "infra.openapi")
-    assert done.returncode == 0, done.stderr
-    return [block.path for block in added if Path(block.path).name.startswith("test_")]
 
 
 @pytest.mark.parametrize("page", EXTENSIONS)
@@ -60,43 +28,6 @@ def test_a_page_followed_word_for_word_works(page: str, tmp_path: Path) -> None:
     done = run(tmp_path / "project", "pytest", "-p", "no:cacheprovider", *own)
 
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which all pages were followed, one after another."""
-    project = tmp_path_factory.mktemp("followed") / "project"
-    followed(project, EXTENSIONS)
-    return project
-
-
-@pytest.mark.parametrize("command", LINT, ids=lambda command: " ".join(command[:2]))
-def test_the_code_of_the_pages_passes_the_linters(project: Path, command: tuple[str, ...]) -> None:
-    tool, *arguments = command
-    done = execute(project, str(Path(sys.executable).with_name(tool)), *arguments)
-
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-
-
-def test_the_code_of_the_pages_keeps_the_contracts(project: Path) -> None:
-    done = run(project, "pytest", "-p", "no:cacheprovider", *KEPT)
-
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-
-
-def run(project: Path, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return execute(project, sys.executable, "-m", module, *arguments)
-
-
-def execute(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command,
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
 
 
 def test_a_new_domain_with_its_tests_takes_less_than_100_lines_of_code() -> None:
