@@ -29,7 +29,7 @@ CLIENTS = 2  #: more would be no faster, since API and workers share one process
 TIMEOUT_SECONDS = 120  # for the last message to be sent
 POLL_SECONDS = 0.2  # between two requests for the sent messages
 PENDING = ("queued", "sending")
-CREATED = 201
+CREATED, FAILED = 201, 500
 INTERRUPTED = 130
 
 
@@ -137,6 +137,12 @@ def local_api(console: Console) -> Iterator[Api]:
     """The API of a local cloud, which is stopped at the end."""
     with console.status("Starting a local cloud"):
         from infra.local import log
+        from infra.manifest import renewal
+
+        try:
+            renewal.renew_if_stale()
+        except renewal.ManifestError as error:
+            raise SystemExit(f"Cannot start. {error}") from error
         from infra.local.cloud import CANNOT_START, LocalCloud, Options
 
         cloud = LocalCloud(Options(aws_endpoint=False, log_lines=False))
@@ -153,7 +159,10 @@ def local_api(console: Console) -> Iterator[Api]:
 
 
 def invite_all(api: Api, file: Path, console: Console) -> int:
-    """Sends the rows, waits for the last message, prints the results; 0 if all were sent."""
+    """Sends the rows, waits for the last message, prints the results.
+
+    Returns 0 if every row was answered as it should be and every message was sent.
+    """
     rows = read(file)
     console.print(f"{len(rows)} people of {file.name}, {CLIENTS} clients at a time")
     with _progress(console) as progress:
@@ -166,7 +175,10 @@ def invite_all(api: Api, file: Path, console: Console) -> int:
     console.print(_times(answers, sent))
     if missing:
         console.print(f"{missing} messages were not sent within {TIMEOUT_SECONDS} s", style="red")
-    return 1 if missing else 0
+    failed = [answer for answer in answers if not CREATED <= answer.status < FAILED]
+    if failed:
+        console.print(f"{len(failed)} rows were not answered as they should be", style="red")
+    return 1 if missing or failed else 0
 
 
 def read(file: Path) -> list[Row]:

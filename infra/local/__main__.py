@@ -27,11 +27,10 @@ _CANNOT_BIND = {
 def main() -> int:
     shutdown = Shutdown()
     arguments = parse(sys.argv[1:])
-    if renewal.may_be_stale():
-        try:
-            renewal.renew()
-        except ManifestError as error:
-            return _failed(f"Cannot start. {error}")
+    try:
+        renewal.renew_if_stale()
+    except ManifestError as error:
+        return _failed(f"Cannot start. {error}")
     from infra.local.cloud import CANNOT_START, LocalCloud
 
     cloud = LocalCloud(options(arguments))
@@ -117,7 +116,7 @@ Backburner is running. It starts empty; Ctrl-C stops it and deletes all data.
 
   API          {cloud.url}
   Sent mails   {cloud.url}/_local/
-  AWS endpoint {cloud.endpoint_url}   (aws --endpoint-url {cloud.endpoint_url} sqs list-queues)
+  AWS endpoint {cloud.endpoint_url}   (region eu-central-1, any credentials)
   Tenants      t1, t2
 {_worker_hint(cloud, arguments)}
 Create a user; the invitation's e-mail and SMS arrive a moment later under "Sent mails":

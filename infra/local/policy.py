@@ -67,26 +67,39 @@ class Statement:
 def read(document: dict[str, Any], name: str) -> tuple[Statement, ...]:
     """The statements of a policy. Raises PolicyError, which names the policy and the statement."""
     statements = []
-    for content in _listed(document["Statement"]):
+    for number, content in enumerate(_listed(document.get("Statement", [])), 1):
+        sid = content.get("Sid", f"number {number}")
         try:
-            statements.append(_statement(content))
+            statements.append(_statement(content, sid))
         except PolicyError as error:
-            sid = content.get("Sid", "without a Sid")
             raise PolicyError(f"infra/policies/{name}.json, statement {sid}: {error}") from None
     return tuple(statements)
 
 
-def _statement(content: dict[str, Any]) -> Statement:
+def _statement(content: dict[str, Any], sid: str) -> Statement:
     if unknown := content.keys() - _ELEMENTS:
         raise PolicyError(f"the local cloud does not understand {', '.join(sorted(unknown))}")
     if content.get("Effect") != "Allow":
         raise PolicyError("the local cloud understands the effect Allow only")
-    return Statement(
-        content["Sid"],
-        tuple(_listed(content["Action"])),
-        tuple(_listed(content["Resource"])),
-        tuple(_conditions(content.get("Condition", {}))),
-    )
+    if missing := {"Action", "Resource"} - content.keys():
+        raise PolicyError(f"it has no {' and no '.join(sorted(missing))}")
+    actions, resources = tuple(_listed(content["Action"])), tuple(_listed(content["Resource"]))
+    _refuse_wide_patterns(actions, resources)
+    return Statement(sid, actions, resources, tuple(_conditions(content.get("Condition", {}))))
+
+
+def _refuse_wide_patterns(actions: Values, resources: Values) -> None:
+    """AWS matches a wildcard in the first parts of an ARN within one part, and `_like` does not."""
+    for action in actions:
+        if _has_wildcard(action.partition(":")[0]):
+            raise PolicyError(f"the local cloud does not understand the action {action}")
+    for resource in resources:
+        if resource != "*" and _has_wildcard("".join(resource.split(":")[:5])):
+            raise PolicyError(f"the local cloud does not understand the resource {resource}")
+
+
+def _has_wildcard(text: str) -> bool:
+    return "*" in text or "?" in text
 
 
 def _conditions(content: dict[str, dict[str, Any]]) -> Iterator[Condition]:

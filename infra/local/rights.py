@@ -54,7 +54,10 @@ def needed(call: Call, place: Place) -> list[Right]:
     read = _SERVICES.get(call.service)
     if read is None:
         raise UnknownCallError(_unknown(call))
-    rights = list(read(call, place))
+    try:
+        rights = list(read(call, place))
+    except KeyError as missing:  # AWS finds it elsewhere, or leaves it out
+        raise UnknownCallError(f"{_unknown(call)}: the request has no {missing}") from None
     if not rights:
         raise UnknownCallError(_unknown(call))
     return rights

@@ -25,12 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     try:
         found = modules.imported()
+        from infra.manifest import content  # late, since it imports the kernel
+
+        wanted = content.text(found, before)
     except ManifestError as error:
         print(f"No manifest: {error}", file=sys.stderr)
         return IMPOSSIBLE
-    from infra.manifest import content  # late, since it imports the kernel
-
-    wanted = content.text(found, before)
     if wanted != before:
         return _renew(path, wanted, only_check=options.check)
     print(f"{FILE} is up to date")

@@ -40,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"AWS answers with an error: {_cause(error)}", file=sys.stderr)
         print("Check the credentials, AWS_DEFAULT_REGION and STAGE.", file=sys.stderr)
         return 2
+    except keyring.Unreadable as error:
+        print(f"Refused: {error}; docs/operate.md says how to store a new key", file=sys.stderr)
+        return 1
     except AppError as error:
         print(f"Refused: {error.detail}", file=sys.stderr)
         for name, reason in error.field_errors:

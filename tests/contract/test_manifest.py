@@ -1,10 +1,14 @@
 """The committed list of what the domains declare is what they declare."""
 
 import ast
+import shutil
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from infra.manifest import content, modules, renewal
+from chalicelib.kernel.tenants.defaults import Default
+from infra.manifest import content, defaults, modules, renewal
 from infra.manifest.renewal import ManifestError
 from tests.contract.source import ROOT
 
@@ -26,6 +30,37 @@ def test_it_holds_nothing_but_literals() -> None:
         assert isinstance(section, ast.AnnAssign)
         assert section.value is not None
         assert isinstance(ast.literal_eval(section.value), tuple)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what the manifest is made from, which was found up to date."""
+    shutil.copytree(ROOT / "chalicelib", tmp_path / "chalicelib")
+    (tmp_path / renewal.FILE).touch()
+    assert not renewal.may_be_stale(tmp_path)
+    return tmp_path
+
+
+def test_a_module_that_was_moved_or_deleted_is_noticed(project: Path) -> None:
+    (project / "chalicelib" / "projects" / "page.py").unlink()
+
+    assert renewal.may_be_stale(project)
+
+
+@pytest.mark.parametrize("content", ["", "<<<<<<< HEAD\nROUTES = ()\n", "ROUTES = (((", "\0"])
+def test_a_damaged_manifest_is_noticed(project: Path, content: str) -> None:
+    (project / renewal.FILE).write_text(content)
+
+    assert renewal.may_be_stale(project)
+
+
+@pytest.mark.parametrize("name", ["status", "tenant", "time_zone", "region", "time zone"])
+def test_a_default_with_a_name_that_is_taken_or_no_name_is_refused(name: str) -> None:
+    module = ModuleType("chalicelib.bookings.defaults")
+    vars(module)["DEFAULTS"] = (Default(name, str),)
+
+    with pytest.raises(ManifestError, match=rf"the default '?{name}'? in {module.__name__} "):
+        defaults.section([*modules.imported(), module], "")
 
 
 def test_a_module_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,12 @@ def test_a_call_of_which_nobody_has_said_what_it_needs_fails_loudly(session: Ses
     assert len(roles.take_denials()) == 1
 
 
+def test_a_call_without_what_its_rights_are_read_from_fails_loudly(session: Session) -> None:
+    with invocation.of(FEEDBACK), pytest.raises(UnknownCallError, match="has no 'KeyId'"):
+        session.client("kms").decrypt(CiphertextBlob=b"x")
+    assert len(roles.take_denials()) == 1
+
+
 # Threads
 
 
@@ -168,7 +174,12 @@ def test_a_push_to_a_connection_needs_its_path() -> None:
 
 
 def statement(**more: Any) -> dict[str, Any]:
-    usual = {"Sid": "S", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["arn:key/*"]}
+    usual = {
+        "Sid": "S",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": ["arn:aws:kms::1:key/*"],
+    }
     return {"Statement": [{**usual, **more}]}
 
 
@@ -178,15 +189,21 @@ def allows(document: dict[str, Any], right: Right) -> bool:
 
 def keyed(**context: tuple[str, ...]) -> Right:
     values = {name.replace("_", ":"): value for name, value in context.items()}
-    return Right("kms:Decrypt", "arn:key/1", frozenset(values.items()))
+    return Right("kms:Decrypt", "arn:aws:kms::1:key/1", frozenset(values.items()))
 
 
 def test_action_and_resource_must_both_match() -> None:
-    assert allows(statement(), Right("kms:Decrypt", "arn:key/1"))
-    assert allows(statement(Action="KMS:decrypt"), Right("kms:Decrypt", "arn:key/1"))
-    assert not allows(statement(), Right("kms:Encrypt", "arn:key/1"))
+    assert allows(statement(), Right("kms:Decrypt", "arn:aws:kms::1:key/1"))
+    assert allows(
+        statement(Action="KMS:decrypt"),
+        Right("kms:Decrypt", "arn:aws:kms::1:key/1"),
+    )
+    assert not allows(statement(), Right("kms:Encrypt", "arn:aws:kms::1:key/1"))
     assert not allows(statement(), Right("kms:Decrypt", "arn:other/1"))
-    assert not allows(statement(Resource="arn:key/?"), Right("kms:Decrypt", "arn:key/12"))
+    assert not allows(
+        statement(Resource="arn:aws:kms::1:key/?"),
+        Right("kms:Decrypt", "arn:aws:kms::1:key/12"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,12 +233,23 @@ def test_a_condition_is_judged_as_by_iam(
         ({"Condition": {"Bool": {"kms:ResourceAliases": "x"}}}, "the operator Bool"),
         ({"Condition": {"StringEqualsIfExists": {"kms:ResourceAliases": "x"}}}, "IfExists"),
         ({"Condition": {"StringEquals": {"aws:SourceIp": "x"}}}, "key aws:SourceIp"),
+        ({"Action": "*:GetItem"}, r"the action \*:GetItem"),
+        ({"Resource": "arn:aws:dynamodb:eu-central-1:1*table/x"}, "the resource arn:aws:dynamodb"),
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_place(more: dict[str, Any], text: str) -> None:
     with pytest.raises(PolicyError, match=text) as refused:
         policy.read(statement(**more), "work")
     assert str(refused.value).startswith("infra/policies/work.json, statement S: ")
+
+
+@pytest.mark.parametrize("element", ["Action", "Resource"])
+def test_a_statement_without_one_of_its_parts_is_refused_with_its_place(element: str) -> None:
+    document = statement()
+    del document["Statement"][0][element]
+
+    with pytest.raises(PolicyError, match=f"work.json, statement S: it has no {element}"):
+        policy.read(document, "work")
 
 
 # What `make test` concludes
@@ -241,5 +269,5 @@ def test_a_right_that_two_statements_give_is_needed_in_neither(
 ) -> None:
     twice = statement()["Statement"] * 2
     monkeypatch.setattr(report.policies, "policy", lambda *_: {"Statement": twice})
-    found = report.needs({("work", Right("kms:Decrypt", "arn:key/1")): "a test"})["work"]
+    found = report.needs({("work", Right("kms:Decrypt", "arn:aws:kms::1:key/1")): "a test"})["work"]
     assert set(map(str, found.values())) == {"{}"}

@@ -1,6 +1,7 @@
 """Routes by name: a module with views is imported at the first request for one of its routes.
 
-A module that cannot be imported fails the requests for its own routes, and no others.
+A module that cannot be imported fails the requests that need it, at first those for its own routes,
+and is tried again at the next one.
 """
 
 import importlib

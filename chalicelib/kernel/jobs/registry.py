@@ -139,8 +139,11 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def add(declared: Declared) -> None:
-    """Registers a job; raises ValueError if another job has its name."""
-    if _declared.get(declared.name, declared).run is not declared.run:
+    """Registers a job; raises ValueError if another job has its name.
+
+    The same job comes again when its module could not be imported to its end the first time.
+    """
+    if _place(_declared.get(declared.name, declared)) != _place(declared):
         raise ValueError(f"two jobs are called {declared.name}")
     _declared[declared.name] = declared
 
@@ -148,6 +151,12 @@ def add(declared: Declared) -> None:
 def declared() -> tuple[Declared, ...]:
     """The jobs and notices of all modules that are imported."""
     return tuple(_declared.values())
+
+
+def _place(declared: Declared) -> tuple[str, str]:
+    """Where the function stands: that of a job, or the one that a notice was made of."""
+    function = getattr(declared.run, "build", declared.run)
+    return function.__module__, function.__qualname__
 
 
 def find(name: str) -> Declared:

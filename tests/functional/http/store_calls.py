@@ -54,11 +54,11 @@ def killed_at(operation: str, nth: int, when: When = "before-call") -> Iterator[
     No call gets through after that: nothing can be tidied up.
     """
     process = Process(operation, nth, when)
-    with _hooked(f"{when}.dynamodb", process.at_call):
+    with hooked(f"{when}.dynamodb", process.at_call):
         if when == "before-call":
             yield process
         else:
-            with _hooked("before-call.dynamodb", process.after_death):
+            with hooked("before-call.dynamodb", process.after_death):
                 yield process
 
 
@@ -74,8 +74,8 @@ def watched() -> Iterator[list[tuple[str, Any]]]:
         seen.append((model.name, parsed))
 
     with (
-        _hooked("before-parameter-build.dynamodb", asked),
-        _hooked("after-call.dynamodb", answered),
+        hooked("before-parameter-build.dynamodb", asked),
+        hooked("after-call.dynamodb", answered),
     ):
         yield seen
 
@@ -89,7 +89,7 @@ def just_before(operation: str, do: Callable[[], object]) -> Iterator[None]:
         while left:
             left.pop()()
 
-    with _hooked(f"before-call.dynamodb.{operation}", interrupt):
+    with hooked(f"before-call.dynamodb.{operation}", interrupt):
         yield
 
 
@@ -103,12 +103,12 @@ def met_at(operation: str, threads: int) -> Iterator[None]:
         if not met.is_set():
             meeting.wait()
 
-    with _hooked(f"before-call.dynamodb.{operation}", wait):
+    with hooked(f"before-call.dynamodb.{operation}", wait):
         yield
 
 
 @contextmanager
-def _hooked(event: str, handler: Any) -> Iterator[None]:
+def hooked(event: str, handler: Any) -> Iterator[None]:
     from chalicelib.kernel import aws
 
     events = aws.client("dynamodb").meta.events

@@ -1,6 +1,8 @@
 """What two attempts at the same thing do to each other, as the simulator has found it."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +14,7 @@ from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional.client import Caller
+from tests.functional.http import store_calls
 from tests.functional.projects import workflow as projects
 from tests.functional.projects import zadara
 from tests.functional.projects.workflow import (
@@ -61,6 +64,52 @@ def test_two_attempts_make_the_same_credential(cluster: Cluster) -> None:
             assert cloud.rotate_credential(project, user, keep, None) == kept[0]
 
     assert set(cluster.credentials) == {kept[0].id}
+
+
+def test_progress_does_not_fall_when_a_late_copy_of_a_step_meets_a_count_of_users(
+    cloud: LocalCloud, manager: Caller, workflow: Workflow
+) -> None:
+    """The copy has read the row before users are counted, and writes to it afterwards."""
+    project_id = created(manager, user_ids=people(3, "customer"))
+    late = LateCopy(workflow, lambda: int(status(manager, project_id)["progress"]["percent"]))
+    workflow.before("sync_users", late.begin)
+    workflow.before("finish", late.go_on)
+
+    with store_calls.hooked("before-call.dynamodb.UpdateItem", late.meet):
+        cloud.run_until_idle()
+
+    assert status(manager, project_id)["status"] == "active"
+    assert late.seen == sorted(late.seen)
+    assert len(late.seen) > 1
+
+
+class LateCopy:
+    """A second run of a step, held at its first write until it may go on."""
+
+    def __init__(self, workflow: Workflow, percent: Callable[[], int]) -> None:
+        self.seen: list[int] = []
+        self._workflow, self._percent = workflow, percent
+        self._thread = threading.Thread(target=workflow.again, args=["attach_participants"])
+        self._held, self._may_go_on = threading.Event(), threading.Event()
+
+    def begin(self) -> None:
+        self._thread.start()
+        assert self._held.wait(store_calls.PATIENCE)
+
+    def go_on(self) -> None:
+        self.seen.append(self._percent())
+        self._may_go_on.set()
+        self._thread.join(store_calls.PATIENCE)
+        assert not self._thread.is_alive()
+
+    def meet(self, **_: Any) -> None:
+        """Holds the copy at its first write, and notes the progress at each of the others."""
+        if threading.current_thread() is not self._thread:
+            return
+        if self._held.is_set():
+            self.seen.append(self._percent())
+        self._held.set()
+        assert self._may_go_on.wait(store_calls.PATIENCE)
 
 
 def test_a_credential_stays_what_it_was_when_its_users_are_worked_on_again(

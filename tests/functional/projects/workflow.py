@@ -28,6 +28,7 @@ class Workflow:
         self.cloud = cloud
         self.calls: list[dict[str, Any]] = []  #: events, in order
         self._lock = threading.Lock()
+        self._context: Any = None  #: of the last call
         self._functions: Any = cloud.executions._functions
         self._function: Function = self._functions[FUNCTION]
         self._functions[FUNCTION] = self._call
@@ -62,9 +63,15 @@ class Workflow:
         """How often each step was called."""
         return Counter(each["step"] for each in self.calls)
 
+    def again(self, step: str) -> Any:
+        """A copy of the last call of a step, as late as it may be."""
+        event = next(each for each in reversed(self.calls) if each["step"] == step)
+        return self._function(event, self._context)
+
     def _call(self, event: dict[str, Any], context: Any) -> Any:
         with self._lock:
             self.calls.append(event)
+            self._context = context
             kind = self._next(event["step"])
             do = self._before.pop(event["step"], None)
             met = {f"{kind} at {event['step']}"} | ({f"before {event['step']}"} if do else set())
