@@ -147,7 +147,10 @@ class Handler(ChaliceRequestHandler):
             raise Refused("DEFAULT_5XX", 500, "Internal server error") from error
 
     def _control(self, body: bytes) -> Answer:
-        allowed = origins.for_control(self.headers.get("Origin"))
+        origin = self.headers.get("Origin")
+        allowed = origins.for_control(origin)
+        if origin and not origins.is_of_this_machine(origin):
+            return 403, allowed, b"Pages from elsewhere may not steer the local cloud\n"
         if self.command == "OPTIONS":
             return 204, allowed, b""
         status, headers, content = self.server.control.answer(self.command, self.path, body)

@@ -38,7 +38,7 @@ def to_app(headers: Mapping[str, str] | Message) -> dict[str, str]:
 def from_app(headers: Headers, origin: str | None) -> Headers:
     """An answer's headers as the browser that sent `origin` gets them."""
     if headers.get(ALLOWED) == ALL and origin and is_of_this_machine(origin):
-        return {**headers, ALLOWED: origin}
+        return {"Vary": "Origin", **headers, ALLOWED: origin}
     return headers
 
 

@@ -88,3 +88,12 @@ def test_a_page_from_elsewhere_is_allowed_nothing(
         client.send("POST", "/_local/token", json={}, headers={"Origin": origin}),
     ]
     assert [answer.headers.get(ALLOWED) for answer in answers] == [None] * 3
+
+
+def test_a_page_from_elsewhere_cannot_steer_the_local_cloud(cloud: object, client: Client) -> None:
+    """A browser sends a text without asking first, and hides only the answer."""
+    fault = '{"service": "sqs", "kind": "outage"}'
+    text = {"Origin": "http://example.com", "Content-Type": "text/plain"}
+
+    assert client.send("POST", "/_local/faults", data=fault, headers=text).status_code == 403
+    assert client.send("GET", "/_local/faults").json()["active"] == []

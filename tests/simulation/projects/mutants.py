@@ -146,7 +146,7 @@ MUTANTS: dict[str, Mutation] = {
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
-    "floor-by-old-counts": (114,),
+    "floor-by-old-counts": (378,),
     "unknown-is-never-made": (91,),
     "no-count-at-the-end": (3,),
     "no-look-for-requests": (32,),
