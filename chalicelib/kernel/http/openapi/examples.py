@@ -28,8 +28,9 @@ def _value(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
             return example_of(schemas[choice["$ref"].rpartition("/")[2]], schemas)
     if schema.get("type") == "array" and "default" in schema:
         return schema["default"]
-    if schema.get("examples"):
-        return schema["examples"][0]
+    for choice in (schema, *schema.get("anyOf", [])):
+        if choice.get("examples"):
+            return choice["examples"][0]
     if name in _BY_NAME:
         return _BY_NAME[name]
     if "enum" in schema:
