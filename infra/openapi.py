@@ -179,8 +179,11 @@ def main() -> int:
     if SNAPSHOT.exists():
         for told in breaking(json.loads(SNAPSHOT.read_text()), described):
             print(f"breaks clients: {told}")
-    SNAPSHOT.write_text(text_of(described))
-    print(f"wrote {SNAPSHOT.name}: {len(described['paths'])} paths")
+    text = text_of(described)
+    changed = not SNAPSHOT.exists() or SNAPSHOT.read_text() != text
+    SNAPSHOT.write_text(text)
+    state = "is rewritten" if changed else "is up to date"
+    print(f"docs/{SNAPSHOT.name} {state}: {len(described['paths'])} paths")
     return 0
 
 

@@ -13,6 +13,7 @@ from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Client
 from tests.functional.projects.rows import participate, project
 
+HERE = "tests/contract/sample_requests.py"
 _numbers = count()
 
 
@@ -47,7 +48,9 @@ class Requests:
         vault.seal(vault.PLATFORM, "known", "")  # and the key that passwords of regions are under
         faults.clear()
         answer = send(**body)
-        assert answer.status_code < 400, f"{named(route)}: give it what it needs: {answer.text}"
+        assert answer.status_code < 400, (
+            f"{named(route)}: make what it needs in {HERE}: {answer.text}"
+        )
         return answer
 
     def work_until_imported(self) -> None:
@@ -69,7 +72,7 @@ class Requests:
         }
         names = re.findall(r"{(\w+)}", route.path)
         for name in names:
-            assert name in makers, f"{named(route)}: add to `makers` how to make a {name}"
+            assert name in makers, f"{named(route)}: add to `makers` in {HERE} how to make {name}"
         found = {name: makers[name]() for name in names}
         if {"project_id", "user_id"} <= set(found):
             participate("t1", found["project_id"], found["user_id"])
@@ -101,7 +104,9 @@ class Requests:
             return {"params": {"token": self._token()}} if "token" in str(described) else {}
         media = next(iter(content))
         example = content[media].get("example")
-        assert example is not None, f"{named(route)}: its body has no example"
+        assert example is not None, (
+            f"{named(route)}: its body has no example; give the route `samples`"
+        )
         if isinstance(example, str):
             fresh = example.replace("ann@", f"fresh{next(_numbers)}@")
             return {"data": fresh, "headers": {"Content-Type": media}}

@@ -55,27 +55,39 @@ def test_there_is_something_to_check() -> None:
 
 @pytest.mark.parametrize("each", list(published()), ids=lambda each: each.event)
 def test_an_event_is_named_after_the_domain_that_publishes_it(each: Published) -> None:
-    assert each.event.partition(".")[0] == each.domain
+    assert each.event.partition(".")[0] == each.domain, (
+        f"{each.module} publishes {each.event}: name the event after its domain, {each.domain}"
+    )
 
 
 @pytest.mark.parametrize("each", list(published()), ids=lambda each: each.event)
 def test_an_event_that_is_published_is_awaited(each: Published) -> None:
     """At run time one that nobody awaits does nothing, so a misspelt name would pass unnoticed."""
-    known = [event for event, _ in manifest.EVENTS]
+    awaited = sorted(event for event, _ in manifest.EVENTS)
 
-    assert each.event in known, f"{each.module} publishes {each.event}; known are {known}"
+    assert each.event in awaited, (
+        f"{each.module} publishes {each.event}, which no job awaits; "
+        f"awaited are: {', '.join(awaited)}"
+    )
 
 
 @pytest.mark.parametrize(("event", "job"), SUBSCRIPTIONS)
 def test_no_job_waits_for_an_event_that_nobody_publishes(event: str, job: str) -> None:
-    assert event in {each.event for each in published()}, f"{job} is never queued"
+    known = sorted({each.event for each in published()})
+
+    assert event in known, (
+        f"{job} waits for {event}, which nobody publishes; published are: {', '.join(known)}"
+    )
 
 
 @pytest.mark.parametrize(("event", "job"), SUBSCRIPTIONS)
 def test_a_subscriber_takes_the_arguments_of_its_event(event: str, job: str) -> None:
     for each in published():
         if each.event == event:
-            assert fits(registry.find(job), each.arguments), f"{each.module}: {each.arguments}"
+            assert fits(registry.find(job), each.arguments), (
+                f"{job} must take {', '.join(sorted(each.arguments))} and require nothing else, "
+                f"as {each.module} publishes {event} with it"
+            )
 
 
 @pytest.mark.parametrize(("event", "jobs"), manifest.EVENTS)
@@ -86,6 +98,9 @@ def test_publishing_costs_one_push_and_no_second_commit(event: str, jobs: tuple[
     """
     found = [registry.find(job) for job in jobs]
 
-    assert len(found) <= MOST_SUBSCRIBERS
-    assert len({job.queue for job in found}) == 1, f"subscribers of {event} need one queue"
-    assert not any(job.unique_for_seconds for job in found)
+    queues = {job.name: job.queue for job in found}
+    unique = [job.name for job in found if job.unique_for_seconds]
+
+    assert len(found) <= MOST_SUBSCRIBERS, f"{event} has {len(found)} subscribers"
+    assert len(set(queues.values())) == 1, f"subscribers of {event} need one queue: {queues}"
+    assert not unique, f"subscribers of {event} must not have unique_for_seconds: {unique}"

@@ -174,7 +174,9 @@ def test_no_sample_event_is_of_a_function_that_is_gone() -> None:
 
 @pytest.mark.parametrize("job", declared(), ids=named)
 def test_every_job_has_a_sample_event_in_its_queues_folder(job: Declared) -> None:
-    event = json.loads((EVENTS / job.queue / f"{job.name}.json").read_text())
+    path = EVENTS / job.queue / f"{job.name}.json"
+    assert path.exists(), f"{path.relative_to(ROOT)}: this sample event is missing"
+    event = json.loads(path.read_text())
     message = json.loads(event["Records"][0]["body"])
 
     assert message["type"] == job.name
@@ -223,6 +225,7 @@ def test_a_sample_event_has_the_shape_that_lambda_gives(path: Path) -> None:
             "eventSourceARN",
             "awsRegion",
         }
-        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
+        right = hashlib.md5(record["body"].encode()).hexdigest()
+        assert record["md5OfBody"] == right, f"{path.relative_to(ROOT)}: md5OfBody must be {right}"
         assert record["eventSourceARN"].endswith(f"-{path.parent.name}")
         assert {"ApproximateReceiveCount", "SentTimestamp"} <= set(record["attributes"])

@@ -52,7 +52,15 @@ def models(base: type[Keyed] = Keyed) -> list[type[Keyed]]:
 
 
 def test_there_is_a_model_for_each_table_and_a_table_for_each_model() -> None:
-    assert {model.Meta.table_name for model in models()} == set(tables())
+    modelled, in_template = {model.Meta.table_name: model for model in models()}, set(tables())
+    no_table = [
+        f"{model.__module__}.{model.__name__}: there is no table {name}"
+        for name, model in modelled.items()
+        if name not in in_template
+    ]
+    no_model = [f"table {name} has no model" for name in in_template - set(modelled)]
+
+    assert [*no_table, *no_model] == [], "tables are declared in infra/template.yaml"
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)

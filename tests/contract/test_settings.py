@@ -2,7 +2,6 @@
 
 import ast
 import json
-from collections import Counter
 
 import msgspec
 import pytest
@@ -28,17 +27,22 @@ def test_the_kernels_and_the_domains_settings_are_found() -> None:
 
 
 def test_no_variable_is_read_by_two_sections() -> None:
-    counts = Counter(name for section in SECTIONS for name in variables(section))
+    readers: dict[str, list[str]] = {}
+    for section in SECTIONS:
+        for name in variables(section):
+            readers.setdefault(name, []).append(section.__module__)
+    shared = {name: modules for name, modules in readers.items() if len(modules) > 1}
 
-    assert [name for name, count in counts.items() if count > 1] == []
+    assert shared == {}, f"rename the setting in all modules but one: {shared}"
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__module__)
 def test_every_setting_has_a_default_and_a_kind_that_can_be_read(section: type[Section]) -> None:
     for field in msgspec.structs.fields(section):
         if field.name != "problems":
-            assert not field.required, field.name
-            assert field.type in (str, int, bool), field.name
+            name = f"{section.__module__}: {field.name}"
+            assert not field.required, f"{name} has no default"
+            assert field.type in (str, int, bool), f"{name} must be a str, an int or a bool"
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__module__)
@@ -53,7 +57,9 @@ def test_every_setting_says_what_it_is_for(section: type[Section]) -> None:
 
     for field in declared.body:
         if isinstance(field, ast.AnnAssign):
-            assert " #: " in lines[field.lineno - 1], ast.unparse(field)
+            assert " #: " in lines[field.lineno - 1], (
+                f"{section.__module__}: say after `#:` what it is for: {ast.unparse(field)}"
+            )
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.kernel.auth import tenancy
 from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Answer, Caller, Client, at_once, aws_calls
 
 TENANTS = "/admin/v1/tenants"
-EMPTY = {"provider": "", "region": "", "time_zone": "", "sender": ""}
+EMPTY = dict.fromkeys(tenancy.DEFAULTS, "")
 
 
 @pytest.fixture
@@ -30,8 +31,6 @@ def conf_calls(answer: Answer) -> int:
 
 
 def forget_nothing_for(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    from chalicelib.kernel.auth import tenancy
-
     given = replace(tenancy.settings, config_cache_seconds=seconds)
     monkeypatch.setattr(tenancy, "settings", given)
 
@@ -168,8 +167,6 @@ def test_a_suspended_tenant_is_refused_once_a_minute_is_over_and_admitted_again_
 def test_another_instance_refuses_a_suspended_tenant_within_the_minute(
     monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud, manager: Caller
 ) -> None:
-    from chalicelib.kernel.auth import tenancy
-
     manager.get("/admin/v1/users")
     tenancy.record("t1", "Alder Books", status="suspended").save()  # by another instance
 

@@ -53,7 +53,10 @@ def routes() -> list[Route]:
 
 def path_of(route: Route, ids: dict[str, str]) -> str:
     for name in re.findall(r"{(\w+)}", route.path):
-        assert name in ids, f"{route.method} {route.path}: add a record for {{{name}}} to ids_of()"
+        assert name in ids, (
+            f"{route.method} {route.path}: add a record for {{{name}}} to ids_of() "
+            "in tests/functional/http/grown_tenants.py"
+        )
     return route.path.format(**ids)
 
 
