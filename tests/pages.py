@@ -38,9 +38,12 @@ def blocks(page: str) -> list[Block]:
 
 
 def apply(project: Path, block: Block) -> None:
+    """Puts the code where it goes, unless it is there: somebody may have followed the page."""
     target = project / block.path
+    if target.exists() and block.code and block.code in target.read_text():
+        return
     if block.where is None:
-        assert not target.exists(), f"{block.path} exists already"
+        assert not target.exists() or not block.code, f"{block.path} exists already"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(block.code)
     elif block.where == "at the end":
@@ -60,7 +63,8 @@ def followed(project: Path, pages: list[str]) -> list[str]:
         apply(project, block)
     done = run(project, "infra.openapi")
     assert done.returncode == 0, done.stderr
-    return [block.path for block in added if Path(block.path).name.startswith("test_")]
+    new = [block.path for block in added if block.where is None]
+    return [path for path in new if Path(path).name.startswith("test_")]
 
 
 def run(project: Path, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
