@@ -59,7 +59,7 @@ def _drained(name: str, command: list[str], away: int) -> tuple[float, float]:
             done = subprocess.run(
                 [*command, endpoint, str(JOBS)],
                 check=False,
-                env=_environment(endpoint),
+                env=_environment(endpoint) | _libraries(name),
                 cwd=trees.PROJECT,
                 capture_output=True,
                 text=True,
@@ -96,7 +96,6 @@ def _distance(emulator: Ministack, away: int) -> Iterator[str]:
 def _environment(endpoint: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(trees.BUILD / "ours"),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCOUNT,
@@ -105,6 +104,11 @@ def _environment(endpoint: str) -> dict[str, str]:
         "QUEUE_URL_BASE": f"{endpoint}/{ACCOUNT}",
         "LOG_LEVEL": "ERROR",
     }
+
+
+def _libraries(name: str) -> dict[str, str]:
+    """Ours runs on what ships, the others on the libraries of their own environment."""
+    return {"PYTHONPATH": str(trees.BUILD / "ours")} if name == "ours" else {}
 
 
 def _make_resources(emulator: Ministack) -> None:
