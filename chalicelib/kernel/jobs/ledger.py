@@ -89,10 +89,15 @@ def new(
     queue: str,
     tries: int,
     recipient: str | None = None,
+    not_before: int | None = None,
     **attributes: Any,
 ) -> Job:
-    """A row for a job that is due now; the caller saves it with its cause."""
-    job_id = clock.new_id()
+    """A row for a job; the caller saves it with its cause.
+
+    It is due now, or at `not_before` if that is still to come: then the sweep pushes it.
+    """
+    job_id, now = clock.new_id(), clock.epoch_seconds()
+    is_later = not_before is not None and not_before > now
     return Job(
         tenant_id,
         PREFIX + job_id,
@@ -104,11 +109,17 @@ def new(
         recipient=recipient,
         recipient_key=recipient and recipient_key(tenant_id, recipient),
         due_shard=_shard(job_id),
-        due_at=clock.epoch_seconds() + settings.push_grace_seconds,
-        due_step_seconds=2 * settings.push_grace_seconds,
+        not_before=not_before if is_later else None,
+        due_at=not_before if is_later else now + settings.push_grace_seconds,
+        due_step_seconds=(1 if is_later else 2) * settings.push_grace_seconds,
         created_at=clock.iso(clock.now()),
         **attributes,
     )
+
+
+def waits(job: Job) -> bool:
+    """True for a new job whose time is still to come."""
+    return job.not_before is not None
 
 
 def recipient_key(tenant_id: str, recipient: str) -> str:

@@ -46,6 +46,7 @@ class Delivery(msgspec.Struct, frozen=True):
     channel: str | None = None  #: a notice's channel
     recipient: str | None = None  #: a notice's address or number
     queue: str | None = None  #: None: the declared queue
+    not_before: int | None = None  #: epoch seconds before which it is not run; None: at once
     not_after: int | None = None  #: epoch seconds after which it ends as `expired`
     batch: Expecting | None = None  #: batch that it belongs to
     units: int = 1  #: what it counts for in its batch
@@ -78,6 +79,7 @@ class Transaction(write_set.WriteSet):
             recipient=delivery.recipient,
             batch_id=delivery.batch and delivery.batch.id,
             units=delivery.units,
+            not_before=delivery.not_before,
             not_after=delivery.not_after,
         )
         if declared.unique_for_seconds:
@@ -110,7 +112,7 @@ class Transaction(write_set.WriteSet):
                 break
             except unique.AlreadyQueued as error:
                 self._leave_out(error)
-        push(self._jobs)
+        push(job for job in self._jobs if not ledger.waits(job))
 
     def _leave_out(self, error: unique.AlreadyQueued) -> None:
         self.drop(error)
