@@ -109,18 +109,23 @@ def _count_actions(project: Project, count: Count) -> list[Action]:
     return actions
 
 
-def fail(project: Project, step: str, reason: str | None) -> None:
+def fail(project: Project, step: str, reason: str | None, only_if: Condition | None = None) -> None:
     """Ends a run as failed at `step`; the default reason is the last error of the step.
 
-    Safe to repeat: raises Changed when the run is over.
+    Safe to repeat: raises Changed when the run is over, or `only_if` does not hold.
     """
     last_error = progress.row_of(project, step).get("error")
     reason = reason or last_error or "it ended without an error: it took too long, or crashed"
-    _end(project, "failed", step, reason, None)
+    _end(project, "failed", step, reason, only_if=only_if)
 
 
 def _end(
-    project: Project, status: Status, step: str, reason: str | None, counted: Counted | None
+    project: Project,
+    status: Status,
+    step: str,
+    reason: str | None,
+    counted: Counted | None = None,
+    only_if: Condition | None = None,
 ) -> None:
     """One transaction: the status, the steps, the counts, and the notice."""
     tx = Transaction(str(project.tenant))
@@ -141,8 +146,9 @@ def _end(
     if status == "deleted":
         actions += _release(tx, project)
     condition = progress.current_run(project)
-    if counted:
-        condition &= counted.condition
+    for more in (counted and counted.condition, only_if):
+        if more is not None:
+            condition &= more
     tx.update(project, actions, condition, Changed())
     _notify_creator(tx, project, status)
     tx.commit()

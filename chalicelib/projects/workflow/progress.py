@@ -81,14 +81,14 @@ def _begin(project: Project, step: str, *more: Action) -> None:
         "attempts": int(row["attempts"]) + 1,
     }
     actions = [*_set(step, running), Project.step.set(step), *more]
-    unchanged = _row_unchanged(project, step)
+    unchanged = row_unchanged(project, step)
     if row["status"] == "done":  # its share is missing from the percentage until it is done again
         actions.append(Project.floor.set(project.percent))
         unchanged &= counts_unchanged(project)
     _write(project, actions, unchanged)
 
 
-def _row_unchanged(project: Project, step: str) -> Condition:
+def row_unchanged(project: Project, step: str) -> Condition:
     """Holds while nobody else has saved the step's row."""
     row = project.step_rows.get(step)
     path = Project.steps[step]
@@ -123,7 +123,7 @@ def note_error(project: Project, step: str, error: str) -> None:
     """
     try:
         row = {**row_of(project, step), "error": error[:_LONGEST_ERROR]}
-        _write(project, _set(step, row), _row_unchanged(project, step))
+        _write(project, _set(step, row), row_unchanged(project, step))
     except (AppError, PynamoDBException) as trouble:
         telemetry.log.warning("a step's error is not kept", error=type(trouble).__name__)
 

@@ -62,7 +62,8 @@ def _status_of(arn: str) -> str:
 
 
 def _end(project: Project, status: str) -> bool:
-    step = project.step or rules.STEPS[progress.kind_of(project)][0]
+    first_step = rules.STEPS[progress.kind_of(project)][0]
+    step = project.step or first_step
     reasons = {
         "": "the workflow did not start in time",
         "RUNNING": "it exceeded its time limit",
@@ -71,9 +72,11 @@ def _end(project: Project, status: str) -> bool:
     }
     try:
         reason = reasons.get(status, "the workflow ended without a result")
-        completion.fail(project, step, reason)
+        # An execution that was not there when we asked may have begun since.
+        only_if = None if status else progress.row_unchanged(project, first_step)
+        completion.fail(project, step, reason, only_if)
     except completion.Changed:
-        return False  # it has just ended by itself
+        return False  # it has just ended by itself, or begun
     telemetry.log.error("run ended from outside", project=project.id, step=step, found=status)
     return True
 

@@ -11,6 +11,7 @@ from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
 from tests.functional.client import Caller
+from tests.functional.http.store_calls import just_before
 from tests.functional.projects.troubles import (
     ALWAYS,
     assert_whole,
@@ -97,6 +98,28 @@ def test_a_run_that_is_never_started_ends_failed_at_its_limit_and_a_late_start_d
     assert manager.post(path(project_id, "retry")).status_code == 202
     cloud.run_until_idle()
     assert status(manager, project_id)["status"] == "active"
+
+
+def test_a_run_that_begins_while_it_is_taken_for_one_that_never_started_goes_on(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    def begin() -> None:
+        from chalicelib.projects import models
+        from chalicelib.projects.workflow import progress
+
+        project = models.get_project("t1", project_id)
+        assert project is not None
+        progress.begin(project, "ensure_project")
+
+    project_id = created(manager)
+    faults.add(Fault("states", "StartExecution", "refuse", times=None))
+    for _ in range(4):
+        cloud.run_until_idle()
+        cloud.advance(61)
+    with just_before("TransactWriteItems", begin):
+        cloud.advance(61)
+
+    assert status(manager, project_id)["status"] == "provisioning"
 
 
 def stop_executions(cloud: LocalCloud) -> None:

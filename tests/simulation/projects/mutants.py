@@ -114,7 +114,7 @@ def _credential_of_each_attempt() -> AbstractContextManager[Any]:
 
 def _steps_begun_from_old_rows() -> AbstractContextManager[Any]:
     """Of two attempts at a step the later one writes what it read before the other."""
-    return patch.object(progress, "_row_unchanged", lambda *_: Project.sk.exists())
+    return patch.object(progress, "row_unchanged", lambda *_: Project.sk.exists())
 
 
 def _floor_by_old_counts() -> AbstractContextManager[Any]:
