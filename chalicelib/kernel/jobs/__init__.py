@@ -10,7 +10,10 @@ group_commit  marks of jobs that end at the same time share one call
 completion    the end of a job, and the steps that follow it
 retry         the decision after a failure
 batches       jobs that are counted together
-unique        jobs of which only one waits or runs at a time
+tally         the counters of a batch, spread over several rows
+batch_errors  what the members of a batch could not do
+unique        jobs of which one runs for all with the same arguments
+housekeeping  the kernel's own jobs
 queries       the named lists of jobs
 api           the routes that read jobs and batches
 """

@@ -159,10 +159,10 @@ class BatchView(msgspec.Struct, frozen=True, kw_only=True):
 )
 def get_batch(caller: Caller, batch_id: str) -> Reply:
     """Read the progress of a batch and its errors."""
-    batch = batches.get(caller.tenant_id, batch_id)
-    if batch is None:
+    seen = batches.get(caller.tenant_id, batch_id)
+    if seen is None:
         raise NotFound("There is no batch with this id")
-    progress = batches.progress(batch)
+    batch, progress = seen.batch, batches.progress(seen)
     body = BatchView(
         id=batch.id,
         total=progress.total,

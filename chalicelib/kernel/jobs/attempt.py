@@ -128,6 +128,8 @@ def _end_unwanted(attempt: Attempt, *, took_over: bool) -> Outcome | None:
         return _end(attempt, "expired", "it could not run in time")
     if batches.is_cancelled(job):
         return _end(attempt, "cancelled", "its batch was cancelled")
+    if job.unique_key and not unique.enter(job, attempt.declared.lock_seconds):
+        return _end(attempt, "skipped", unique.SKIPPED)
     return None
 
 
@@ -150,8 +152,6 @@ def _after_lost(attempt: Attempt, detail: str, *, charged: bool) -> Outcome | No
 
 def _try(attempt: Attempt) -> Outcome:
     declared, job = attempt.declared, attempt.job
-    if declared.unique_until_start:
-        unique.release(job)
     ends_at = min(attempt.deadline, time.monotonic() + declared.timeout_seconds)
     try:
         result = declared.run(Context(str(job.tenant), job, ends_at), **job.arguments)

@@ -1,64 +1,32 @@
 """Batches: jobs that are counted together, with progress and jobs that follow the last of them.
 
-A member's end and the batch's counters change in one transaction, so a message that is delivered
-twice cannot count twice, and progress never goes back. The worker that sees the last unit done
-settles the batch: one conditional transaction ends it and queues the jobs that follow, so they are
-queued exactly once. A worker that dies between the two transactions leaves the member's message in
-its queue, and the next delivery settles.
+A member's end and the batch's counters (`tally.py`) change in one transaction, so a message that is
+delivered twice cannot count twice, and progress never goes back by itself. Whoever ends a member
+then reads all the counters, and the one that sees the last unit done settles the batch: one
+transaction ends it and queues the jobs that follow, on the condition that nothing was counted or
+taken back since. So they are queued exactly once. A worker that dies between the two transactions
+leaves the member's message in its queue, and the next delivery settles.
 
-Table `kernel`:  batch#<id>  Batch    batch-errors#<id>#<job>  Errors (compressed)
+Until it has settled, a batch has no time of expiry, and so outlives its members' waits.
 """
 
-import zlib
 from typing import Any, Literal, cast
 
 import msgspec
-from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import Conflict
+from chalicelib.kernel.jobs import batch_errors, tally
+from chalicelib.kernel.jobs.batch_errors import Errors
 from chalicelib.kernel.jobs.ledger import SECONDS_IN_A_DAY, Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.jobs.registry import ErrorView, Result
+from chalicelib.kernel.jobs.tally import MOST_SHARDS, PREFIX, Batch, Tally
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import records
-from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
-_BATCH = "batch#"
-_ERRORS = "batch-errors#"
-_MAX_DETAIL_LENGTH = 500  #: characters
-_MAX_ERRORS_BYTES = 350_000  #: compressed; an item in DynamoDB may have 400 KB
-
 Status = Literal["pending", "running", "done", "failed", "cancelled"]
-
-
-class Batch(KernelRecord):
-    """Row of a batch, counted in units. `done` includes failures."""
-
-    status = UnicodeAttribute()  #: open, cancelled, done or failed
-    total = Number()
-    done = Number(default=0)
-    failed = Number(default=0)
-    refused = Number(default=0)  #: units of `done` that failed before anything was queued
-    began_at_epoch = Number(null=True)  #: when the member that ended first was claimed
-    counted_at_epoch = Number(null=True)  #: when the latest member ended
-    then = UnicodeAttribute(null=True)  #: job queued when all is done and nothing failed
-    catch = UnicodeAttribute(null=True)  #: job queued when all is done and something failed
-    finally_ = UnicodeAttribute(null=True, attr_name="finally")  #: job queued in both cases
-    created_at = UnicodeAttribute()
-    created_at_epoch = Number()
-    finished_at = UnicodeAttribute(null=True)
-
-    @property
-    def id(self) -> str:
-        return str(self.sk).removeprefix(_BATCH)
-
-
-class Errors(KernelRecord):
-    """Row with the errors of one member of a batch."""
-
-    errors = BinaryAttribute(legacy_encoding=False)
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -76,7 +44,43 @@ class Joining(msgspec.Struct):
     """The members that one transaction adds to a new batch."""
 
     batch: Batch
-    units: dict[str, int] = msgspec.field(default_factory=dict)  #: by job id
+    tx: Transaction
+    refusals: Errors | None = None  #: row of the units that failed before anything was queued
+    members: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.batch.id
+
+    def expect(self, job: Job) -> None:
+        """Counts the job as a member. The batch gets another shard for it, up to the most."""
+        self.members += 1
+        self.spread(self.members)
+        job.batch_shard = self.batch.shard_of(job.id)
+        self.batch.total = int(self.batch.total) + int(job.units)
+
+    def spread(self, jobs: int) -> None:
+        """Adds shards until there are enough for so many members."""
+        batch = self.batch
+        while int(batch.shards) < min(jobs, MOST_SHARDS):
+            self.tx.create(tally.shard(str(batch.tenant), batch.id, int(batch.shards)))
+            batch.shards = int(batch.shards) + 1
+
+    def end(self) -> None:
+        """Ends a new batch that gets no members: all its units failed before."""
+        self.batch.status = _outcome(Tally(self.batch))
+        self.batch.finished_at = self.batch.created_at
+        self.batch.expires_at = _expiry()
+        if self.refusals is not None:
+            self.refusals.expires_at = _expiry()
+
+
+class JoiningLater(msgspec.Struct):
+    """The members that one transaction adds to a batch that exists."""
+
+    batch: Batch
+    actions: list[Any] = msgspec.field(default_factory=list)  #: of the update that raises the total
+    units: int = 0
 
     @property
     def id(self) -> str:
@@ -84,97 +88,76 @@ class Joining(msgspec.Struct):
 
     def expect(self, job: Job) -> None:
         """Counts the job as a member."""
-        self.units[job.id] = int(job.units)
-        self._recount(int(job.units))
-
-    def withdraw(self, job: Job) -> None:
-        """Takes the job out of the count: a unique one that was queued already."""
-        self._recount(-self.units.pop(job.id, 0))
-
-    def end(self) -> None:
-        """Ends a new batch that gets no members: all its units failed before."""
-        self.batch.status = _outcome(self.batch)
-        self.batch.finished_at = self.batch.created_at
-
-    def _recount(self, units: int) -> None:
-        self.batch.total = int(self.batch.total) + units
-
-
-class JoiningLater(Joining):
-    """The members that one transaction adds to a batch that exists."""
-
-    actions: list[Any] = msgspec.field(default_factory=list)  #: of the update that raises the total
-
-    def _recount(self, units: int) -> None:
-        del units
-        self.actions[:] = [Batch.total.set(Batch.total + sum(self.units.values()))]
+        job.batch_shard = self.batch.shard_of(job.id)
+        self.units += int(job.units)
+        self.actions[:] = [Batch.total.set(Batch.total + self.units)]
 
 
 def create(
     tx: Transaction,
     *,
     failed: tuple[ErrorView, ...] = (),
+    jobs: int = 0,
     then: str | None = None,
     catch: str | None = None,
     finally_: str | None = None,
 ) -> Joining:
     """Adds a new batch to `tx`; its members are queued by `tx.enqueue(name, Delivery(batch=...))`.
 
-    `failed` are units that failed before anything was queued, such as unreadable lines. When all is
-    done, the job `catch` is queued if a unit failed, else `then`; `finally_` in both cases. They
-    get the argument `batch_id`. Campaigns will use these three.
+    `failed` are units that failed before anything was queued, such as unreadable lines. `jobs` is
+    about how many members it will have, if most of them join later. When all is done, the job
+    `catch` is queued if a unit failed, else `then`; `finally_` in both cases. They get the argument
+    `batch_id`. Campaigns will use these three.
+
+    The batch takes one of the transaction's 100 actions, one more if anything has failed, and one
+    for each of its first 16 members (`jobs`, if that is more) besides the member itself.
     """
     now = clock.now()
     batch = Batch(
         tx.tenant_id,
-        _BATCH + clock.new_id(),
+        PREFIX + clock.new_id(),
         status="open",
         total=len(failed),
         done=len(failed),
         failed=len(failed),
         refused=len(failed),
+        shards=0,
         then=then,
         catch=catch,
         finally_=finally_,
         created_at=clock.iso(now),
         created_at_epoch=int(now.timestamp()),
-        expires_at=int(now.timestamp()) + settings.retention_days * SECONDS_IN_A_DAY,
     )
     tx.create(batch)
-    if failed:
-        tx.create(_errors(batch, "0", failed))
-    joining = Joining(batch)
-    tx.batches.append(joining)
+    refusals = batch_errors.row(tx.tenant_id, batch.id, "0", failed) if failed else None
+    if refusals is not None:
+        tx.create(refusals)
+    joining = Joining(batch, tx, refusals)
+    joining.spread(jobs)
     return joining
 
 
-def join(tx: Transaction, batch_id: str) -> Joining:
+def join(tx: Transaction, batch: Batch) -> JoiningLater:
     """Adds members to an open batch; the commit raises Conflict when it has ended.
 
-    Campaigns will call this.
+    Transactions that join the same batch at the same time meet on its row: queue members of a large
+    batch from one job after the other. Campaigns will call this.
     """
-    batch = Batch(tx.tenant_id, _BATCH + batch_id, total=0)
     joining = JoiningLater(batch)
-    tx.update(batch, joining.actions, Batch.status == "open", Conflict("The batch has ended"))
-    tx.batches.append(joining)
+    row = Batch(tx.tenant_id, batch.sk, total=0)
+    is_open = (Batch.status == "open") & Batch.finished_at.does_not_exist()
+    tx.update(row, joining.actions, is_open, Conflict("The batch has ended"))
     return joining
 
 
-def get(tenant_id: str, batch_id: str, *, consistent: bool = False) -> Batch | None:
-    if not clock.is_id(batch_id):
-        return None
-    return records.read(Batch, tenant_id, _BATCH + batch_id, consistent=consistent)
+def get(tenant_id: str, batch_id: str, *, consistent: bool = False) -> Tally | None:
+    """The batch and its counters, by one Query; None if it does not exist."""
+    return tally.read(tenant_id, batch_id, consistent=consistent)
 
 
 def errors_of(batch: Batch) -> list[ErrorView]:
     """All errors so far, in the order of lines."""
-    prefix = f"{_ERRORS}{batch.id}#"
-    errors = [
-        error
-        for row in Errors.query(batch.tenant, Errors.sk.startswith(prefix))
-        for error in msgspec.json.decode(zlib.decompress(row.errors), type=list[ErrorView])
-    ]
-    return sorted(errors, key=lambda error: (error.line or 0, error.job_id or ""))
+    return batch_errors.of_batch(str(batch.tenant), batch.id)
 
 
 def cancel(tenant_id: str, batch_id: str) -> bool:
@@ -182,106 +165,97 @@ def cancel(tenant_id: str, batch_id: str) -> bool:
 
     False when the batch has ended or does not exist. Operators' commands will call this.
     """
-    batch = Batch(tenant_id, _BATCH + batch_id)
+    batch = Batch(tenant_id, PREFIX + batch_id)
     return batch.change_if(Batch.status == "open", [Batch.status.set("cancelled")])
 
 
 def is_cancelled(job: Job) -> bool:
     """True when the job belongs to a batch that was cancelled."""
-    batch = get(str(job.tenant), job.batch_id) if job.batch_id else None
+    if not job.batch_id:
+        return False
+    batch = records.read(Batch, str(job.tenant), f"{PREFIX}{job.batch_id}")
     return batch is not None and batch.status == "cancelled"
 
 
 def count(tx: WriteSet, job: Job, status: str, reason: str | None, result: Result) -> None:
-    """Counts the end of a member, in the transaction that ends it."""
-    batch = Batch(job.tenant, f"{_BATCH}{job.batch_id}")
-    units = int(job.units)
-    failed = units if status == "failed" else result.failed_units
-    now = clock.epoch_seconds()
-    # A job that was cancelled while it waited has no lease.
-    began_at = int(job.lease_until) - settings.lease_seconds if job.lease_until else now
-    actions = [
-        Batch.done.set(Batch.done + units),
-        Batch.failed.set(Batch.failed + failed),
-        Batch.began_at_epoch.set(Batch.began_at_epoch | began_at),
-        Batch.counted_at_epoch.set(now),
-    ]
-    tx.update(batch, actions)
-    errors = [ErrorView(error.detail, line=error.line) for error in result.errors]
-    if status == "failed":
-        errors.append(ErrorView(reason or "failed", job_id=job.id))
+    """Counts the end of a member, in the transaction that ends it.
+
+    The commit raises `tally.Uncounted`, and makes no row, when the batch is gone.
+    """
+    failed = int(job.units) if status == "failed" else result.failed_units
+    errors = batch_errors.of_member(job, status, reason, result)
+    tally.count(tx, job, failed=failed, has_errors=bool(errors))
     if errors:
-        tx.save(_errors(batch, job.id, tuple(errors)))
+        tx.save(batch_errors.row(str(job.tenant), str(job.batch_id), job.id, errors))
 
 
 def settle(tenant_id: str, batch_id: str) -> None:
-    """Ends the batch if all units are done, and queues the jobs that follow; safe to repeat."""
-    batch = get(tenant_id, batch_id, consistent=True)
-    if batch is None or batch.status != "open" or batch.done < batch.total:
+    """Ends the batch if all units are done, and queues the jobs that follow; safe to repeat.
+
+    A batch that was cancelled stays `cancelled`, and nothing follows it.
+    """
+    seen = get(tenant_id, batch_id, consistent=True)
+    if seen is None or seen.batch.finished_at or seen.done < seen.total:
         return
-    tx = Transaction(tenant_id)
+    batch, tx, expiry = seen.batch, Transaction(tenant_id), _expiry()
+    error = Conflict("It was settled by another worker, or more was queued or taken back")
+    is_same = tally.unchanged(batch) & (Batch.status == batch.status)
     tx.update(
         batch,
-        [Batch.status.set(_outcome(batch)), Batch.finished_at.set(clock.iso(clock.now()))],
-        (Batch.status == "open") & (Batch.total == batch.total),
-        Conflict("The batch was settled by another worker, or has more members now"),
+        [
+            Batch.status.set(batch.status if batch.status == "cancelled" else _outcome(seen)),
+            Batch.finished_at.set(clock.iso(clock.now())),
+            Batch.expires_at.set(expiry),
+        ],
+        is_same & Batch.finished_at.does_not_exist() & (Batch.total == batch.total),
+        error,
     )
-    for name in (batch.catch if batch.failed else batch.then, batch.finally_):
-        if name:
-            tx.enqueue(name, batch_id=batch.id)
+    for shard in seen.shards:
+        tx.update(shard, [tally.Shard.expires_at.set(expiry)], tally.unchanged(shard), error)
+    if batch.status != "cancelled":
+        for name in (batch.catch if seen.failed else batch.then, batch.finally_):
+            if name:
+                tx.enqueue(name, batch_id=batch.id)
+    if seen.has_errors:
+        tx.enqueue("kernel.expire_errors", batch_id=batch.id, at=expiry)
     try:
         tx.commit()
     except Conflict:
         return  # the other worker settles, or the new members will
 
 
-def progress(batch: Batch) -> Progress:
-    """The progress as clients see it; it only changes when a member ends."""
-    total, done = int(batch.total), int(batch.done)
-    status = str(batch.status)
+def progress(seen: Tally) -> Progress:
+    """The progress as clients see it; it only changes when a member ends or is taken back."""
+    total, done, status = seen.total, seen.done, str(seen.batch.status)
     if status == "open":
-        unfinished = "running" if done > int(batch.refused) else "pending"
-        status = _outcome(batch) if done >= total else unfinished
+        unfinished = "running" if done > seen.refused else "pending"
+        status = _outcome(seen) if done >= total else unfinished
     return Progress(
         total,
         done,
-        int(batch.failed),
+        seen.failed,
         100 if done >= total else done * 100 // total,
         cast("Status", status),
-        _eta_seconds(batch) if status == "running" else 0,
+        _eta_seconds(seen) if status == "running" else 0,
     )
 
 
-def _eta_seconds(batch: Batch) -> int:
+def _eta_seconds(seen: Tally) -> int:
     """Seconds left at the pace from the first claim to the latest end.
 
     0 until a tenth is done, because the first of many jobs that run side by side shows no pace.
     """
-    left, finished = int(batch.total) - int(batch.done), int(batch.done) - int(batch.refused)
+    left, finished = seen.total - seen.done, seen.done - seen.refused
     if finished < (left + finished) / 10:
         return 0
-    spent_seconds = int(batch.counted_at_epoch or 0) - int(batch.began_at_epoch or 0)
+    spent_seconds = seen.counted_at - seen.began_at
     return -(-max(1, spent_seconds) * left // finished)
 
 
-def _outcome(batch: Batch) -> str:
+def _outcome(seen: Tally) -> str:
     """`failed` if every unit failed; single errors leave a batch `done`."""
-    return "failed" if batch.failed and batch.failed >= batch.total else "done"
+    return "failed" if seen.failed and seen.failed >= seen.total else "done"
 
 
-def _errors(batch: Batch, part: str, errors: tuple[ErrorView, ...]) -> Errors:
-    expires = clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY
-    key = f"{_ERRORS}{batch.id}#{part}"
-    return Errors(batch.tenant, key, errors=_packed(errors), expires_at=expires)
-
-
-def _packed(errors: tuple[ErrorView, ...]) -> bytes:
-    """The errors, compressed. Details are shortened until the row fits, and no error is dropped.
-
-    A row that is too large could not be saved, and its member would never end.
-    """
-    packed, length = b"", _MAX_DETAIL_LENGTH
-    while length and (not packed or len(packed) > _MAX_ERRORS_BYTES):
-        cut = [msgspec.structs.replace(error, detail=error.detail[:length]) for error in errors]
-        packed, length = zlib.compress(msgspec.json.encode(cut)), length // 5
-    return packed
+def _expiry() -> int:
+    return clock.epoch_seconds() + settings.retention_days * SECONDS_IN_A_DAY

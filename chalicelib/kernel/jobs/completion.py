@@ -1,14 +1,18 @@
-"""Ends a job: marks its row and counts it in its batch, in one transaction, and cleans up.
+"""The end of a job: its row, its batch and its marker change in one transaction; then the rest.
 
-Cleaning up releases the lock of a unique job and settles the batch. After a crash before it, a
-worker that meets the ended job again settles the batch; the lock expires by itself.
+The rest is the lock of a unique job, and settling the batch. After a crash before it, a worker that
+meets the ended job again settles the batch, and the lock of an ended job holds nobody up.
 """
 
+from collections.abc import Callable
+
+from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs import batches, ledger, unique
 from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Result
+from chalicelib.kernel.jobs.tally import Uncounted
 from chalicelib.kernel.store.write_set import WriteSet
 
 
@@ -27,17 +31,20 @@ def end(
 ) -> bool:
     """Ends a claimed job; False, and no change, when another worker has taken it over.
 
-    The mark of a job without a batch may share a call with others of `group`.
+    The mark of a job that is neither unique nor in a batch may share a call with others of `group`.
     """
     result = result or Result()
+    taken_along = unique.copies(job) if job.unique_key and status == "done" else ()
 
-    def count(tx: WriteSet) -> None:
-        batches.count(tx, job, status, reason, result)
+    def finish(*, counts: bool) -> bool:
+        also = _also(job, status, reason, result, counts=counts)
+        return ledger.finish(job, status, reason, also=also, group=group, **result.marks)
 
-    count_in_batch = count if job.batch_id else None
-    if not ledger.finish(job, status, reason, also=count_in_batch, group=group, **result.marks):
+    if not _counted_if_possible(job, finish):
         return False
-    _clean_up(job)
+    if job.unique_key:
+        unique.leave(job, taken_along)
+    _settle(job)
     return True
 
 
@@ -49,25 +56,51 @@ def cancel(tenant_id: str, job_id: str) -> bool:
     job = ledger.get(tenant_id, job_id, consistent=True)
     if job is None:
         return False
-    is_cancelled = _cancel(job)
+
+    def finish(*, counts: bool) -> bool:
+        tx = WriteSet()
+        ledger.cancel(tx, job, _NotWaiting())
+        if also := _also(job, "cancelled", None, Result(), counts=counts):
+            also(tx)
+        try:
+            tx.commit()
+        except _NotWaiting:
+            return False
+        return True
+
+    is_cancelled = _counted_if_possible(job, finish)
     if is_cancelled or job.ended:  # of an ended job it repeats what a crash may have left out
-        _clean_up(job)
+        if job.unique_key:
+            unique.leave(job)
+        _settle(job)
     return is_cancelled
 
 
-def _cancel(job: Job) -> bool:
-    tx = WriteSet()
-    ledger.cancel(tx, job, _NotWaiting())
-    if job.batch_id:
-        batches.count(tx, job, "cancelled", None, Result())
+def _counted_if_possible(job: Job, finish: Callable[..., bool]) -> bool:
     try:
-        tx.commit()
-    except _NotWaiting:
-        return False
-    return True
+        return finish(counts=True)
+    except Uncounted:
+        telemetry.log.warning("its batch is gone", job=job.id, batch=job.batch_id)
+        return finish(counts=False)
 
 
-def _clean_up(job: Job) -> None:
-    unique.release(job)
+def _also(
+    job: Job, status: str, reason: str | None, result: Result, *, counts: bool
+) -> Callable[[WriteSet], None] | None:
+    """What changes in the transaction that ends the job; None if nothing does."""
+    in_batch = counts and job.batch_id
+    if not (in_batch or job.unique_key):
+        return None
+
+    def add(tx: WriteSet) -> None:
+        if job.unique_key:
+            unique.unmark(tx, job)
+        if in_batch:
+            batches.count(tx, job, status, reason, result)
+
+    return add
+
+
+def _settle(job: Job) -> None:
     if job.batch_id:
         batches.settle(str(job.tenant), job.batch_id)

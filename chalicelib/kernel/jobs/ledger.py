@@ -56,6 +56,8 @@ class Job(KernelRecord):
     delivery = UnicodeAttribute(null=True)  #: by the provider's events; one of DELIVERIES
     counted_on = UnicodeAttribute(null=True)  #: day on which the tenant's daily limit counted it
     batch_id = UnicodeAttribute(null=True)
+    #: number of the shard that counts it; None: the batch's own row
+    batch_shard = Number(null=True)
     units = Number(default=1)  #: what it counts for in its batch
     unique_key = UnicodeAttribute(null=True)  #: key of its lock, if no second one may be queued
     not_after = Number(null=True)  #: epoch seconds after which it expires

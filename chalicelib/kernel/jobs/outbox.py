@@ -9,6 +9,7 @@ waits for the sweep. (Transactional outbox: Richardson, "Microservices Patterns"
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -34,8 +35,6 @@ class Expecting(Protocol):
 
     def expect(self, job: Job) -> None: ...
 
-    def withdraw(self, job: Job) -> None: ...
-
 
 class Delivery(msgspec.Struct, frozen=True):
     """How one job is queued, where that differs from its declaration.
@@ -58,17 +57,19 @@ class Transaction(write_set.WriteSet):
     def __init__(self, tenant_id: str) -> None:
         super().__init__()
         self.tenant_id = tenant_id
-        self.batches: list[Expecting] = []
         self._jobs: list[Job] = []
         self._unique_jobs: dict[str, Job] = {}  #: by `unique.key_of`
 
     def enqueue(self, name: str, delivery: Delivery | None = None, /, **args: Any) -> Job:
         """Adds the job `name`, which is saved by the commit and then pushed.
 
-        A unique job that is queued already is left out by the commit; the rest is saved. A second
-        one in the same transaction is not added, and the first is returned.
+        A job takes one of the transaction's 100 actions, a unique one two. A second unique job with
+        the same arguments is not added, and the first is returned. Raises ValueError for a job that
+        would expire before its time.
         """
         declared, delivery = registry.find(name), delivery or Delivery()
+        if (delivery.not_after or math.inf) < (delivery.not_before or 0):
+            raise ValueError(f"{name} would expire before its time")
         job = ledger.new(
             self.tenant_id,
             name,
@@ -86,10 +87,8 @@ class Transaction(write_set.WriteSet):
             first = self._unique_jobs.setdefault(unique.key_of(job), job)
             if first is not job:
                 return first
-        error = unique.AlreadyQueued(job) if declared.unique_for_seconds else None
-        self.create(job, error)
-        if error is not None:
-            unique.lock(self, job, declared.unique_for_seconds, error)
+            unique.mark(self, job)
+        self.create(job)
         if delivery.batch is not None:
             delivery.batch.expect(job)
         self._jobs.append(job)
@@ -106,19 +105,8 @@ class Transaction(write_set.WriteSet):
 
     def commit(self) -> None:
         """Saves everything, then pushes the jobs. A push that fails is left to the sweep."""
-        while True:
-            try:
-                super().commit()
-                break
-            except unique.AlreadyQueued as error:
-                self._leave_out(error)
+        super().commit()
         push(job for job in self._jobs if not ledger.waits(job))
-
-    def _leave_out(self, error: unique.AlreadyQueued) -> None:
-        self.drop(error)
-        self._jobs.remove(error.job)
-        for batch in self.batches:
-            batch.withdraw(error.job)
 
 
 def message_of(job: Job) -> dict[str, str]:

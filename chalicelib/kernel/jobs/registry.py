@@ -84,6 +84,11 @@ class Declared(msgspec.Struct, frozen=True):
     unique_until_start: bool = False  #: unique only while it waits
     on: str = ""  #: the event that it subscribes to; empty: none
 
+    @property
+    def lock_seconds(self) -> int:
+        """How long at most the job holds the lock of its kind while it runs; 0: it takes none."""
+        return 0 if self.unique_until_start else self.unique_for_seconds
+
 
 Run = Callable[..., Result | None]
 
@@ -108,10 +113,13 @@ def job(
     """Declares a job: a function that may run more than once and must be safe to repeat.
 
     `tries` counts charged attempts. `timeout_seconds` must be well within the lease; an attempt
-    that takes longer is treated as lost, and its job runs again. With `unique_for_seconds` a second
-    job with the same arguments is not queued while the first waits or runs, for at most this time;
-    with `unique_until_start` only while it waits. The shop will use unique jobs. With `on` it is
-    queued by every `publish` of that event, with the event's arguments; see `kernel/events.py`.
+    that takes longer is treated as lost, and its job runs again.
+
+    With `unique_for_seconds` one job runs for all with the same arguments that wait at its start or
+    come until its end, and holds a lock for at most this time from its start; the others end as
+    `skipped`. With `unique_until_start` it runs only for those that wait at its start. The shop
+    will use unique jobs. With `on` it is queued by every `publish` of that event, with the event's
+    arguments; see `kernel/events.py`.
     """
 
     def register(function: Run) -> Run:
@@ -135,7 +143,9 @@ def job(
 
 def name_of(function: Callable[..., Any]) -> str:
     """`people.invitation` for a function `invitation` in a module of `chalicelib/people/`."""
-    return f"{function.__module__.split('.')[-2]}.{function.__name__}"
+    root, *parents, _ = function.__module__.split(".")
+    domain = parents[0] if root == "chalicelib" else parents[-1]
+    return f"{domain}.{function.__name__}"
 
 
 def add(declared: Declared) -> None:
@@ -163,7 +173,9 @@ def find(name: str) -> Declared:
     """The job or notice with this name; raises UnknownJob."""
     if name not in _declared:
         domain = name.partition(".")[0]
-        for part in ("notices", "jobs"):  # a request that queues a notice pays for no jobs
+        # A request that queues a notice pays for no jobs.
+        parts = ("jobs.housekeeping",) if domain == "kernel" else ("notices", "jobs")
+        for part in parts:
             if name not in _declared:
                 _import(f"chalicelib.{domain}.{part}")
     try:

@@ -1,39 +1,54 @@
-"""Unique jobs: while one waits or runs, a second with the same arguments is not queued.
+"""Unique jobs: of those with the same arguments that wait together, one runs for all.
 
-The transaction that queues the job also writes a lock row, so of two at the same time only one is
-saved. The lock is released when the job ends (or starts), and expires in any case, so a crash
-before the release only delays the next job. The shop will use unique jobs.
+Nobody takes a lock in order to queue one, because requests that ask for the same job at the same
+time would refuse each other. Copies are queued like other jobs, each with a marker row of its own
+in the same transaction. The copy that is claimed first deletes the markers of the others and runs.
+They find their marker gone when they are claimed, and end as `skipped`. The markers say what was
+committed before the run began, so it does not matter whose clock is right.
+
+A job that is unique while it runs also holds a lock from its first claim to its end, at most for
+`unique_for_seconds`. Copies that are claimed meanwhile, or wait when it ends well, end as `skipped`
+too.
+
+Markers have no time of expiry, because a job without one does not run; they leave in the
+transaction that ends their job. A lock whose holder has ended holds nobody up. So a crash anywhere
+costs at most another run.
+
+Table `kernel`:  unique#<digest of type and arguments>         the lock
+                 unique#<digest of type and arguments>#<job>   a marker
 """
 
 import hashlib
+from collections.abc import Iterable
 
+import msgspec
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import DeleteError
 
 from chalicelib.kernel import clock
-from chalicelib.kernel.errors import AppError
+from chalicelib.kernel.jobs import ledger
 from chalicelib.kernel.jobs.ledger import Job
-from chalicelib.kernel.store.failures import condition_failed
+from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
-
-class Lock(KernelRecord):
-    """Row of a lock: keys (tenant, "unique#" + digest of type and arguments)."""
-
-    job_id = UnicodeAttribute()
-    until = Number()  #: epoch seconds when the lock expires
+SKIPPED = "the same job runs in its place"
 
 
-class AlreadyQueued(AppError):
-    """Such a job is already waiting or running"""
+class Row(KernelRecord):
+    """The lock of a kind of job, or the marker of one job."""
 
-    STATUS = 409
-    PRIORITY = 2  #: any other failed condition comes first
+    job_id = UnicodeAttribute(null=True)  #: of a lock: who holds it
+    until = Number(null=True)  #: of a lock: epoch seconds when it expires
+    #: of a marker: epoch seconds; a job that runs earlier does not run in its place
+    not_before = Number(null=True)
 
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.job = job
+
+class _Seen(msgspec.Struct, frozen=True):
+    """The rows of a kind of job, as one of these jobs sees them."""
+
+    is_marked: bool  #: this job has its marker
+    holds_lock: bool
+    others: tuple[Row, ...]  #: markers of the other jobs whose time has come
 
 
 def key_of(job: Job) -> str:
@@ -42,21 +57,81 @@ def key_of(job: Job) -> str:
     return f"unique#{digest}"
 
 
-def lock(tx: WriteSet, job: Job, seconds: int, error: AlreadyQueued) -> None:
-    """Adds the job's lock to the transaction that queues it."""
+def mark(tx: WriteSet, job: Job) -> None:
+    """Adds the job's marker to the transaction that queues it."""
     job.unique_key = key_of(job)
-    now = clock.epoch_seconds()
-    row = Lock(job.tenant, job.unique_key, job_id=job.id, until=now + seconds)
-    row.expires_at = now + seconds
-    tx.save(row, Lock.sk.does_not_exist() | (Lock.until <= now), error)
+    tx.create(Row(job.tenant, _marker_key(job), not_before=job.not_before))
 
 
-def release(job: Job) -> None:
-    """Deletes the job's lock, unless another job holds it by now; safe to repeat."""
-    if not job.unique_key:
-        return
-    try:
-        Lock(job.tenant, job.unique_key).delete(condition=Lock.job_id == job.id)
-    except DeleteError as error:
-        if not condition_failed(error):
-            raise
+def unmark(tx: WriteSet, job: Job) -> None:
+    """Deletes the job's marker in the transaction that ends it."""
+    tx.delete(Row(job.tenant, _marker_key(job)))
+
+
+def enter(job: Job, lock_seconds: int) -> bool:
+    """True if the claimed job must run; False if another one runs in its place. Safe to repeat.
+
+    It then runs for all whose markers are there. With `lock_seconds` it first takes the lock for so
+    long, unless a job that has not ended holds it.
+    """
+    if lock_seconds and not _take_lock(job, lock_seconds):
+        return False
+    seen = _look(job)
+    if seen.is_marked:
+        _delete(seen.others)
+    elif seen.holds_lock:
+        _release(job)
+    return seen.is_marked
+
+
+def copies(job: Job) -> tuple[Row, ...]:
+    """The markers that the end of this job takes along: the others', if it holds the lock."""
+    seen = _look(job)
+    return seen.others if seen.holds_lock else ()
+
+
+def leave(job: Job, taken_along: Iterable[Row] = ()) -> None:
+    """Deletes these markers, and releases the lock if the job, which has ended, holds it."""
+    _delete(taken_along)
+    _release(job)
+
+
+def _take_lock(job: Job, seconds: int) -> bool:
+    now, tenant_id = clock.epoch_seconds(), str(job.tenant)
+    actions = [Row.job_id.set(job.id), Row.until.set(now + seconds)]
+    actions.append(Row.expires_at.set(now + seconds))
+    row = Row(tenant_id, job.unique_key)
+    if row.change_if(
+        Row.sk.does_not_exist() | (Row.until <= now) | (Row.job_id == job.id), actions
+    ):
+        return True
+    lock = records.read(Row, tenant_id, str(job.unique_key), consistent=True)
+    if lock is None:  # released since
+        return _take_lock(job, seconds)
+    holder = ledger.get(tenant_id, str(lock.job_id), consistent=True)
+    if holder is not None and not holder.ended:
+        return False
+    return row.change_if(Row.job_id == lock.job_id, actions)
+
+
+def _release(job: Job) -> None:
+    Row(job.tenant, job.unique_key).delete_if(Row.job_id == job.id)
+
+
+def _look(job: Job) -> _Seen:
+    now, own_key = clock.epoch_seconds(), _marker_key(job)
+    prefix = Row.sk.startswith(str(job.unique_key))
+    rows = {str(row.sk): row for row in Row.query(job.tenant, prefix, consistent_read=True)}
+    lock, own = rows.pop(str(job.unique_key), None), rows.pop(own_key, None)
+    others = tuple(row for row in rows.values() if int(row.not_before or 0) <= now)
+    return _Seen(own is not None, lock is not None and lock.job_id == job.id, others)
+
+
+def _delete(rows: Iterable[Row]) -> None:
+    with KernelRecord.batch_write() as writing:
+        for row in rows:
+            writing.delete(row)
+
+
+def _marker_key(job: Job) -> str:
+    return f"{job.unique_key}#{job.id}"

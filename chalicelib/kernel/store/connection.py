@@ -10,7 +10,11 @@ from typing import Any
 from pynamodb.connection import Connection
 
 from chalicelib.kernel import aws
+from chalicelib.kernel.aws.errors import ServiceError, code_of
 from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import contention
+
+_MET_TRANSACTION = "TransactionConflictException"
 
 
 class SharedConnection(Connection):
@@ -37,8 +41,18 @@ class SharedConnection(Connection):
         return aws.client("dynamodb")
 
     def dispatch(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Makes the call. pynamodb would also request the consumed capacity, to log it."""
-        return self._make_api_call(operation_name, operation_kwargs)
+        """Makes the call. pynamodb would also request the consumed capacity, to log it.
+
+        A write of a single item that meets a transaction is repeated.
+        """
+        tries = 0
+        while True:
+            try:
+                return self._make_api_call(operation_name, operation_kwargs)
+            except ServiceError as error:
+                tries += 1
+                if code_of(error) != _MET_TRANSACTION or not contention.wait_after(tries):
+                    raise
 
 
 _LOCK = threading.Lock()

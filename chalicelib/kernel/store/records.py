@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import TableConnection
-from pynamodb.exceptions import UpdateError
+from pynamodb.exceptions import DeleteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
@@ -96,6 +96,19 @@ class Keyed(Record):
                     self.tenant, self.sk, actions=actions, condition=condition
                 )
         except UpdateError as error:
+            if not condition_failed(error):
+                raise
+            return False
+        return True
+
+    def delete_if(self, condition: Condition) -> bool:
+        """Makes one conditional DeleteItem; False, and no change, when the condition did not hold.
+
+        Raises DeleteError when the store was down or throttled.
+        """
+        try:
+            self.delete(condition)
+        except DeleteError as error:
             if not condition_failed(error):
                 raise
             return False

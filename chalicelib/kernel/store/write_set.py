@@ -1,7 +1,6 @@
 """Transactions in which every condition names the error that its failure means."""
 
-import random
-import time
+import itertools
 import uuid
 from collections.abc import Sequence
 from typing import Any, Self
@@ -13,11 +12,10 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel.errors import AppError, Conflict, Unavailable
+from chalicelib.kernel.store import contention
 from chalicelib.kernel.store.connection import connection
 from chalicelib.kernel.store.failures import TRANSIENT_CODES, is_transient
 from chalicelib.kernel.store.records import Keyed
-
-_CONFLICT_TRIES = 3
 
 
 class _Action(msgspec.Struct, frozen=True):
@@ -73,10 +71,6 @@ class WriteSet:
         # Not copied: the caller may add to the list until the commit.
         self._add("update", (record, actions), condition, error)
 
-    def drop(self, error: AppError) -> None:
-        """Removes the actions that were added with this error object."""
-        self._actions = [action for action in self._actions if action.error is not error]
-
     def delete(
         self,
         record: Keyed,
@@ -103,15 +97,14 @@ class WriteSet:
         again, under the same token: an earlier try may have been executed and its answer lost.
         """
         token = str(uuid.uuid4())
-        for attempt in range(1, _CONFLICT_TRIES + 1):
+        for tries in itertools.count(1):
             try:
                 self._write(token)
                 return
             except TransactWriteError as error:
                 self._explain(error)
-                if attempt == _CONFLICT_TRIES:
+                if not contention.wait_after(tries):
                     raise Unavailable("The records are busy; try again") from error
-                time.sleep(random.uniform(0.01, 0.05) * attempt)
 
     def _write(self, token: str) -> None:
         if not self._actions:  # DynamoDB refuses an empty transaction

@@ -24,6 +24,15 @@ def start(*jobs: str, units: int = 1, **following: str) -> str:
     return batch.id
 
 
+def row(batch_id: str) -> Any:
+    """The batch as jobs read it."""
+    from chalicelib.kernel.jobs import batches
+
+    seen = batches.get("t1", batch_id, consistent=True)
+    assert seen is not None
+    return seen.batch
+
+
 def seen(manager: Caller, batch_id: str) -> dict[str, Any]:
     answer = manager.get(f"/v1/batches/{batch_id}")
     assert answer.status_code == 200, answer.text

@@ -59,7 +59,9 @@ def grow(context: Context, *, batch_id: str, by: int) -> None:
     """A member that adds others to its own batch while it runs."""
     note("grow")
     tx = Transaction(context.tenant_id)
-    joined = batches.join(tx, batch_id)
+    seen = batches.get(context.tenant_id, batch_id)
+    assert seen is not None
+    joined = batches.join(tx, seen.batch)
     for number in range(by):
         tx.enqueue("batches.good", Delivery(batch=joined), label=f"grown-{number}")
     tx.commit()

@@ -10,7 +10,15 @@ from chalicelib.kernel.jobs import registry
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.batches import members
-from tests.functional.batches.batch import FOLLOWING, figures, followers, retried, seen, start
+from tests.functional.batches.batch import (
+    FOLLOWING,
+    figures,
+    followers,
+    retried,
+    row,
+    seen,
+    start,
+)
 from tests.functional.client import Caller
 
 
@@ -132,7 +140,7 @@ def test_nobody_joins_a_batch_that_has_ended_and_nothing_of_the_attempt_is_saved
     batch_id = start("good")
     cloud.run_until_idle()
     tx = Transaction("t1")
-    joined = batches.join(tx, batch_id)
+    joined = batches.join(tx, row(batch_id))
     tx.enqueue("batches.good", Delivery(batch=joined), label="late")
     with pytest.raises(Conflict):
         tx.commit()
@@ -150,7 +158,7 @@ def test_nobody_joins_another_tenants_batch(cloud: LocalCloud, manager: Caller) 
 
     batch_id = start("good")
     tx = Transaction("t2")
-    tx.enqueue("batches.good", Delivery(batch=batches.join(tx, batch_id)), label="foreign")
+    tx.enqueue("batches.good", Delivery(batch=batches.join(tx, row(batch_id))), label="foreign")
     with pytest.raises(Conflict):
         tx.commit()
     assert figures(manager, batch_id)[1] == 1

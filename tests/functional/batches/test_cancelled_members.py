@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from pynamodb.exceptions import GetError
+from pynamodb.exceptions import QueryError
 
 from infra.local import faults
 from infra.local.cloud import LocalCloud
@@ -104,9 +104,9 @@ def test_who_cancels_again_makes_up_for_what_was_broken_off(
     aws.take_messages("work")
 
     def go_down() -> None:
-        faults.add(Fault("dynamodb", "GetItem", "refuse", times=None))
+        faults.add(Fault("dynamodb", "Query", "refuse", times=None))
 
-    with just_before("TransactWriteItems", go_down), pytest.raises(GetError):
+    with just_before("TransactWriteItems", go_down), pytest.raises(QueryError):
         cancel(one)
     faults.clear()
     assert manager.job(one)["status"] == "cancelled"

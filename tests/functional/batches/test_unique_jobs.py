@@ -1,15 +1,17 @@
 """Unique jobs, jobs with a latest time, and jobs that are cancelled while they wait."""
 
-import json
 import time
 from collections import Counter
+from functools import partial
+from typing import Any
 
 import pytest
 
+from infra.local import faults
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.batches import members
-from tests.functional.client import Caller
+from tests.functional.client import Caller, at_once
 from tests.functional.http.store_calls import killed_at
 
 
@@ -26,35 +28,44 @@ def enqueue(name: str, *labels: str, tenant: str = "t1") -> None:
             tx.enqueue(f"batches.{name}", label=label)
 
 
-def locks() -> list[str]:
-    return [sk for sk in aws.rows("kernel") if sk.startswith("unique#")]
+def marks() -> dict[str, Any]:
+    return {sk: row for sk, row in aws.rows("kernel").items() if sk.startswith("unique#")}
 
 
-def test_a_second_one_with_the_same_arguments_drops_out_while_the_first_waits(
+def transactions() -> int:
+    return faults.counts().get("dynamodb.TransactWriteItems", {}).get("through", 0)
+
+
+def rows() -> list[str]:
+    """The keys of the locks and markers that are left."""
+    return list(marks())
+
+
+def test_of_those_with_the_same_arguments_that_wait_together_one_runs(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     enqueue("only", "a", "a", "a", "b")
     enqueue("only", "a", tenant="t2")
-    assert len(manager.jobs()) == 2
-
     cloud.run_until_idle()
+
     assert members.ran == {"a": 2, "b": 1}  # one of them in the other tenant
+    assert Counter(job["status"] for job in manager.jobs()) == {"done": 2, "skipped": 2}
+    skipped = manager.jobs(status="skipped")
+    assert {job["last_error"] for job in skipped} == {"the same job runs in its place"}
+    assert rows() == []
 
 
-def test_the_rest_of_the_transaction_is_saved_and_the_dropped_job_is_not_pushed(
-    cloud: LocalCloud, manager: Caller
+@pytest.mark.parametrize("name", ["only", "only_waiting"])
+def test_many_who_want_the_same_job_at_once_all_get_through_and_it_runs_once(
+    cloud: LocalCloud, name: str
 ) -> None:
-    from chalicelib.kernel.jobs.outbox import Transaction
+    members.ran["a"] = 5  # by now only_waiting does not queue itself again
+    before = transactions()
+    at_once(*[partial(enqueue, name, "a")] * 50)  # type: ignore[list-item]
+    assert transactions() - before == 50  # none met another
+    cloud.run_until_idle()
 
-    enqueue("only", "a")
-    aws.take_messages("work")
-    with Transaction("t1") as tx:
-        tx.enqueue("batches.good", label="before")
-        tx.enqueue("batches.only", label="a")
-        tx.enqueue("batches.good", label="after")
-
-    assert Counter(job["type"] for job in manager.jobs()) == {"batches.only": 1, "batches.good": 2}
-    assert len(aws.take_messages("work")) == 2
+    assert members.ran["a"] == 6
 
 
 def test_two_of_one_kind_in_one_transaction_are_one(cloud: LocalCloud, manager: Caller) -> None:
@@ -67,77 +78,61 @@ def test_two_of_one_kind_in_one_transaction_are_one(cloud: LocalCloud, manager: 
     cloud.run_until_idle()
 
     assert members.ran == {"a": 1, "b": 1}
+    assert len(manager.jobs()) == 2
 
 
-def test_another_error_of_the_transaction_matters_more(cloud: LocalCloud, manager: Caller) -> None:
-    from chalicelib.kernel.auth.tenancy import DIRECTORY, TenantRecord
-    from chalicelib.kernel.errors import Gone
-    from chalicelib.kernel.jobs.outbox import Transaction
-
-    enqueue("only", "a")
-    tx = Transaction("t1")
-    tx.enqueue("batches.only", label="a")
-    tx.enqueue("batches.good", label="b")
-    tx.check(TenantRecord, (DIRECTORY, "nobody"), TenantRecord.sk.exists(), Gone())
-    with pytest.raises(Gone):
-        tx.commit()
-    assert len(manager.jobs()) == 1
-
-
-def test_a_second_one_drops_out_while_the_first_runs(cloud: LocalCloud, manager: Caller) -> None:
+def test_one_that_comes_while_another_runs_is_skipped(cloud: LocalCloud, manager: Caller) -> None:
     enqueue("only_again", "a")
     cloud.run_until_idle()
 
     assert members.ran == {"a": 1}
-    assert len(manager.jobs()) == 1
+    assert Counter(job["status"] for job in manager.jobs()) == {"done": 1, "skipped": 1}
 
 
-def test_with_until_start_the_next_is_queued_while_one_runs(
+def test_with_until_start_one_that_comes_while_another_runs_runs_too(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     enqueue("only_waiting", "a", "a")
-    assert len(manager.jobs()) == 1
-
     cloud.run_until_idle()
+
     assert members.ran == {"a": 3}
+    assert rows() == []
 
 
 @pytest.mark.parametrize("label", ["good", "bad"])
-def test_the_next_is_allowed_once_the_first_has_ended_well_or_not(
+def test_the_next_runs_once_the_first_has_ended_well_or_not(
     cloud: LocalCloud, manager: Caller, label: str
 ) -> None:
     enqueue("only", label)
     cloud.run_until_idle()
     if label == "bad":
         enqueue("only", label)  # the first waits for its second try
-        assert len(manager.jobs()) == 1
+        cloud.run_until_idle()
+        assert members.ran == {"bad": 1}
         cloud.advance(100)
         cloud.run_until_idle()
-    assert locks() == []
+        assert members.ran == {"bad": 2}
+    assert rows() == []
 
+    before = members.ran[label]
     enqueue("only", label)
-    assert len(manager.jobs()) == 2
+    cloud.run_until_idle()
+    assert members.ran[label] == before + 1
 
 
-def test_the_next_is_allowed_once_its_time_is_over_and_the_first_then_frees_nothing_of_it(
+def test_after_its_longest_time_another_one_runs_though_the_first_has_not_ended(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    enqueue("only", "a")
-    cloud.advance(3590)
-    enqueue("only", "a")
-    assert len(manager.jobs()) == 1
-    cloud.advance(20)
-    enqueue("only", "a")
-    assert len(manager.jobs()) == 2
-
-    first = min(aws.take_messages("work"), key=lambda body: json.loads(body)["job"])
-    aws.put_message("work", first)
+    enqueue("only", "bad")
     cloud.run_until_idle()
-    assert sorted(job["status"] for job in manager.jobs()) == ["done", "queued"]
-    assert len(locks()) == 1
+    cloud.advance(3601)
+    enqueue("only", "bad")
+    cloud.run_until_idle()
+
+    assert members.ran == {"bad": 2}  # one for both of those that waited
 
 
-def test_a_worker_that_dies_before_the_release_delays_the_next_no_longer_than_its_time(
+def test_a_worker_that_dies_before_the_release_holds_nobody_up(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     enqueue("only", "a")
@@ -145,21 +140,65 @@ def test_a_worker_that_dies_before_the_release_delays_the_next_no_longer_than_it
         cloud.run_until_idle()
     assert process.dead
     assert [job["status"] for job in manager.jobs()] == ["done"]
+    assert rows()
 
-    cloud.advance(3601)
+    enqueue("only", "a")
     cloud.run_until_idle()
+    assert members.ran == {"a": 2}
+
+
+@pytest.mark.parametrize("when", ["before-call", "after-call"])
+@pytest.mark.parametrize(
+    ("operation", "nth"),
+    [("UpdateItem", 1), ("UpdateItem", 2), ("Query", 1), ("BatchWriteItem", 1), ("Query", 2)],
+)
+def test_wherever_the_worker_of_one_dies_none_is_lost(
+    cloud: LocalCloud, manager: Caller, operation: str, nth: int, when: Any
+) -> None:
+    enqueue("only", "a", "a", "a")
+    with killed_at(operation, nth, when) as process:
+        cloud.run_until_idle()
+    assert process.dead
+    for _ in range(3):
+        cloud.advance(400)
+        cloud.run_until_idle()
+
+    assert members.ran["a"] >= 1
+    assert {job["status"] for job in manager.jobs()} == {"done", "skipped"}
+    assert rows() == []
+
+
+def test_one_for_later_is_not_taken_along_by_one_that_runs_now(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    from chalicelib.kernel.jobs.outbox import Delivery, Transaction
+
+    tomorrow = int(time.time()) + 86_400
+    for _ in range(2):
+        with Transaction("t1") as tx:
+            tx.enqueue("batches.only", Delivery(not_before=tomorrow), label="a")
     enqueue("only", "a")
-    assert len(manager.jobs()) == 2
+    cloud.run_until_idle()
+    assert members.ran == {"a": 1}
+
+    cloud.advance(86_460)
+    cloud.run_until_idle()
+    assert members.ran == {"a": 2}
+    assert Counter(job["status"] for job in manager.jobs()) == {"done": 2, "skipped": 1}
 
 
-def test_a_lock_carries_the_time_at_which_dynamodb_deletes_it(cloud: LocalCloud) -> None:
-    enqueue("only", "a")
+def test_only_the_lock_expires_because_a_job_without_a_marker_would_not_run(
+    cloud: LocalCloud,
+) -> None:
+    enqueue("only", "bad")
+    cloud.run_until_idle()
 
-    (sk,) = locks()
-    assert abs(int(aws.rows("kernel")[sk]["expires_at"]["N"]) - time.time() - 3600) < 5
+    expiries = {sk.count("#"): row.get("expires_at") for sk, row in marks().items()}
+    assert expiries[2] is None
+    assert abs(int(expiries[1]["N"]) - time.time() - 3600) < 5
 
 
-def test_in_a_batch_the_total_counts_only_those_that_were_queued(
+def test_in_a_batch_those_that_are_skipped_count_as_done(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     from chalicelib.kernel.jobs import batches
@@ -170,34 +209,11 @@ def test_in_a_batch_the_total_counts_only_those_that_were_queued(
         batch = batches.create(tx, then="batches.then")
         for label in ("a", "b", "c"):
             tx.enqueue("batches.only", Delivery(batch=batch, units=3), label=label)
-    path = f"/v1/batches/{batch.id}"
-    assert manager.get(path).json()["data"]["total"] == 6
-    enqueue("only", "d")
-    with Transaction("t1") as tx:
-        joined = batches.join(tx, batch.id)
-        for label in ("d", "e"):
-            tx.enqueue("batches.only", Delivery(batch=joined, units=2), label=label)
-    assert manager.get(path).json()["data"]["total"] == 8
-
     cloud.run_until_idle()
-    shown = manager.get(path).json()["data"]
-    assert (shown["status"], shown["total"], shown["done"]) == ("done", 8, 8)
-    assert members.ran["then"] == 1
-
-
-def test_a_batch_all_of_whose_members_dropped_out_is_done(
-    cloud: LocalCloud, manager: Caller
-) -> None:
-    from chalicelib.kernel.jobs import batches
-    from chalicelib.kernel.jobs.outbox import Delivery, Transaction
-
-    enqueue("only", "a")
-    with Transaction("t1") as tx:
-        batch = batches.create(tx)
-        tx.enqueue("batches.only", Delivery(batch=batch), label="a")
 
     shown = manager.get(f"/v1/batches/{batch.id}").json()["data"]
-    assert (shown["status"], shown["total"], shown["percent"]) == ("done", 0, 100)
+    assert (shown["status"], shown["total"], shown["done"], shown["failed"]) == ("done", 9, 9, 0)
+    assert members.ran == {"a": 1, "b": 1, "c": 1, "then": 1}
 
 
 def test_a_job_after_its_latest_time_is_expired_and_one_before_it_runs(

@@ -1,0 +1,23 @@
+"""Writes that DynamoDB refuses because they meet a transaction on the same item.
+
+Such a refusal says nothing about the write: the same one may succeed some milliseconds later. The
+SDK does not repeat it. Pauses grow and are drawn at random from their whole range, so that writers
+that met once spread out (Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+"""
+
+import random
+import time
+
+_MOST_TRIES = 12  #: the pauses between them are 1.4 seconds on average, 2.8 at most
+_FIRST_SECONDS = 0.02
+_LONGEST_SECONDS = 0.4
+
+
+def wait_after(tries: int) -> bool:
+    """Pauses after so many refused tries; False, without a pause, if there should be no other."""
+    if tries >= _MOST_TRIES:
+        return False
+    time.sleep(random.uniform(0, min(_LONGEST_SECONDS, _FIRST_SECONDS * 2 ** (tries - 1))))
+    return True
