@@ -39,6 +39,11 @@ def install() -> None:
     replace_all([(DynamoDBBackend, "transact_write_items", transactions.transact_write_items)])
 
 
+def is_known(backend: DynamoDBBackend, token: str) -> bool:
+    """True for the token of a transaction that succeeded in the last ten minutes."""
+    return _tokens.is_known(backend, token)
+
+
 def empty_all() -> list[Table]:
     """Deletes all items of all tables, and returns the tables."""
     with lock:
