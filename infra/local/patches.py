@@ -33,6 +33,7 @@ _MODULES = (
     "speedups.attribute_codec",
     "speedups.caches",
     "hooks.transaction_conflicts",
+    "hooks.expiry",
 )
 
 

@@ -130,13 +130,16 @@ def _reading(moto: Callable[..., ActionResult]) -> Callable[..., ActionResult]:
 
 
 def _refuse_write(table: Table, attributes: dict[str, Any]) -> None:
-    if _is_held(table, attributes):
+    if is_held(table, attributes):
         conflicts.count(_asked.operation)
         raise TransactionConflict
 
 
-def _is_held(table: Table, attributes: dict[str, Any]) -> bool:
-    """False for attributes without a whole key, which moto refuses."""
+def is_held(table: Table, attributes: dict[str, Any]) -> bool:
+    """True while another thread's transaction holds the item with these attributes.
+
+    False without the fault, and for attributes without a whole key, which moto refuses.
+    """
     if not conflicts.is_on() or any(name not in attributes for name in table.table_key_attrs):
         return False
     return conflicts.is_held(_key(table, attributes))
@@ -200,7 +203,7 @@ def _meeting(
         request
         for request in requests
         for detail in request.values()
-        if _is_held(table, detail.get("Key") or detail["Item"])
+        if is_held(table, detail.get("Key") or detail["Item"])
     ]
     for _ in met:
         conflicts.count(_asked.operation)
