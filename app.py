@@ -44,25 +44,37 @@ def authorize(request: AuthRequest) -> AuthResponse:
 mounting.mount(app, authorize, manifest.ROUTES)
 
 
-@app.on_sqs_message(queue=settings.resource("notify"), batch_size=10)
+@app.on_sqs_message(
+    queue=settings.resource("notify"),
+    batch_size=10,
+    maximum_concurrency=settings.concurrency("notify"),
+)
 def notify(event: SQSEvent) -> Any:
     """Deliver e-mail and SMS that a person is waiting for."""
     return _drain(event)
 
 
-@app.on_sqs_message(queue=settings.resource("work"), batch_size=10)
+@app.on_sqs_message(
+    queue=settings.resource("work"), batch_size=10, maximum_concurrency=settings.concurrency("work")
+)
 def work(event: SQSEvent) -> Any:
     """Run the jobs of the domains."""
     return _drain(event)
 
 
-@app.on_sqs_message(queue=settings.resource("bulk"), batch_size=10)
+@app.on_sqs_message(
+    queue=settings.resource("bulk"), batch_size=10, maximum_concurrency=settings.concurrency("bulk")
+)
 def bulk(event: SQSEvent) -> Any:
     """Run imports, campaigns and reports."""
     return _drain(event)
 
 
-@app.on_sqs_message(queue=settings.resource("feedback"), batch_size=10)
+@app.on_sqs_message(
+    queue=settings.resource("feedback"),
+    batch_size=10,
+    maximum_concurrency=settings.concurrency("feedback"),
+)
 def feedback(event: SQSEvent) -> Any:
     """Take in SES's events about mails that it accepted."""
     return worker.drain(event.to_dict(), middleware.remaining_seconds(event), mail_events.handle)

@@ -63,6 +63,14 @@ class Settings(Section, frozen=True):
     due_shards: int = 8  #: partitions of the index that the sweep reads
     worker_threads: int = 10  #: jobs that one worker runs side by side
 
+    # invocations at a time; what is deployed reads these
+    notify_concurrency: int = 20  #: most of `notify`, each with 10 messages; 0: no limit
+    work_concurrency: int = 20  #: most of `work`
+    bulk_concurrency: int = 5  #: most of `bulk`
+    feedback_concurrency: int = 5  #: most of `feedback`
+    reserved_api: int = 100  #: kept free for the API, and its most; 0: none
+    reserved_authorize: int = 50  #: kept free for the authorizer, and its most; 0: none
+
     sender_email: str = "no-reply@example.com"  #: verified SES identity; the sender of all mails
     configuration_set: str = ""  #: SES configuration set that sends us events; empty: none
     sms_enabled: bool = False  #: False: SMS notices are skipped, with a reason
@@ -90,6 +98,14 @@ class Settings(Section, frozen=True):
     config_cache_seconds: int = 60  #: how long a tenant's settings and keys are cached
     fast_path: bool = True  #: False: calls to AWS go through plain botocore, which is slower
     log_level: str = "INFO"  #: DEBUG, INFO, WARNING or ERROR
+
+    def concurrency(self, queue: str) -> int | None:
+        """The most invocations of the queue's function at a time; None: no limit.
+
+        Lambda takes no limit below 2.
+        """
+        most = int(getattr(self, f"{queue}_concurrency"))
+        return max(2, most) if most else None
 
     def resource(self, thing: str) -> str:
         """The full name, in this stage, of a table, queue or topic."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import policies
+from infra.deploy import concurrency
 from infra.deploy.account import Account, DeployError
 from infra.package.build import BUILD, PROJECT, Package, build, offer
 from infra.project_copy import renew
@@ -66,7 +67,8 @@ def render(account: Account, settings: Mapping[str, str], later: Mapping[str, st
     package = build(PROJECT, BUILD)
     folder = prepare(account.stage)
     policies.write_policies(account.place, folder / ".chalice" / "policies" / account.stage)
-    known = _write_config(folder, account.stage, settings, later)
+    reserved = concurrency.reserved(account, settings)
+    known = _write_config(folder, account.stage, settings, later, reserved)
     offer(package, folder)
     offer(package, PROJECT)
     return StageProject(folder, package, _fingerprint(package, folder, account.stage, known))
@@ -76,17 +78,23 @@ def prepare(stage: str) -> Path:
     """The stage's folder with what ships, as it is now, and the settings that anybody may know."""
     folder = BUILD / "stages" / stage
     renew(PROJECT, folder)
-    _write_config(folder, stage, stage_settings(stage), {})
+    _write_config(folder, stage, stage_settings(stage), {}, {})
     return folder
 
 
 def _write_config(
-    folder: Path, stage: str, settings: Mapping[str, str], later: Mapping[str, str]
+    folder: Path,
+    stage: str,
+    settings: Mapping[str, str],
+    later: Mapping[str, str],
+    reserved: Mapping[str, int],
 ) -> str:
     """Writes the config; answers with what of it decides whether anything is new."""
     config = _config()
     told = config["stages"][stage]
     told["environment_variables"] = dict(sorted(settings.items()))
+    for function, number in reserved.items():
+        told["lambda_functions"].setdefault(function, {})["reserved_concurrency"] = number
     config["stages"] = {stage: told}
     known = json.dumps(config, sort_keys=True)
     told["environment_variables"] |= later

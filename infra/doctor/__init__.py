@@ -5,5 +5,6 @@ names for each finding the page of AWS that tells more. Each check is a function
 
     resources   what the template describes is there, as it describes it
     functions   Lambda: package, settings, roles, mappings
-    sending     SES and SNS: out of the sandbox, quotas against the configured concurrency
+    concurrency what Lambda runs at a time, and what of it is kept free for the API
+    sending     SES and SNS: out of the sandbox, quotas against the configured rates
 """

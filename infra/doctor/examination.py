@@ -3,7 +3,13 @@
 from botocore.exceptions import ClientError
 
 from infra.deploy.account import Account, reason
-from infra.doctor import functions, resources, sending, signing_keys  # noqa: F401  register checks
+from infra.doctor import (  # noqa: F401  register checks
+    concurrency,
+    functions,
+    resources,
+    sending,
+    signing_keys,
+)
 from infra.doctor.findings import CHECKS, Finding, advice
 
 

@@ -47,14 +47,3 @@ def _is_verified(account: Account, identity: str) -> bool:
             return False
         raise
     return bool(found.get("VerifiedForSendingStatus"))
-
-
-@check
-def lambda_has_room(account: Account) -> Iterator[Finding]:
-    """New accounts begin with ten at a time: the workers would starve the API."""
-    found = account.client("lambda").get_account_settings()["AccountLimit"]
-    least = 100
-    if int(found["ConcurrentExecutions"]) < least:
-        told = f"the account runs {found['ConcurrentExecutions']} functions at a time"
-        cure = f"ask for at least {least} under Service Quotas"
-        yield advice(told, cure, account.page("servicequotas"))
