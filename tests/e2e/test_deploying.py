@@ -63,6 +63,21 @@ def test_every_mapping_reports_failures_and_its_function_knows(deployed: Deploym
         assert function["Environment"]["Variables"]["PARTIAL_BATCH"] == "true"
 
 
+def test_every_queue_has_its_most_and_the_api_and_its_authorizer_have_theirs(
+    deployed: Deployment,
+) -> None:
+    client = deployed.ministack.client("lambda")
+    mappings = client.list_event_source_mappings()["EventSourceMappings"]
+    most = {
+        mapping["EventSourceArn"].rpartition("-")[2]: mapping["ScalingConfig"]["MaximumConcurrency"]
+        for mapping in mappings
+    }
+    assert most == {"notify": 20, "work": 20, "bulk": 5, "feedback": 5}
+    for function, number in ((f"backburner-{STAGE}", 100), (f"backburner-{STAGE}-authorize", 50)):
+        kept = client.get_function_concurrency(FunctionName=function)
+        assert kept["ReservedConcurrentExecutions"] == number
+
+
 def test_the_signing_keys_are_made_once_and_kept_as_a_secret(deployed: Deployment) -> None:
     kept = deployed.ministack.client("ssm").get_parameter(
         Name=f"/backburner/{STAGE}/signing-keys", WithDecryption=True
