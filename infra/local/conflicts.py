@@ -46,14 +46,16 @@ def hold_seconds() -> float:
     return _seconds or 0.0
 
 
-def hold(keys: Collection[Key]) -> bool:
-    """Holds the items for this thread; False, and none is held, if one of them is held already.
+def hold(keys: Collection[Key], holder: int | None = None) -> bool:
+    """Holds the items for this thread, or for what has this number in its place.
+
+    Returns False, and then holds none, if one of them is held already.
 
     Like the other functions on items it is called under the lock of corrections/dynamodb.py.
     """
     if not keys or any(key in _held for key in keys):
         return False
-    _held.update(dict.fromkeys(keys, threading.get_ident()))
+    _held.update(dict.fromkeys(keys, threading.get_ident() if holder is None else holder))
     return True
 
 
