@@ -27,9 +27,9 @@ middleware.install(app)
 # Every function of Lambda imports this file: it must not pay for the others' work.
 connections = Late("chalicelib.kernel.sockets.connections")
 mail_events = Late("chalicelib.kernel.notify.feedback")
-outbox = Late("chalicelib.kernel.jobs.outbox")
 people = Late("chalicelib.people.api")
 steps = Late("chalicelib.projects.steps")
+sweeper = Late("chalicelib.kernel.jobs.sweep")
 tokens = Late("chalicelib.kernel.auth.tokens")
 worker = Late("chalicelib.kernel.jobs.worker")
 
@@ -82,8 +82,8 @@ def feedback(event: SQSEvent) -> Any:
 
 @app.schedule("rate(1 minute)")
 def sweep(event: CloudWatchEvent) -> None:
-    """Push waiting jobs that a crash, a throttle or an outage left behind."""
-    outbox.sweep(lambda: middleware.remaining_seconds(event) > outbox.SWEEP_RESERVE_SECONDS)
+    """Push jobs whose time has come, and those that a crash or an outage left behind."""
+    sweeper.run(lambda: middleware.remaining_seconds(event) > sweeper.RESERVE_SECONDS)
 
 
 @app.schedule("rate(1 minute)")

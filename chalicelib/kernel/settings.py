@@ -61,6 +61,7 @@ class Settings(Section, frozen=True):
     push_grace_seconds: int = 60  #: the sweep pushes a job this long after its time
     sweep_max_step_seconds: int = 3600  #: longest pause between two pushes of one job
     due_shards: int = 8  #: partitions of the index that the sweep reads
+    sweep_threads: int = 8  #: calls of one kind that a sweep makes side by side
     worker_threads: int = 10  #: jobs that one worker runs side by side
 
     # invocations at a time; what is deployed reads these

@@ -16,7 +16,7 @@ from pynamodb.expressions.update import RemoveAction
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.http import idempotency
-from chalicelib.kernel.jobs import attempt, claims, ledger, outbox, registry
+from chalicelib.kernel.jobs import attempt, claims, ledger, registry, sweep
 from chalicelib.kernel.jobs.claims import Claim
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
 from chalicelib.kernel.store import write_set
@@ -28,7 +28,7 @@ Mutation = Callable[[], AbstractContextManager[Any]]
 
 
 def _no_sweep() -> AbstractContextManager[Any]:
-    return patch.object(outbox, "sweep", lambda *_: 0)
+    return patch.object(sweep, "run", lambda *_: 0)
 
 
 def _mark_before_send() -> AbstractContextManager[Any]:

@@ -8,7 +8,7 @@ import threading
 import uuid
 from concurrent.futures import Future
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from moto.moto_api._internal import mock_random
@@ -66,7 +66,7 @@ class Stage:
         """Empty, with its tenants, and with a seed under all that is left to chance."""
         from chalicelib.kernel import telemetry
         from chalicelib.kernel.auth import tenancy
-        from chalicelib.kernel.jobs import worker
+        from chalicelib.kernel.jobs import sweep, worker
 
         telemetry.log.setLevel(logging.CRITICAL)
         injection.begin(None)
@@ -74,7 +74,8 @@ class Stage:
         jobs.runs.clear()
         chance.seed(seed)
         worker.ThreadPoolExecutor = InLine
-        settings.change(worker_threads=1)
+        sweep.ThreadPoolExecutor = AtOnce
+        settings.change(worker_threads=1, sweep_threads=1)
         for tenant_id, name in TENANTS.items():
             tenancy.record(tenant_id, name).save()
 
@@ -105,22 +106,35 @@ class Chance:
 chance = Chance()
 
 
-class InLine:
-    """Stands for a worker's pool of threads: works each record when it is handed in."""
+class AtOnce:
+    """Stands for a pool of threads: works each task when it is handed in."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def submit(self, work: Any, *arguments: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(work(*arguments))
+        return done
+
+    def shutdown(self, **_: Any) -> None: ...
+
+
+class InLine(AtOnce):
+    """Stands for a worker's pool, whose tasks are records."""
 
     begins: Any = staticmethod(lambda record: None)  #: called before each record
     ends: Any = staticmethod(lambda record, outcome: None)  #: and after it
 
-    def __init__(self, *_: Any, **__: Any) -> None: ...
-
-    def submit(self, work: Any, record: Any, *arguments: Any) -> Future[Any]:
-        InLine.begins(record)
-        done: Future[Any] = Future()
-        done.set_result(outcome := work(record, *arguments))
-        InLine.ends(record, outcome)
+    def submit(self, work: Any, *arguments: Any) -> Future[Any]:
+        InLine.begins(arguments[0])
+        done = super().submit(work, *arguments)
+        InLine.ends(arguments[0], done.result())
         return done
-
-    def shutdown(self, **_: Any) -> None: ...
 
 
 def memory_of(remembered: Any) -> tuple[Memory, ...]:

@@ -48,7 +48,7 @@ def config(service: str) -> Config:
         connect_timeout=connect_seconds,
         read_timeout=read_seconds,
         retries={"total_max_attempts": tries, "mode": "standard"},
-        max_pool_connections=max(10, settings.worker_threads),
+        max_pool_connections=max(10, settings.worker_threads, settings.sweep_threads),
         tcp_keepalive=True,
     )
 

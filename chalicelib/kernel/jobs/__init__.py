@@ -1,6 +1,7 @@
 """Background work that is never lost: saved with its cause, pushed, claimed, run, marked.
 
-outbox        saves jobs in the caller's transaction; push and sweep bring them to their queues
+outbox        saves jobs in the caller's transaction, and pushes them to their queues
+sweep         each minute pushes the jobs whose time has come, and what was left behind
 ledger        the row of a job, from queued to ended, changed only by conditional writes
 registry      @job, and finding a job by its name
 worker        one batch of messages, and what becomes of each message

@@ -2,7 +2,7 @@
 
 Table `kernel`, keys (tenant, "job#" + id), ids in the order of creation.
 
-    index due         jobs not ended, by (shard, due_at)   read by outbox.sweep
+    index due         jobs not ended, by (shard, due_at)   read by sweep.py
     index recipient   notices by (tenant + recipient, id)  read by list_notifications
 
 A row changes only by conditional writes. A claim (`claims.py`) sets a new token, and every later

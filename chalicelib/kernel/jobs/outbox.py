@@ -1,21 +1,20 @@
 """Outbox: jobs saved in the transaction that caused them, then pushed to SQS.
 
 1. `enqueue` adds a row to the caller's transaction.  2. After the commit the jobs' ids are pushed,
-ten of a queue in one SendMessageBatch; a push that succeeds is not recorded.  3. `sweep` runs each
-minute, pushes jobs that are past their due time, and postpones that time by a doubling step.
+ten of a queue in one SendMessageBatch; a push that succeeds is not recorded.  3. `sweep.py` runs
+each minute and pushes jobs that are past their due time.
 So a job may be delivered twice but is never lost. The price is one row per job, and a lost push
 waits for the sweep. (Transactional outbox: Richardson, "Microservices Patterns", 2018, ch. 3.)
 """
 
-import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from chalicelib.kernel import aws, clock, events, telemetry
+from chalicelib.kernel import aws, events, telemetry
 from chalicelib.kernel.jobs import ledger, registry, unique
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.settings import settings
@@ -23,8 +22,25 @@ from chalicelib.kernel.store import write_set
 
 MESSAGE_VERSION = 1
 _MAX_ENTRIES = 10  #: SQS's limit for one SendMessageBatch
-_SWEEP_PAGE = 200  #: rows that one read returns
-SWEEP_RESERVE_SECONDS = 5  #: time that a sweep leaves unused, so that Lambda never cuts it off
+
+
+class Pushable(Protocol):
+    """What a message is made from: a row of the ledger, or its entry in the index `due`."""
+
+    @property
+    def tenant(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def queue(self) -> str: ...
+
+
+P = TypeVar("P", bound=Pushable)
 
 
 class Expecting(Protocol):
@@ -109,25 +125,25 @@ class Transaction(write_set.WriteSet):
         push(job for job in self._jobs if not ledger.waits(job))
 
 
-def message_of(job: Job) -> dict[str, str]:
+def message_of(job: Pushable) -> dict[str, str]:
     """The job's message: ids only, so that no personal data enters a queue or a log."""
     body = {"v": MESSAGE_VERSION, "type": job.type, "tenant": job.tenant, "job": job.id}
     return {"MessageBody": json.dumps(body, separators=(",", ":")), "MessageGroupId": job.tenant}
 
 
-def push(jobs: Iterable[Job]) -> list[Job]:
+def push(jobs: Iterable[P]) -> list[P]:
     """Sends jobs to their queues; returns those that SQS accepted. Raises nothing."""
-    by_queue: dict[str, list[Job]] = {}
+    by_queue: dict[str, list[P]] = {}
     for job in jobs:
         by_queue.setdefault(job.queue, []).append(job)
-    accepted: list[Job] = []
+    accepted: list[P] = []
     for queue, queued in by_queue.items():
         for start in range(0, len(queued), _MAX_ENTRIES):
             accepted += _send(queue, queued[start : start + _MAX_ENTRIES])
     return accepted
 
 
-def _send(queue: str, jobs: list[Job]) -> list[Job]:
+def _send(queue: str, jobs: list[P]) -> list[P]:
     entries = [{"Id": str(number), **message_of(job)} for number, job in enumerate(jobs)]
     try:
         answer = aws.client("sqs").send_message_batch(
@@ -145,58 +161,3 @@ def _send(queue: str, jobs: list[Job]) -> list[Job]:
 def _note_refusal(queue: str, count: int, error: str) -> None:
     telemetry.log.warning("push left to the sweep", queue=queue, count=count, error=error)
     telemetry.emit({"pushes_failed": count}, queue=queue)
-
-
-def sweep(has_time: Callable[[], bool] = lambda: True) -> int:
-    """Pushes every job that is past its due time; returns how many SQS accepted.
-
-    Two sweeps at once are safe: a second copy of a message is harmless, and only one of them
-    postpones a job's due time. Stops when `has_time` returns False; the next sweep continues.
-    """
-    pushed = longest_seconds = 0
-    try:
-        for shard in range(settings.due_shards):
-            for jobs in _in_tens(_due(str(shard))):
-                longest_seconds = max(longest_seconds, *map(_overdue_seconds, jobs))
-                if not has_time():
-                    return pushed
-                pushed += _push_and_postpone(jobs)
-        return pushed
-    finally:
-        telemetry.emit({"sweep_pushed": pushed, "ledger_age_seconds": longest_seconds})
-
-
-def _overdue_seconds(job: Job) -> int:
-    """Seconds since the job first became due; each push without effect has doubled its step."""
-    earlier_seconds = int(job.due_step_seconds or 0) - 2 * settings.push_grace_seconds
-    return clock.epoch_seconds() - int(job.due_at) + max(0, earlier_seconds)
-
-
-def _due(shard: str) -> Iterable[Job]:
-    now = clock.epoch_seconds()
-    return Job.query(shard, Job.due_at <= now, index_name="due", page_size=_SWEEP_PAGE)
-
-
-def _in_tens(jobs: Iterable[Job]) -> Iterator[list[Job]]:
-    rest = iter(jobs)
-    while ten := list(itertools.islice(rest, _MAX_ENTRIES)):
-        yield ten
-
-
-def _push_and_postpone(jobs: list[Job]) -> int:
-    """Postpones only jobs that SQS accepted, so that no job waits an hour after an outage."""
-    accepted = push(jobs)
-    for job in accepted:
-        _postpone(job)
-    return len(accepted)
-
-
-def _postpone(job: Job) -> None:
-    step = int(job.due_step_seconds or settings.push_grace_seconds)
-    next_step = min(step * 2, settings.sweep_max_step_seconds)
-    actions = [
-        Job.due_at.set(clock.epoch_seconds() + min(step, settings.sweep_max_step_seconds)),
-        Job.due_step_seconds.set(next_step),
-    ]
-    # Does nothing if the job was claimed, ended or postponed meanwhile.
-    job.change_if(Job.due_at == job.due_at, actions)

@@ -53,13 +53,22 @@ def _bounce(lane: Lane, tenant: str, job_id: str) -> Json:
 
 
 def pushes_what_is_due(lane: Lane) -> None:
-    """Jobs whose push was lost, one for each queue: pushed, and their time moved on."""
+    """Jobs whose push was lost, one for each queue: pushed, and their times moved on together."""
+    _lose_and_sweep(lane, "notify", "work", "bulk")
+
+
+def pushes_one_job(lane: Lane) -> None:
+    """Its time is moved on by a call of its own."""
+    _lose_and_sweep(lane, "work")
+
+
+def _lose_and_sweep(lane: Lane, *queues: str) -> None:
     import app  # noqa: F401
     from chalicelib.kernel import clock
     from chalicelib.kernel.jobs import ledger
 
     rows = []
-    for queue in ("notify", "work", "bulk"):
+    for queue in queues:
         row = ledger.new(lane.tenant(), "people.invitation", {}, queue=queue, tries=3)
         row.due_at = clock.epoch_seconds() - 120
         row.save()
@@ -115,7 +124,7 @@ SCENARIOS: dict[str, list[Scenario]] = {
     ],
     "bulk": [jobs.works_an_import, *jobs.SENDER, *jobs.WORKER],
     "feedback": [takes_in_a_bounce, hands_back_what_the_store_refuses],
-    "sweep": [pushes_what_is_due],
+    "sweep": [pushes_what_is_due, pushes_one_job],
     "reconcile": [projects.ends_what_takes_too_long],
     "provision": [
         projects.makes_a_project,

@@ -111,7 +111,7 @@ def met_at(operation: str, threads: int) -> Iterator[None]:
 def hooked(event: str, handler: Any) -> Iterator[None]:
     from chalicelib.kernel import aws
 
-    events = aws.client("dynamodb").meta.events
+    events = aws.client(event.split(".")[1]).meta.events
     events.register(event, handler)
     try:
         yield

@@ -1,0 +1,220 @@
+"""Sweep: each minute it pushes the jobs whose due time has come, and moves that time on.
+
+Such jobs wait for a later time, for a retry that no queue could hold, or were left behind by a push
+that failed. What is due is read from the shards of the index `due` side by side, then tenants take
+turns: the first job of every tenant, then the second, the tenant with the fewest first. So whoever
+has few jobs is served before a flood of somebody else's. Jobs are pushed ten a call by some threads
+while others move the due times 25 a call, so a slow table delays no push.
+
+A sweep pushes at most `_MOST` jobs, which bounds its memory. Of a larger backlog each tenant keeps
+its turns: the reading goes on behind what was kept, and what gives way are the latest jobs of the
+largest tenant. It ends after `_MOST_READ` jobs. Jobs behind those wait for the next sweep, which
+begins with them, since those that were pushed have moved on.
+
+A due time moves by a doubling step, and only for jobs that SQS accepted, so that no job waits an
+hour after an outage. A job that was claimed, ended or moved meanwhile stays as it is. So two sweeps
+at once are safe: a second copy of a message is harmless, and one of them moves the time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from sys import intern
+from typing import Any
+
+import msgspec
+from pynamodb.exceptions import PynamoDBException
+from pynamodb.expressions.update import Action
+
+from chalicelib.kernel import clock, telemetry
+from chalicelib.kernel.jobs import outbox
+from chalicelib.kernel.jobs.ledger import PREFIX, Job
+from chalicelib.kernel.settings import settings
+from chalicelib.kernel.store import batch_update, failures
+from chalicelib.kernel.store.batch_update import ConditionalUpdate
+
+RESERVE_SECONDS = 5  #: time that a sweep leaves unused, so that Lambda never cuts it off
+_MOST = 100_000  #: jobs that one sweep pushes; in memory they take 20 MB
+_MOST_READ = 400_000  #: jobs that one sweep reads to find those of small tenants; some 5 seconds
+_PAGE = 1_000  #: jobs that one read returns
+_FIRST_PART = 10  #: jobs that are pushed alone, before all others: one call
+_PART = 50  #: jobs that a thread pushes by five calls, and whose times are moved by two
+
+HasTime = Callable[[], bool]
+
+
+class Due(msgspec.Struct, frozen=True, gc=False):
+    """What the index `due` holds of a job; a hundred thousand of these fit into memory."""
+
+    tenant: str
+    id: str
+    type: str
+    queue: str
+    due_at: int  #: epoch seconds
+    step_seconds: int  #: pause after the next push
+
+
+def run(has_time: HasTime = lambda: True) -> int:
+    """Pushes the jobs that are due; returns how many SQS accepted.
+
+    Stops when `has_time` returns False; the next sweep continues. A call that fails does not keep
+    the others from being made. Raises the first error of a read, and one of a move that a later
+    sweep would meet too, when all else is done.
+    """
+    pushed = longest_seconds = 0
+    try:
+        dues, errors = _read_shards(has_time)
+        longest_seconds = max(map(_overdue_seconds, dues), default=0)
+        pushed = _push(in_turns(dues), has_time, errors)
+    finally:
+        telemetry.emit({"sweep_pushed": pushed, "ledger_age_seconds": longest_seconds})
+    if errors:
+        raise errors[0]
+    return pushed
+
+
+def _overdue_seconds(due: Due) -> int:
+    """Seconds since the job first became due; each push without effect has doubled its step."""
+    earlier_seconds = due.step_seconds - 2 * settings.push_grace_seconds
+    return clock.epoch_seconds() - due.due_at + max(0, earlier_seconds)
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def _read_shards(has_time: HasTime) -> tuple[list[Due], list[Exception]]:
+    dues: list[Due] = []
+    errors: list[Exception] = []
+    with ThreadPoolExecutor(settings.sweep_threads, thread_name_prefix="read") as pool:
+        reads = [pool.submit(_read, str(n), has_time, errors) for n in range(settings.due_shards)]
+        for read in reads:
+            dues += read.result()
+    return dues, errors
+
+
+def _read(shard: str, has_time: HasTime, errors: list[Exception]) -> list[Due]:
+    """The shard's part of what one sweep pushes. What was read before an error counts."""
+    most, most_read = _MOST // settings.due_shards, _MOST_READ // settings.due_shards
+    kept: list[Due] = []
+    read = 0
+    try:
+        for page in _pages(shard):
+            read += len(page)
+            kept += page
+            if len(kept) > most:
+                kept = in_turns(kept)[:most]
+            if read >= most_read or not has_time():
+                break
+    except PynamoDBException as error:
+        errors.append(error)
+    return kept
+
+
+def _pages(shard: str) -> Iterator[list[Due]]:
+    now = clock.epoch_seconds()
+    query = Job.query(shard, Job.due_at <= now, index_name="due", page_size=_PAGE)
+    for page in query.page_iter:
+        yield [_due(item) for item in page["Items"]]
+
+
+def _due(item: dict[str, Any]) -> Due:
+    step = item.get("due_step_seconds", {}).get("N", settings.push_grace_seconds)
+    return Due(
+        tenant=intern(item["tenant"]["S"]),
+        id=item["sk"]["S"].removeprefix(PREFIX),
+        type=intern(item["type"]["S"]),
+        queue=intern(item["queue"]["S"]),
+        due_at=int(item["due_at"]["N"]),
+        step_seconds=int(step),
+    )
+
+
+def in_turns(dues: Iterable[Due]) -> list[Due]:
+    """The jobs as tenants take turns, the oldest of each first, the smallest tenant first."""
+    counts: Counter[str] = Counter()
+    numbered = []
+    for due in sorted(dues, key=lambda due: due.due_at):
+        numbered.append((counts[due.tenant], due))
+        counts[due.tenant] += 1
+    numbered.sort(key=lambda pair: (pair[0], counts[pair[1].tenant]))
+    return [due for _, due in numbered]
+
+
+# Pushing and moving ------------------------------------------------------------------------------
+
+
+def _push(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> int:
+    """Pushes part after part, and moves in other threads what was accepted.
+
+    The first part goes alone, so that whose turn is first is served first. Fewer threads move than
+    push: DynamoDB makes at most 1,000 writes a second in one tenant's partition.
+    """
+    threads = settings.sweep_threads
+    moves: list[Future[None]] = []
+    with (
+        ThreadPoolExecutor(-(-threads // 2), thread_name_prefix="move") as moving,
+        ThreadPoolExecutor(threads, thread_name_prefix="push") as pushing,
+    ):
+
+        def push(part: list[Due]) -> int:
+            accepted = outbox.push(part) if has_time() else []
+            batches = _parts(accepted, 0, batch_update.MAX_STATEMENTS)
+            moves.extend(moving.submit(_move, batch, has_time, errors) for batch in batches)
+            return len(accepted)
+
+        pushed = push(dues[:_FIRST_PART])
+        pushes = [pushing.submit(push, part) for part in _parts(dues, _FIRST_PART, _PART)]
+        pushed += sum(each.result() for each in pushes)
+    for move in moves:
+        move.result()
+    return pushed
+
+
+def _parts(dues: list[Due], start: int, size: int) -> Iterator[list[Due]]:
+    return (dues[at : at + size] for at in range(start, len(dues), size))
+
+
+def _move(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> None:
+    """Moves due times on. A job whose time could not be moved is pushed again in a minute."""
+    if not has_time():
+        return
+    updates = _updates(dues)
+    is_shared = len(updates) > 1  # a shared call for one would save nothing
+    try:
+        rows = batch_update.execute(updates) if is_shared else [None]
+        for update, row in zip(updates, rows, strict=True):
+            if row is None:
+                batch_update.execute_alone(update)
+    except PynamoDBException as error:
+        telemetry.log.warning("due times not moved", error=type(error).__name__)
+        if not failures.is_transient(error):
+            errors.append(error)
+
+
+def _updates(dues: list[Due]) -> list[ConditionalUpdate]:
+    """Updates of jobs that nobody has claimed, ended or moved since they were read.
+
+    Many share their actions and their condition, which are then put into PartiQL once.
+    """
+    actions = {step: _moving_on(step) for step in {due.step_seconds for due in dues}}
+    unchanged = {due_at: Job.due_at == due_at for due_at in {due.due_at for due in dues}}
+    return [
+        ConditionalUpdate(
+            Job(due.tenant, PREFIX + due.id), actions[due.step_seconds], unchanged[due.due_at]
+        )
+        for due in dues
+    ]
+
+
+def _moving_on(step_seconds: int) -> list[Action]:
+    longest_seconds = settings.sweep_max_step_seconds
+    actions: list[Action] = [
+        Job.due_at.set(clock.epoch_seconds() + min(step_seconds, longest_seconds)),
+        Job.due_step_seconds.set(min(step_seconds * 2, longest_seconds)),
+    ]
+    if step_seconds == settings.push_grace_seconds:
+        # Only a job for later has this step, until its time comes. Without `not_before` workers may
+        # claim it together with others. A job that waits for a retry keeps it: clients are shown
+        # when it was to be tried, and its message mostly comes from its queue, not from here.
+        actions.append(Job.not_before.remove())
+    return actions
