@@ -10,6 +10,7 @@ group_commit  marks of jobs that end at the same time share one call
 completion    the end of a job, and the steps that follow it
 retry         the decision after a failure
 batches       jobs that are counted together
+windows       work of many jobs, of which a limited number is queued at a time
 unique        jobs of which only one waits or runs at a time
 queries       the named lists of jobs
 api           the routes that read jobs and batches

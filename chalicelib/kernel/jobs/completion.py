@@ -1,11 +1,14 @@
 """Ends a job: marks its row and counts it in its batch, in one transaction, and cleans up.
 
-Cleaning up releases the lock of a unique job and settles the batch. After a crash before it, a
-worker that meets the ended job again settles the batch; the lock expires by itself.
+Cleaning up releases the lock of a unique job, settles the batch and calls the job's `when_ended`.
+After a crash before it, a worker that meets the ended job again does the latter two; the lock
+expires by itself.
 """
 
+import contextlib
+
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.jobs import batches, ledger, unique
+from chalicelib.kernel.jobs import batches, ledger, registry, unique
 from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Result
@@ -69,5 +72,14 @@ def _cancel(job: Job) -> bool:
 
 def _clean_up(job: Job) -> None:
     unique.release(job)
+    follow(job)
+
+
+def follow(job: Job) -> None:
+    """Does what follows a job's end: settles its batch and calls `when_ended`; safe to repeat."""
     if job.batch_id:
         batches.settle(str(job.tenant), job.batch_id)
+    with contextlib.suppress(registry.UnknownJob):  # another release's, cancelled by an operator
+        when_ended = registry.find(job.type).when_ended
+        if when_ended is not None:
+            when_ended(job)

@@ -83,6 +83,7 @@ class Declared(msgspec.Struct, frozen=True):
     unique_for_seconds: int = 0  #: 0: not unique; see `job`
     unique_until_start: bool = False  #: unique only while it waits
     on: str = ""  #: the event that it subscribes to; empty: none
+    when_ended: Callable[[Job], None] | None = None  #: called after its end, see `job`
 
 
 Run = Callable[..., Result | None]
@@ -104,6 +105,7 @@ def job(
     unique_for_seconds: int = 0,
     unique_until_start: bool = False,
     on: str = "",
+    when_ended: Callable[[Job], None] | None = None,
 ) -> Callable[[Run], Run]:
     """Declares a job: a function that may run more than once and must be safe to repeat.
 
@@ -112,6 +114,8 @@ def job(
     job with the same arguments is not queued while the first waits or runs, for at most this time;
     with `unique_until_start` only while it waits. The shop will use unique jobs. With `on` it is
     queued by every `publish` of that event, with the event's arguments; see `kernel/events.py`.
+    `when_ended` is called with the job's row after its end, whatever the end: done, failed,
+    cancelled or another. It must be safe to repeat, since a crash makes it be called again.
     """
 
     def register(function: Run) -> Run:
@@ -126,6 +130,7 @@ def job(
                 unique_for_seconds=unique_for_seconds,
                 unique_until_start=unique_until_start,
                 on=on,
+                when_ended=when_ended,
             )
         )
         return function
