@@ -96,10 +96,13 @@ class Login(PeopleRecord):
 
 
 class Upload(PeopleRecord):
-    """One chunk of the rows of an import, compressed, until its users are created."""
+    """One chunk of the rows of an import, compressed; deleted when the chunk's job has ended.
+
+    It does not expire, because a job may wait out an outage of any length.
+    """
 
     rows = BinaryAttribute(legacy_encoding=False)
-    expires_at = Number()
+    expires_at = Number(null=True)  #: set by releases before 2026-12
 
 
 R = TypeVar("R", bound=PeopleRecord)
@@ -159,13 +162,12 @@ def get_login(tenant_id: str, subject: str) -> Login | None:
     return _get(Login, tenant_id, _LOGIN + subject)
 
 
-def upload(tenant_id: str, upload_id: str, chunk: int, rows: bytes, expires_at: int) -> Upload:
-    key = f"{_UPLOAD}{upload_id}#{chunk:04}"
-    return Upload(tenant_id, key, rows=rows, expires_at=expires_at)
+def upload(tenant_id: str, upload_id: str, chunk: int, rows: bytes = b"") -> Upload:
+    return Upload(tenant_id, f"{_UPLOAD}{upload_id}#{chunk:04}", rows=rows)
 
 
 def get_upload(tenant_id: str, upload_id: str, chunk: int) -> Upload | None:
-    return _get(Upload, tenant_id, f"{_UPLOAD}{upload_id}#{chunk:04}")
+    return _get(Upload, tenant_id, str(upload(tenant_id, upload_id, chunk).sk))
 
 
 def people_by_id(tenant_id: str, only: Condition | None) -> Listing[Person]:

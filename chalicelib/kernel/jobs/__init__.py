@@ -15,6 +15,7 @@ tally         the counters of a batch, spread over several rows
 batch_errors  what the members of a batch could not do
 unique        jobs of which one runs for all with the same arguments
 housekeeping  the kernel's own jobs
+windows       work of many jobs, of which a limited number is queued at a time
 queries       the named lists of jobs
 api           the routes that read jobs and batches
 """

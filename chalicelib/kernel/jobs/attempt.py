@@ -102,8 +102,8 @@ def _claim(tenant_id: str, job_id: str, claimed: Claim | Unsettled | None) -> Cl
 def _outcome_of_copy(job: Job | None) -> Outcome:
     """The outcome for a message whose job has ended, runs elsewhere, or waits for its time."""
     if job is None or job.ended:
-        if job is not None and job.batch_id:
-            batches.settle(str(job.tenant), job.batch_id)
+        if job is not None:
+            completion.follow(job)
         return Outcome.drop("copy")
     until = job.lease_until if job.status == "running" else job.not_before
     return Outcome.keep("copy", max(1, int(until or 0) - clock.epoch_seconds() + 1))

@@ -1,14 +1,15 @@
 """The end of a job: its row, its batch and its marker change in one transaction; then the rest.
 
-The rest is the lock of a unique job, and settling the batch. After a crash before it, a worker that
-meets the ended job again settles the batch, and the lock of an ended job holds nobody up.
+The rest is the lock of a unique job, settling the batch, and the job's `when_ended`. After a crash
+before it, a worker that meets the ended job again does the latter two, and the lock of an ended job
+holds nobody up.
 """
 
 from collections.abc import Callable
 
 from chalicelib.kernel import telemetry
 from chalicelib.kernel.errors import AppError
-from chalicelib.kernel.jobs import batches, ledger, unique
+from chalicelib.kernel.jobs import batches, ledger, registry, unique
 from chalicelib.kernel.jobs.group_commit import Group
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Result
@@ -44,7 +45,7 @@ def end(
         return False
     if job.unique_key:
         unique.leave(job, taken_along)
-    _settle(job)
+    follow(job)
     return True
 
 
@@ -72,7 +73,7 @@ def cancel(tenant_id: str, job_id: str) -> bool:
     if is_cancelled or job.ended:  # of an ended job it repeats what a crash may have left out
         if job.unique_key:
             unique.leave(job)
-        _settle(job)
+        follow(job)
     return is_cancelled
 
 
@@ -101,6 +102,13 @@ def _also(
     return add
 
 
-def _settle(job: Job) -> None:
+def follow(job: Job) -> None:
+    """Does what follows a job's end: settles its batch and calls `when_ended`; safe to repeat."""
     if job.batch_id:
         batches.settle(str(job.tenant), job.batch_id)
+    try:
+        when_ended = registry.find(job.type).when_ended
+    except registry.UnknownJob:  # another release's, cancelled by an operator
+        return
+    if when_ended is not None:
+        when_ended(job)

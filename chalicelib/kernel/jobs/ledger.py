@@ -220,6 +220,16 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
     return job.change_if(Job.claim_token == job.claim_token, actions)
 
 
+def due_now() -> list[Action]:
+    """Makes a waiting job run now; the sweep pushes it if its caller does not."""
+    grace_seconds = settings.push_grace_seconds
+    return [
+        Job.not_before.remove(),
+        Job.due_at.set(clock.epoch_seconds() + grace_seconds),
+        Job.due_step_seconds.set(2 * grace_seconds),
+    ]
+
+
 def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
     """Keeps the state that a provider's event reports.
 

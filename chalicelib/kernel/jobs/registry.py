@@ -83,6 +83,7 @@ class Declared(msgspec.Struct, frozen=True):
     unique_for_seconds: int = 0  #: 0: not unique; see `job`
     unique_until_start: bool = False  #: unique only while it waits
     on: str = ""  #: the event that it subscribes to; empty: none
+    when_ended: Callable[[Job], None] | None = None  #: called after its end, see `job`
 
     @property
     def lock_seconds(self) -> int:
@@ -109,6 +110,7 @@ def job(
     unique_for_seconds: int = 0,
     unique_until_start: bool = False,
     on: str = "",
+    when_ended: Callable[[Job], None] | None = None,
 ) -> Callable[[Run], Run]:
     """Declares a job: a function that may run more than once and must be safe to repeat.
 
@@ -120,6 +122,9 @@ def job(
     `skipped`. With `unique_until_start` it runs only for those that wait at its start. The shop
     will use unique jobs. With `on` it is queued by every `publish` of that event, with the event's
     arguments; see `kernel/events.py`.
+
+    `when_ended` is called with the job's row after its end, whatever the end: done, failed,
+    cancelled or another. It must be safe to repeat, since a crash makes it be called again.
     """
 
     def register(function: Run) -> Run:
@@ -134,6 +139,7 @@ def job(
                 unique_for_seconds=unique_for_seconds,
                 unique_until_start=unique_until_start,
                 on=on,
+                when_ended=when_ended,
             )
         )
         return function

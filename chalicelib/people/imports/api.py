@@ -29,7 +29,7 @@ class ImportAccepted(msgspec.Struct, frozen=True, kw_only=True):
     media=(CSV, *JSON_LINES),
     samples=SAMPLES,
     max_body_bytes=MAX_BYTES,
-    calls=Calls(dynamodb=1, sqs=4),
+    calls=Calls(dynamodb=1, sqs=1),
 )
 def import_users(caller: Caller, body: bytes, request: Request) -> Reply:
     """Create and invite up to 10,000 users from a CSV file or JSON lines.

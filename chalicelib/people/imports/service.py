@@ -1,34 +1,36 @@
 """Importing people: the file is stored in one transaction, and imported in the background.
 
 The good rows are stored in compressed chunks with a job for each chunk. The request is answered
-when chunks, jobs and batch are saved. A job creates its users in groups, each in one transaction.
-The id of a user is derived from the upload and the line, so a job that runs again recognizes the
-users that it has created and goes on where it stopped.
+when chunks, jobs and batch are saved. The jobs take turns (`kernel/jobs/windows.py`), so that an
+import never fills its queue. A job creates its users in groups, each in one transaction, which also
+notes how far it has come, and waits while too many invitations are still to be sent. When it runs
+again it goes on there.
 """
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import Caller, Role
 from chalicelib.kernel.errors import AppError, Conflict
-from chalicelib.kernel.jobs import batches
+from chalicelib.kernel.jobs import batches, windows
 from chalicelib.kernel.jobs.batches import Joining
+from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
-from chalicelib.kernel.jobs.registry import ErrorView, LineError
+from chalicelib.kernel.jobs.registry import Context, ErrorView, LineError
+from chalicelib.kernel.jobs.windows import Turn
 from chalicelib.people import models, rules, service
 from chalicelib.people.imports import rows
 from chalicelib.people.imports.rows import Row
 from chalicelib.people.invitations import service as invitations
 from chalicelib.people.service import NewPerson
 
-MOST_CHUNKS = 40  #: a chunk, its job, the batch and its errors fit into one transaction of 100
 LEAST_IN_CHUNK = 25
-_GROUP = 20  #: users of one transaction: up to four records each, and at most 100 in all
-_KEEP_SECONDS = 7 * 86_400
+_GROUP = 20  #: users of one transaction: up to four records each, the window, at most 100 in all
+_MOST_CHUNK_BYTES = 350_000  #: compressed; an item in DynamoDB may have 400 KB
 
 
 def start(tx: Transaction, by: Caller, body: bytes, *, as_csv: bool, base_url: str) -> Joining:
@@ -39,27 +41,36 @@ def start(tx: Transaction, by: Caller, body: bytes, *, as_csv: bool, base_url: s
     parsed = rows.parse(body, as_csv=as_csv, by=by.role)
     failed = tuple(ErrorView(row.detail, line=row.line) for row in parsed.bad)
     batch = batches.create(tx, failed=failed)
-    for number, chunk in enumerate(_chunks(parsed.good)):
-        packed = zlib.compress(msgspec.json.encode(chunk))
-        expires = clock.epoch_seconds() + _KEEP_SECONDS
-        tx.create(models.upload(tx.tenant_id, batch.id, number, packed, expires))
-        tx.enqueue(
-            "people.import_rows",
-            Delivery(batch=batch, units=len(chunk)),
-            upload_id=batch.id,
-            chunk=number,
-            created_by=by.subject,
-            base_url=base_url,
-        )
-    if not parsed.good:
+    jobs = []
+    for number, (size, packed) in enumerate(_chunks(parsed.good)):
+        tx.create(models.upload(tx.tenant_id, batch.id, number, packed))
+        how = Delivery(batch=batch, units=size, not_before=windows.comes_at(number))
+        values = {"upload_id": batch.id, "chunk": number}
+        more = {"created_by": by.subject, "base_url": base_url}
+        jobs.append(tx.enqueue("people.import_rows", how, **values, **more))
+    if jobs:
+        windows.create(tx, batch.id, jobs)
+    else:
         batch.end()
     return batch
 
 
-def _chunks(good: list[Row]) -> Iterator[list[Row]]:
-    size = max(LEAST_IN_CHUNK, -(-len(good) // MOST_CHUNKS))
+def _chunks(good: list[Row]) -> Iterator[tuple[int, bytes]]:
+    """The rows in compressed chunks: how many there are in it, and the chunk."""
+    size = max(LEAST_IN_CHUNK, -(-len(good) // windows.MOST_PARTS))
     for at in range(0, len(good), size):
-        yield good[at : at + size]
+        yield from _packed(good[at : at + size])
+
+
+def _packed(chunk: list[Row]) -> Iterator[tuple[int, bytes]]:
+    """The chunk, halved until each part fits into an item."""
+    packed = zlib.compress(msgspec.json.encode(chunk))
+    if len(packed) <= _MOST_CHUNK_BYTES or len(chunk) == 1:
+        yield len(chunk), packed
+        return
+    half = len(chunk) // 2
+    yield from _packed(chunk[:half])
+    yield from _packed(chunk[half:])
 
 
 class _EmailTaken(AppError):
@@ -79,54 +90,70 @@ class _EmailTaken(AppError):
 
 
 def create_chunk(
-    tenant_id: str, upload_id: str, chunk: int, *, created_by: str, base_url: str
+    context: Context, upload_id: str, chunk: int, *, created_by: str, base_url: str
 ) -> list[LineError]:
     """Creates and invites the users of one chunk; returns the rows whose address was taken.
 
-    Safe to repeat and to interrupt: users that this upload created before count as created.
+    Raises Retry when it has to wait, for its turn or for room in its queue. Safe to repeat and to
+    interrupt: a run goes on where the one before it stopped, and of two at once one gives way.
     """
-    upload = models.get_upload(tenant_id, upload_id, chunk)
+    turn = windows.enter(context.job)
+    upload = models.get_upload(context.tenant_id, upload_id, chunk)
     if upload is None:
         raise Conflict("The uploaded rows have expired; upload the file again")
-    rows_to_create = msgspec.json.decode(zlib.decompress(upload.rows), type=list[Row])
-    taken: list[LineError] = []
-    for at in range(0, len(rows_to_create), _GROUP):
-        group = rows_to_create[at : at + _GROUP]
-        taken += _create_group(tenant_id, upload_id, group, created_by, base_url)
-    return taken
+    chunk_rows = msgspec.json.decode(zlib.decompress(upload.rows), type=list[Row])
+    while turn.done < len(chunk_rows):
+        group = chunk_rows[turn.done : turn.done + _GROUP]
+        turn = windows.make_room(turn, sum(map(_messages, group)), context)
+        turn = _create_group(turn, upload_id, group, created_by, base_url)
+    return [LineError(line, "email exists already") for line in turn.refused]
+
+
+def end_chunk(job: Job) -> None:
+    """Deletes the rows of a chunk whose job has ended, and gives the next chunk its turn."""
+    named = job.arguments
+    models.upload(str(job.tenant), named["upload_id"], named["chunk"]).delete()
+    windows.pass_on(job)
+
+
+def _messages(row: Row) -> int:
+    return row.send_email + (row.send_sms and row.phone is not None)
 
 
 def _create_group(
-    tenant_id: str, upload_id: str, group: list[Row], created_by: str, base_url: str
-) -> list[LineError]:
+    turn: Turn, upload_id: str, group: list[Row], created_by: str, base_url: str
+) -> Turn:
     """Creates users in one transaction, which is repeated without the rows that it fails on."""
-    errors: list[LineError] = []
-    while group:
-        tx = Transaction(tenant_id)
-        for row in group:
-            _add(tx, row, _person_id(upload_id, row.line), created_by, base_url)
+    left, foreign = list(group), list[int]()
+    while True:
+        tx, jobs = Transaction(str(turn.job.tenant)), list[Job]()
+        for row in left:
+            jobs += _add(tx, row, _person_id(upload_id, row.line), created_by, base_url)
+        after = windows.advance(turn, tx, len(group), jobs, foreign)
         try:
             tx.commit()
-            break
         except _EmailTaken:
             refused = [error for error in tx.failed if isinstance(error, _EmailTaken)]
-            foreign = [error.row for error in refused if not error.is_ours]
-            errors += [LineError(row.line, "email exists already") for row in foreign]
+            foreign += [error.row.line for error in refused if not error.is_ours]
             lines = {error.row.line for error in refused}
-            group = [row for row in group if row.line not in lines]
-    return errors
+            left = [row for row in left if row.line not in lines]
+        else:
+            return after
 
 
-def _add(tx: Transaction, row: Row, person_id: str, created_by: str, base_url: str) -> None:
+def _add(
+    tx: Transaction, row: Row, person_id: str, created_by: str, base_url: str
+) -> Iterable[Job]:
+    """Adds a user with their invitation to `tx`; the jobs that send it."""
     role: Role = row.role
     new = NewPerson(row.name, row.email, role, row.phone)
     person = service.new_person(tx.tenant_id, person_id, new, created_by=created_by)
     taken = _EmailTaken(row, person_id)
     tx.create(models.email_guard(tx.tenant_id, rules.email_key(row.email), person_id), taken)
     tx.create(person)
-    invitations.queue(
+    return invitations.queue(
         tx, person, email=row.send_email, sms=row.send_sms, base_url=base_url, queue="bulk"
-    )
+    ).values()
 
 
 def _person_id(upload_id: str, line: int) -> str:
