@@ -128,9 +128,16 @@ def _end_unwanted(attempt: Attempt, *, took_over: bool) -> Outcome | None:
         return _end(attempt, "expired", "it could not run in time")
     if batches.is_cancelled(job):
         return _end(attempt, "cancelled", "its batch was cancelled")
-    if job.unique_key and not unique.enter(job, attempt.declared.lock_seconds):
-        return _end(attempt, "skipped", unique.SKIPPED)
-    return None
+    return _end_copy(attempt) if job.unique_key else None
+
+
+def _end_copy(attempt: Attempt) -> Outcome | None:
+    """Ends a unique job in whose place another one runs; None if it must run."""
+    try:
+        must_run = unique.enter(attempt.job, attempt.declared.lock_seconds)
+    except Retry as later:
+        return _defer(attempt, later)
+    return None if must_run else _end(attempt, "skipped", unique.SKIPPED)
 
 
 def _after_lost(attempt: Attempt, detail: str, *, charged: bool) -> Outcome | None:

@@ -87,7 +87,7 @@ class Declared(msgspec.Struct, frozen=True):
 
     @property
     def lock_seconds(self) -> int:
-        """How long at most the job holds the lock of its kind while it runs; 0: it takes none."""
+        """How long at most the job holds the lock of its kind while it runs; 0: not at all."""
         return 0 if self.unique_until_start else self.unique_for_seconds
 
 

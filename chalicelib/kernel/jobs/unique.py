@@ -6,9 +6,9 @@ in the same transaction. The copy that is claimed first deletes the markers of t
 They find their marker gone when they are claimed, and end as `skipped`. The markers say what was
 committed before the run began, so it does not matter whose clock is right.
 
-A job that is unique while it runs also holds a lock from its first claim to its end, at most for
+A job that is unique while it runs holds a lock from its first claim to its end, at most for
 `unique_for_seconds`. Copies that are claimed meanwhile, or wait when it ends well, end as `skipped`
-too.
+too. Any other holds the lock while it deletes markers, lest two delete each other's.
 
 Markers have no time of expiry, because a job without one does not run; they leave in the
 transaction that ends their job. A lock whose holder has ended holds nobody up. So a crash anywhere
@@ -25,11 +25,14 @@ import msgspec
 from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.kernel import clock
+from chalicelib.kernel.errors import Retry
 from chalicelib.kernel.jobs import ledger
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
+
+_LOOK_SECONDS = 30  #: a look at the markers takes no longer
 
 SKIPPED = "the same job runs in its place"
 
@@ -68,18 +71,21 @@ def unmark(tx: WriteSet, job: Job) -> None:
     tx.delete(Row(job.tenant, _marker_key(job)))
 
 
-def enter(job: Job, lock_seconds: int) -> bool:
+def enter(job: Job, run_seconds: int) -> bool:
     """True if the claimed job must run; False if another one runs in its place. Safe to repeat.
 
-    It then runs for all whose markers are there. With `lock_seconds` it first takes the lock for so
-    long, unless a job that has not ended holds it.
+    It then runs for all whose markers are there. With `run_seconds` it holds the lock while it
+    runs, at most for so long, and lets the job that holds the lock run in its place. With 0 it
+    holds the lock only for this look, and raises Retry while another job takes its own.
     """
-    if lock_seconds and not _take_lock(job, lock_seconds):
-        return False
+    if not _take_lock(job, run_seconds or _LOOK_SECONDS):
+        if run_seconds:
+            return False
+        raise Retry("the same job is just starting", after_seconds=1)
     seen = _look(job)
     if seen.is_marked:
         _delete(seen.others)
-    elif seen.holds_lock:
+    if not (seen.is_marked and run_seconds):
         _release(job)
     return seen.is_marked
 
