@@ -172,7 +172,7 @@ def idle_month() -> dict[str, float]:
     seconds = prices.HOURS_IN_MONTH * 3600
     sweeps = seconds / 60
     shards = 8
-    sweeping = prices.REQUEST_SECONDS * prices.WORKER_GB * prices.LAMBDA_GB_SECOND
+    sweeping = prices.REQUEST_SECONDS * prices.SWEEP_GB * prices.LAMBDA_GB_SECOND
     return {
         "polls of idle queues": queues * prices.POLLERS_OF_MAPPING * seconds / 20 * prices.SQS_CALL,
         "sweep": sweeps * (shards * 0.5 * prices.READ_UNIT + prices.LAMBDA_CALL + sweeping),

@@ -29,6 +29,7 @@ REQUEST_SECONDS = 0.030  #: of a warm request on AWS: mostly waiting for DynamoD
 JOB_BATCH_SECONDS = 0.400  #: of ten jobs side by side: mostly waiting for SES
 REQUEST_GB = 1.0  #: memory of api_handler, by .chalice/config.json
 WORKER_GB = 0.5
+SWEEP_GB = 1.0
 LOG_BYTES = 900  #: a request's or job's two lines
 JOBS_IN_BATCH = 10  #: full batches: under load, which is when the sum matters
 HOURS_IN_MONTH = 730

@@ -2,14 +2,14 @@
 
 1. `enqueue` adds a row to the caller's transaction.  2. After the commit the jobs' ids are pushed,
 ten of a queue in one SendMessageBatch; a push that succeeds is not recorded.  3. `sweep.py` runs
-each minute and pushes jobs that are past their due time.
+each minute and pushes jobs that are past their due time, or are for a later time that has come.
 So a job may be delivered twice but is never lost. The price is one row per job, and a lost push
 waits for the sweep. (Transactional outbox: Richardson, "Microservices Patterns", 2018, ch. 3.)
 """
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -41,6 +41,7 @@ class Pushable(Protocol):
 
 
 P = TypeVar("P", bound=Pushable)
+Message = dict[str, Any]  #: the parameters of SQS that make a message
 
 
 class Expecting(Protocol):
@@ -125,13 +126,13 @@ class Transaction(write_set.WriteSet):
         push(job for job in self._jobs if not ledger.waits(job))
 
 
-def message_of(job: Pushable) -> dict[str, str]:
+def message_of(job: Pushable) -> Message:
     """The job's message: ids only, so that no personal data enters a queue or a log."""
     body = {"v": MESSAGE_VERSION, "type": job.type, "tenant": job.tenant, "job": job.id}
     return {"MessageBody": json.dumps(body, separators=(",", ":")), "MessageGroupId": job.tenant}
 
 
-def push(jobs: Iterable[P]) -> list[P]:
+def push(jobs: Iterable[P], to_message: Callable[[P], Message] = message_of) -> list[P]:
     """Sends jobs to their queues; returns those that SQS accepted. Raises nothing."""
     by_queue: dict[str, list[P]] = {}
     for job in jobs:
@@ -139,12 +140,13 @@ def push(jobs: Iterable[P]) -> list[P]:
     accepted: list[P] = []
     for queue, queued in by_queue.items():
         for start in range(0, len(queued), _MAX_ENTRIES):
-            accepted += _send(queue, queued[start : start + _MAX_ENTRIES])
+            ten = queued[start : start + _MAX_ENTRIES]
+            accepted += _send(queue, ten, [to_message(job) for job in ten])
     return accepted
 
 
-def _send(queue: str, jobs: list[P]) -> list[P]:
-    entries = [{"Id": str(number), **message_of(job)} for number, job in enumerate(jobs)]
+def _send(queue: str, jobs: list[P], messages: list[Message]) -> list[P]:
+    entries = [{"Id": str(number), **message} for number, message in enumerate(messages)]
     try:
         answer = aws.client("sqs").send_message_batch(
             QueueUrl=aws.queue_url(settings.resource(queue)), Entries=entries

@@ -1,10 +1,13 @@
 """Sweep: each minute it pushes the jobs whose due time has come, and moves that time on.
 
 Such jobs wait for a later time, for a retry that no queue could hold, or were left behind by a push
-that failed. What is due is read from the shards of the index `due` side by side, then tenants take
-turns: the first job of every tenant, then the second, the tenant with the fewest first. So whoever
-has few jobs is served before a flood of somebody else's. Jobs are pushed ten a call by some threads
-while others move the due times 25 a call, so a slow table delays no push.
+that failed. Jobs for a later time are pushed up to a minute ahead, as messages that SQS shows at
+that time, so they do not wait for the next sweep.
+
+What is due is read from the shards of the index `due` side by side, then tenants take turns: the
+first job of every tenant, then the second, the tenant with the fewest first. So whoever has few
+jobs is served before a flood of somebody else's. Jobs are pushed ten a call by some threads while
+others move the due times 25 a call, so a slow table delays no push.
 
 A sweep pushes at most `_MOST` jobs, which bounds its memory. Of a larger backlog each tenant keeps
 its turns: the reading goes on behind what was kept, and what gives way are the latest jobs of the
@@ -33,6 +36,7 @@ from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import batch_update, failures
 from chalicelib.kernel.store.batch_update import ConditionalUpdate
 
+_AHEAD_SECONDS = 60  #: how early a job for later is pushed; the time until the next sweep
 RESERVE_SECONDS = 5  #: time that a sweep leaves unused, so that Lambda never cuts it off
 _MOST = 100_000  #: jobs that one sweep pushes; in memory they take 20 MB
 _MOST_READ = 400_000  #: jobs that one sweep reads to find those of small tenants; some 5 seconds
@@ -52,6 +56,11 @@ class Due(msgspec.Struct, frozen=True, gc=False):
     queue: str
     due_at: int  #: epoch seconds
     step_seconds: int  #: pause after the next push
+
+    @property
+    def is_for_later(self) -> bool:
+        """Only a job for a later time has this step, until it has been pushed."""
+        return self.step_seconds == settings.push_grace_seconds
 
 
 def run(has_time: HasTime = lambda: True) -> int:
@@ -76,7 +85,7 @@ def run(has_time: HasTime = lambda: True) -> int:
 def _overdue_seconds(due: Due) -> int:
     """Seconds since the job first became due; each push without effect has doubled its step."""
     earlier_seconds = due.step_seconds - 2 * settings.push_grace_seconds
-    return clock.epoch_seconds() - due.due_at + max(0, earlier_seconds)
+    return max(0, clock.epoch_seconds() - due.due_at + max(0, earlier_seconds))
 
 
 # Reading -----------------------------------------------------------------------------------------
@@ -95,12 +104,11 @@ def _read_shards(has_time: HasTime) -> tuple[list[Due], list[Exception]]:
 def _read(shard: str, has_time: HasTime, errors: list[Exception]) -> list[Due]:
     """The shard's part of what one sweep pushes. What was read before an error counts."""
     most, most_read = _MOST // settings.due_shards, _MOST_READ // settings.due_shards
-    kept: list[Due] = []
-    read = 0
+    now, read, kept = clock.epoch_seconds(), 0, list[Due]()
     try:
         for page in _pages(shard):
             read += len(page)
-            kept += page
+            kept += (due for due in page if due.due_at <= now or due.is_for_later)
             if len(kept) > most:
                 kept = in_turns(kept)[:most]
             if read >= most_read or not has_time():
@@ -111,8 +119,8 @@ def _read(shard: str, has_time: HasTime, errors: list[Exception]) -> list[Due]:
 
 
 def _pages(shard: str) -> Iterator[list[Due]]:
-    now = clock.epoch_seconds()
-    query = Job.query(shard, Job.due_at <= now, index_name="due", page_size=_PAGE)
+    soon = Job.due_at <= clock.epoch_seconds() + _AHEAD_SECONDS
+    query = Job.query(shard, soon, index_name="due", page_size=_PAGE)
     for page in query.page_iter:
         yield [_due(item) for item in page["Items"]]
 
@@ -157,7 +165,7 @@ def _push(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> int:
     ):
 
         def push(part: list[Due]) -> int:
-            accepted = outbox.push(part) if has_time() else []
+            accepted = outbox.push(part, _message_of) if has_time() else []
             batches = _parts(accepted, 0, batch_update.MAX_STATEMENTS)
             moves.extend(moving.submit(_move, batch, has_time, errors) for batch in batches)
             return len(accepted)
@@ -168,6 +176,11 @@ def _push(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> int:
     for move in moves:
         move.result()
     return pushed
+
+
+def _message_of(due: Due) -> outbox.Message:
+    message, wait_seconds = outbox.message_of(due), due.due_at - clock.epoch_seconds()
+    return {**message, "DelaySeconds": wait_seconds} if wait_seconds > 0 else message
 
 
 def _parts(dues: list[Due], start: int, size: int) -> Iterator[list[Due]]:
@@ -196,25 +209,26 @@ def _updates(dues: list[Due]) -> list[ConditionalUpdate]:
 
     Many share their actions and their condition, which are then put into PartiQL once.
     """
-    actions = {step: _moving_on(step) for step in {due.step_seconds for due in dues}}
+    now = clock.epoch_seconds()
+    kinds = {due: (max(now, due.due_at), due.step_seconds) for due in dues}
+    actions = {kind: _moving_on(*kind) for kind in set(kinds.values())}
     unchanged = {due_at: Job.due_at == due_at for due_at in {due.due_at for due in dues}}
     return [
-        ConditionalUpdate(
-            Job(due.tenant, PREFIX + due.id), actions[due.step_seconds], unchanged[due.due_at]
-        )
-        for due in dues
+        ConditionalUpdate(Job(due.tenant, PREFIX + due.id), actions[kind], unchanged[due.due_at])
+        for due, kind in kinds.items()
     ]
 
 
-def _moving_on(step_seconds: int) -> list[Action]:
+def _moving_on(shown_at: int, step_seconds: int) -> list[Action]:
+    """Moves the time of jobs whose message SQS shows from `shown_at` on."""
     longest_seconds = settings.sweep_max_step_seconds
     actions: list[Action] = [
-        Job.due_at.set(clock.epoch_seconds() + min(step_seconds, longest_seconds)),
+        Job.due_at.set(shown_at + min(step_seconds, longest_seconds)),
         Job.due_step_seconds.set(min(step_seconds * 2, longest_seconds)),
     ]
     if step_seconds == settings.push_grace_seconds:
-        # Only a job for later has this step, until its time comes. Without `not_before` workers may
-        # claim it together with others. A job that waits for a retry keeps it: clients are shown
-        # when it was to be tried, and its message mostly comes from its queue, not from here.
+        # A job for later: without `not_before` workers may claim it together with others. One that
+        # waits for a retry keeps it: clients are shown when it was to be tried, and its message
+        # mostly comes from its queue, not from here.
         actions.append(Job.not_before.remove())
     return actions

@@ -129,3 +129,59 @@ def test_a_job_that_waits_for_a_retry_still_says_for_when(
     assert manager.job(job_id)["next_attempt_at"] == planned
     cloud.run_until_idle()
     assert (manager.job(job_id)["status"], manager.job(job_id)["attempts"]) == ("done", 2)
+
+
+# Ahead of their time -----------------------------------------------------------------------------
+
+
+def test_a_job_for_later_is_pushed_ahead_and_run_at_its_time(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    """Within seconds of it, though no sweep comes then."""
+    (job_id,) = sweeps.queue_for_later(1)
+    clock.advance(sweeps.LATER_SECONDS - 100)
+    assert sweeps.sweep(cloud).jobs == []
+    clock.advance(60)
+    assert sweeps.sweep(cloud).jobs == [job_id]
+    cloud.run_until_idle()
+    assert manager.job(job_id)["status"] == "queued"
+
+    clock.advance(42)
+    cloud.run_until_idle()
+    assert (manager.job(job_id)["status"], manager.job(job_id)["attempts"]) == ("done", 1)
+
+
+def test_a_job_for_later_whose_message_is_lost_is_pushed_again_a_minute_after_its_time(
+    cloud: LocalCloud,
+) -> None:
+    (job_id,) = sweeps.queue_for_later(1)
+    clock.advance(sweeps.LATER_SECONDS - 40)
+    assert sweeps.sweep(cloud).jobs == [job_id]
+    clock.advance(42)
+    assert len(aws.take_messages("work")) == 1
+    assert sweeps.sweep(cloud).jobs == []
+    clock.advance(60)
+    assert sweeps.sweep(cloud).jobs == [job_id]
+
+
+def test_a_job_that_was_pushed_ahead_can_still_be_cancelled(
+    cloud: LocalCloud, manager: Caller
+) -> None:
+    from chalicelib.kernel.jobs import completion
+
+    (job_id,) = sweeps.queue_for_later(1)
+    clock.advance(sweeps.LATER_SECONDS - 40)
+    sweeps.sweep(cloud)
+    assert completion.cancel("t1", job_id)
+    clock.advance(42)
+    cloud.run_until_idle()
+    assert manager.job(job_id)["status"] == "cancelled"
+    assert sample_jobs.starts.total() == 0
+
+
+def test_a_job_that_was_queued_at_once_is_not_pushed_ahead_of_its_due_time(
+    cloud: LocalCloud,
+) -> None:
+    sample_jobs.enqueue(("count", {"label": "a"}))
+    clock.advance(20)
+    assert sweeps.sweep(cloud).jobs == []
