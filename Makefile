@@ -58,8 +58,8 @@ openapi: $(READY)  ## Acknowledge how the API changed, in docs/openapi.json
 
 simulate: $(READY)  ## Try to break the promises: the tests of the simulation, or SEEDS=500
 ifdef SEEDS
-	@$(PY) -m tests.simulation --seeds $(SEEDS) --rate $(RATE) --processes $(PROCESSES)
-	@$(PY) -m tests.simulation --flow projects --seeds $(SEEDS) --rate $(RATE) --processes $(PROCESSES)
+	@$(PY) -m tests.simulation --seeds $(SEEDS) --rate $(RATE) --processes $(PROCESSES) $(CONFLICTS)
+	@$(PY) -m tests.simulation --flow projects --seeds $(SEEDS) --rate $(RATE) --processes $(PROCESSES) $(CONFLICTS)
 else
 	@$(PY) -m pytest -n $(PROCESSES) -m simulate tests/simulation
 endif

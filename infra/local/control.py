@@ -5,7 +5,8 @@
                             oldest first; &after=N leaves out the first N
     GET    /_local/         the mailbox as a page
     POST   /_local/clock    {advance_seconds}   moves the clock; every due schedule runs once
-    POST   /_local/faults   {service, operation, kind, times, seconds?}   DELETE removes all
+    POST   /_local/faults   {service, operation, kind, times, seconds?}   DELETE removes all;
+                            {service: dynamodb, kind: conflicts} lasts until then
     GET    /_local/state    {idle, queues: {name: {waiting, in_flight, dead}},
                             executions: {running, succeeded, failed}}
     POST   /_local/sockets/@connections/<id>   sends a message to a WebSocket, for the app
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from infra.local import clock, faults, gateway, mailbox
+from infra.local import clock, conflicts, faults, gateway, mailbox
 from infra.local.cloud_state import State
 from infra.local.gateway import Answer
 from infra.local.issuer import LIFETIME_SECONDS, Issuer
@@ -148,7 +149,11 @@ class Control:
 
     def _faults(self, _: Body, __: Query) -> Answer:
         return gateway.json_answer(
-            {"active": [asdict(fault) for fault in faults.active()], "counts": faults.counts()}
+            {
+                "active": [asdict(fault) for fault in faults.active()],
+                "counts": faults.counts(),
+                "conflicts": conflicts.refused(),
+            }
         )
 
     def _clear_faults(self, _: Body, __: Query) -> Answer:

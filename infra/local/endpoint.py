@@ -1,7 +1,8 @@
 """The emulator over HTTP, for the aws command line and for other processes on this machine.
 
 Importing Flask and moto's server takes a second, so they are imported by `start` only. Faults are
-injected in the process of the caller, so those of this process do not affect another one.
+injected in the process of the caller, so those of this process do not affect another one; only
+conflicts of transactions are DynamoDB's own and reach everybody.
 """
 
 import logging

@@ -1,6 +1,9 @@
 """Faults on demand: AWS calls that are refused, throttled or slow, or whose answer is lost.
 
 They are injected by interception.py. Without faults a call takes two dictionary look-ups more.
+
+The kind `conflicts` is one of DynamoDB as a whole and stays until it is cleared: transactions take
+time, and what meets one is refused (conflicts.py). Other faults apply beside it.
 """
 
 import threading
@@ -14,11 +17,11 @@ from typing import Any, Literal, get_args
 import botocore.session  # type: ignore[import-untyped, unused-ignore]
 from botocore.exceptions import ReadTimeoutError  # type: ignore[import-untyped, unused-ignore]
 
-from infra.local import fault_answers
+from infra.local import conflicts, fault_answers
 
 Service = Literal["dynamodb", "sqs", "ses", "sns", "states", "kms", "ssm"]
 Send = Callable[[Any, Any, Any, Any], Any]  #: as `Endpoint._do_get_response`
-Kind = Literal["refuse", "throttle", "lose_answer", "delay"]
+Kind = Literal["refuse", "throttle", "lose_answer", "delay", "conflicts"]
 
 _BOTO_NAMES: dict[Service, tuple[str, ...]] = {
     "dynamodb": ("dynamodb",),
@@ -38,16 +41,19 @@ class Fault:
     operation: str = "*"  #: such as SendMessageBatch, or "*" for all
     kind: Kind = "refuse"
     times: int | None = 1  #: tries that it still affects; None or 0 means until cleared
-    seconds: float = 1.0  #: of a delay, in real time
+    seconds: float | None = None  #: of a delay (1), or that a transaction takes, in real time
     code: str | None = None  #: of a refusal, instead of ServiceUnavailable
     status: int | None = None  #: of a refusal with a code, 400 by default
 
     def matches(self, service: str, operation: str) -> bool:
-        return self.service == service and self.operation in ("*", operation)
+        if self.service != service or self.kind == "conflicts":
+            return False
+        return self.operation in ("*", operation)
 
 
 MAX_DELAY_SECONDS = 60
 ERROR_STATUSES = range(400, 600)
+_SECONDS: dict[Kind, float] = {"delay": 1.0, "conflicts": conflicts.HOLD_SECONDS}
 
 _lock = threading.Lock()
 _faults: list[Fault] = []
@@ -58,7 +64,13 @@ _faulted: Counter[str] = Counter()
 def add(fault: Fault) -> None:
     """Adds a fault for the next tries. Raises ValueError for a fault that makes no sense."""
     _check(fault)
+    if fault.seconds is None:
+        fault = replace(fault, seconds=_SECONDS.get(fault.kind))
     with _lock:
+        if fault.kind == "conflicts":
+            fault = replace(fault, times=None)
+            _faults[:] = [each for each in _faults if each.kind != "conflicts"]
+            conflicts.begin(fault.seconds or 0)
         _faults.append(fault)
 
 
@@ -66,6 +78,7 @@ def clear() -> None:
     """Removes all faults and counts."""
     with _lock:
         _faults.clear()
+        conflicts.end()
         _through.clear()
         _faulted.clear()
 
@@ -94,7 +107,7 @@ def affect(send: Send, endpoint: Any, request: Any, operation_model: Any, contex
     if fault.kind in ("refuse", "throttle"):
         return _answer(fault, endpoint, operation_model)
     if fault.kind == "delay":
-        time.sleep(fault.seconds)
+        time.sleep(fault.seconds or 0)
         return send(endpoint, request, operation_model, context)
     send(endpoint, request, operation_model, context)
     return None, ReadTimeoutError(endpoint_url=request.url)
@@ -136,11 +149,26 @@ def _check(fault: Fault) -> None:
         raise ValueError(f"{fault.service} has no operation {fault.operation!r}")
     if not _is_whole(fault.times) or (fault.times or 0) < 0:
         raise ValueError(f"times must be a whole number from 0, or null, not {fault.times!r}")
-    is_number = isinstance(fault.seconds, int | float) and not isinstance(fault.seconds, bool)
-    if not is_number or not 0 <= fault.seconds <= MAX_DELAY_SECONDS:
-        limit = MAX_DELAY_SECONDS
-        raise ValueError(f"seconds must be a number from 0 to {limit}, not {fault.seconds!r}")
+    _check_seconds(fault.seconds)
     _check_error(fault)
+    if fault.kind == "conflicts":
+        _check_conflicts(fault)
+
+
+def _check_seconds(seconds: object) -> None:
+    if seconds is None:
+        return
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds <= MAX_DELAY_SECONDS:  # type: ignore[operator]
+        limit = MAX_DELAY_SECONDS
+        raise ValueError(f"seconds must be a number from 0 to {limit}, not {seconds!r}")
+
+
+def _check_conflicts(fault: Fault) -> None:
+    if fault.service != "dynamodb" or fault.operation != "*":
+        raise ValueError("conflicts is a kind of dynamodb as a whole, whatever the operation")
+    if (fault.times or 1) != 1:
+        raise ValueError("conflicts last until they are cleared, so they take no times")
 
 
 def _check_error(fault: Fault) -> None:

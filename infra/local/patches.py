@@ -1,7 +1,7 @@
 """Everything that is changed in moto, installed together and once a process.
 
 corrections/   where moto differs from AWS; docs/moto.md has a text for its authors on each fault
-hooks/         where moto is connected to the local cloud: its clock, functions and mailbox
+hooks/         where moto is connected to the local cloud: its clock, functions, mailbox and faults
 speedups/      where moto only does needless work; without these the answers are the same
 """
 
@@ -32,6 +32,8 @@ _MODULES = (
     "speedups.update_expressions",
     "speedups.attribute_codec",
     "speedups.caches",
+    "hooks.transaction_conflicts",
+    "hooks.expiry",
 )
 
 

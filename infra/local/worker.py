@@ -5,7 +5,8 @@
 
 It can be killed at any moment: the local cloud continues, and the next worker takes over its
 claimed jobs when their lease has ended and their messages are visible again. The worker uses the
-real clock and is not affected by faults, since both belong to the local cloud's process.
+real clock and is not affected by faults but for conflicts of transactions, since both belong to the
+local cloud's process.
 """
 
 import argparse

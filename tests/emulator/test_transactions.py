@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local import clock
+from infra.local import clock, faults
+from infra.local.faults import Fault
 from tests.emulator.conftest import TABLE
 
 Item = dict[str, Any]
@@ -52,6 +53,8 @@ def refusal(dynamodb: Any, items: list[Item], **more: Any) -> Item:
 def test_of_50_racing_threads_one_wins_and_no_acknowledged_write_is_lost(
     dynamodb: Any, attempt: int
 ) -> None:
+    if attempt % 2:
+        faults.add(Fault("dynamodb", kind="conflicts"))
     together = threading.Barrier(50)
 
     def race(n: int) -> bool:

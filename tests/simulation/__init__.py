@@ -8,6 +8,7 @@ the weather clears, and the books must balance. One seed is one run and replays 
 world       virtual time; actors, of which one runs at a time
 injection   what can happen to an AWS call, and what is counted of it
 queues      what a standard queue may do to messages
+meetings    transactions that take a while, and refuse what meets them
 staleness   reads that are not of the latest
 stage       the application, its tables and queues, once a process; emptied for each seed
 actors      clients, workers, the sweep, SES

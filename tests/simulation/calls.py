@@ -21,6 +21,11 @@ FAULTS = {
 #: What can be out for a while: a service, or one operation of it.
 OUTAGES_OF_MESSAGES = ("dynamodb", "dynamodb.TransactWriteItems", "sqs", "sesv2", "sns")
 
+WRITES = frozenset(
+    {"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems", "BatchExecuteStatement"}
+)
+_FREE_PARTITIONS = frozenset({"#tenants", "#platform"})
+
 Answer = tuple[Any, Any]
 #: Stands for a service: given the call, its endpoint and its operation, it answers.
 Service = Callable[["Call", Any, Any], Answer]
@@ -58,6 +63,13 @@ class Call:
     @property
     def name(self) -> str:
         return f"{self.service}.{self.operation}"
+
+    def trespasses(self, tenant: str | None) -> list[str]:
+        """The keys of others that it touches on behalf of this tenant; None may touch all."""
+        if tenant is None or self.service != "dynamodb":
+            return []
+        others = self.tenants_named() - _FREE_PARTITIONS - {tenant}
+        return [f"{self.name} of {tenant} touched {other}" for other in others]
 
     def tenants_named(self) -> set[str]:
         """Whose keys it touches."""

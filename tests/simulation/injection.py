@@ -19,16 +19,21 @@ from botocore.retries import quota
 
 from chalicelib.kernel.aws import clients
 from infra.local import fault_answers, mailbox
-from tests.simulation.calls import FAULTS, OUTAGES_OF_MESSAGES, Answer, Call, Counts, Service
+from tests.simulation import meetings
+from tests.simulation.calls import (
+    FAULTS,
+    OUTAGES_OF_MESSAGES,
+    WRITES,
+    Answer,
+    Call,
+    Counts,
+    Service,
+)
 from tests.simulation.staleness import Past, Row, current, keys_of
 from tests.simulation.world import START, Crash, Process, World
 
 _READS = frozenset({"GetItem", "Query", "BatchGetItem", "Scan"})
 _IN_JSON = frozenset({"dynamodb", "stepfunctions"})  #: services whose requests are looked into
-_WRITES = frozenset(
-    {"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems", "BatchExecuteStatement"}
-)
-_FREE_PARTITIONS = frozenset({"#tenants", "#platform"})
 _BROKEN = fault_answers.Error("InternalFailure", 500, "An internal failure")
 
 #: Calls after which a run is taken for one that never ends.
@@ -45,9 +50,10 @@ class Weather:
     OUTAGES = OUTAGES_OF_MESSAGES
     MOST_CALLS = MOST_CALLS
 
-    def __init__(self, world: World, rate: float) -> None:
+    def __init__(self, world: World, rate: float, *, conflicts: bool = False) -> None:
         self.world = world
         self.rate = rate  #: share of tries to which something happens; 0: all is well
+        self.conflicts = conflicts  #: transactions take time, and what meets one is refused
         self.counts = Counts()
         self.sent: Counter[str] = Counter()  #: by job
         self.windows: Counter[str] = Counter()  #: by job
@@ -68,7 +74,7 @@ class Weather:
         self.counts.calls += 1
         if self.counts.calls > self.MOST_CALLS:
             raise Treadmill(f"seed {self.world.seed} does not come to rest")
-        self._check_keys(call, process)
+        self.trespasses += call.trespasses(process.tenant)
         fault = self._choose(call, process)
         process.stood_still = process.stood_still or fault == "frozen"
         self.world.pause(self._duration(fault))
@@ -93,7 +99,8 @@ class Weather:
         url: str,
         execute: Callable[[], Answer],
     ) -> Answer:
-        answer = self._execute(call, process, execute, troubled=bool(fault))
+        with meetings.taking_time(self, call, process):
+            answer = self._execute(call, process, execute, troubled=bool(fault))
         if fault == "frozen" and call.sends and process.unmarked:
             self.late_sends.add(process.unmarked)
         if fault == "dead after":
@@ -103,6 +110,10 @@ class Weather:
             self.world.pause(clients.LIMITS.get(call.service, clients.DEFAULT_LIMITS)[2])
             return None, ReadTimeoutError(endpoint_url=url)
         return answer
+
+    def meet(self, _: Call, process: Process) -> None:
+        """The call, or a part of it, was refused since it met a transaction."""
+        process.troubled = process.troubled or process.unmarked is not None
 
     def _choose(self, call: Call, process: Process) -> str | None:
         rng = self.world.random
@@ -163,7 +174,7 @@ class Weather:
     ) -> Answer:
         """By the service's own clock, which is right."""
         before = {}
-        if call.operation in _WRITES:
+        if call.operation in WRITES:
             keys = keys_of(call.operation, call.body)
             before = {key: self.past.keep(key, self.world.now) for key in keys}
         if call.sends:
@@ -236,16 +247,6 @@ class Weather:
             self.counts.faults["old read"] += 1
             self.world.note("old", call.name)
 
-    # -- tenants ------------------------------------------------------------------------------
-
-    def _check_keys(self, call: Call, process: Process) -> None:
-        if process.tenant is None or call.service != "dynamodb":
-            return
-        mine = _FREE_PARTITIONS | {process.tenant}
-        for tenant in call.tenants_named():
-            if tenant not in mine:
-                self.trespasses.append(f"{call.name} of {process.tenant} touched {tenant}")
-
     def _process(self) -> Process:
         actor = self.world.current
         if actor is None or actor.process is None:
@@ -294,5 +295,6 @@ def begin(now: Weather | None) -> None:
     """From here on this is the weather; None: fine."""
     global weather  # noqa: PLW0603  there is one in a process
     weather = now
+    meetings.begin(are_on=now is not None and now.conflicts)
     for each in _quotas:
         each._available_capacity = each._max_capacity

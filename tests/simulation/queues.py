@@ -1,6 +1,7 @@
 """What a standard queue may do to messages: give them in any order, twice, late."""
 
 import random
+from collections import deque
 from typing import Any
 
 from infra.local.corrections import sqs_queues
@@ -36,12 +37,16 @@ def bodies(queue: str) -> list[str]:
 
 
 def shuffle(queue: str, rng: random.Random) -> None:
-    """The next receive gives the waiting messages in another order."""
+    """The next receive gives the waiting messages in another order, whatever their groups."""
     ready = store(queue)._ready
-    entries = list(ready)
+    waiting = [entry for group in ready._next for entry in ready._groups[group]]
+    entries = sorted(waiting, key=lambda entry: entry.number)
     rng.shuffle(entries)
-    ready.clear()
-    ready.extend(entries)
+    ready.__init__()  # type: ignore[misc]
+    for place, entry in enumerate(entries):
+        ready._groups[f"place {place}"] = deque([entry._replace(number=-1)])
+    ready._next.extend(ready._groups)
+    ready._length = len(entries)
 
 
 def put(queue: str, body: str, *, now: float, delay: float = 0.0) -> None:

@@ -4,6 +4,7 @@ python -m tests.simulation --seeds 500 --rate 0.2 --processes 2
 python -m tests.simulation --seed 7 --trace
 python -m tests.simulation --mutant no-sweep --seeds 60
 python -m tests.simulation --flow projects --seed 7 --trace
+python -m tests.simulation --conflicts --seeds 60
 """
 
 import argparse
@@ -28,9 +29,10 @@ class Chosen:
     rate: float = RATE
     mutant: str | None = None
     flow: str = "messages"
+    conflicts: bool = False
 
     def simulate(self, seed: int) -> Verdict:
-        return simulate(seed, self.rate, self.mutant, self.flow)
+        return simulate(seed, self.rate, self.mutant, self.flow, conflicts=self.conflicts)
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +40,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if given.mutant is not None and given.mutant not in FLOWS[given.flow].mutants:
         parser.error(f"mutants of {given.flow}: {', '.join(sorted(FLOWS[given.flow].mutants))}")
-    chosen = Chosen(given.rate, given.mutant, given.flow)
+    chosen = Chosen(given.rate, given.mutant, given.flow, given.conflicts)
     if given.seed is not None:
         return _one(given.seed, chosen, trace=given.trace)
     return _many(given, chosen)
@@ -53,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--flow", choices=sorted(FLOWS), default="messages", help="what is played")
     parser.add_argument("--mutant", help="take out one safeguard of the flow's")
+    parser.add_argument(
+        "--conflicts", action="store_true", help="transactions take time; what meets one is refused"
+    )
     parser.add_argument("--trace", action="store_true", help="print every event of the seed")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
@@ -115,6 +120,7 @@ def replay_command(seed: int, chosen: Chosen | None = None) -> str:
     given = "" if chosen.flow == "messages" else f" --flow {chosen.flow}"
     given += "" if chosen.rate == RATE else f" --rate {chosen.rate}"
     given += f" --mutant {chosen.mutant}" if chosen.mutant else ""
+    given += " --conflicts" if chosen.conflicts else ""
     return f".venv/bin/python -m tests.simulation --seed {seed}{given} --trace"
 
 

@@ -38,19 +38,27 @@ class Verdict:
 class Flow:
     """What is played: a cast, with mutants of its own and the seeds that catch them."""
 
-    played: Callable[[int, float, Stage], tuple[Any, list[str]]]
+    played: Callable[..., tuple[Any, list[str]]]  #: of a seed, a rate and the stage
     mutants: dict[str, mutants.Mutation]
     killers: dict[str, tuple[int, ...]]
 
 
 def simulate(
-    seed: int, rate: float = RATE, mutant: str | None = None, flow: str = "messages"
+    seed: int,
+    rate: float = RATE,
+    mutant: str | None = None,
+    flow: str = "messages",
+    *,
+    conflicts: bool = False,
 ) -> Verdict:
-    """Plays one seed; a mutant is the application without one of its safeguards."""
+    """Plays one seed; a mutant is the application without one of its safeguards.
+
+    With `conflicts` transactions take time and what meets one is refused, as in meetings.py.
+    """
     began = time.perf_counter()
     on = stage()
     with mutants.applied(mutant and FLOWS[flow].mutants[mutant]):
-        play, wrong = FLOWS[flow].played(seed, rate, on)
+        play, wrong = FLOWS[flow].played(seed, rate, on, conflicts=conflicts)
     counts = play.weather.counts
     for job, count in play.weather.sent.items():
         channel = play.weather.channels[job]
@@ -60,12 +68,12 @@ def simulate(
     return Verdict(seed, play.world.digest, wrong, counts, seconds, play.world.lines)
 
 
-def _played(seed: int, rate: float, on: Stage) -> tuple[Play, list[str]]:
+def _played(seed: int, rate: float, on: Stage, *, conflicts: bool) -> tuple[Play, list[str]]:
     with World(seed, on.memory) as world, cast.mapped(on, world):
         on.reset(seed)
         if seed % CLAIMED_TOGETHER_EVERY == 0:
             settings.change(worker_threads=10)
-        weather = Weather(world, rate)
+        weather = Weather(world, rate, conflicts=conflicts)
         play = Play(world, weather, on, events=world.random.choice(EVENTS))
         mailbox.on_record(play.plan_events)
         injection.begin(weather)

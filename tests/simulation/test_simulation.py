@@ -5,14 +5,16 @@
 
 import pytest
 
+from tests.simulation.meetings import MET
 from tests.simulation.mutants import KILLERS, MUTANTS
-from tests.simulation.run import replay_command
+from tests.simulation.run import Chosen, replay_command
 from tests.simulation.simulate import simulate
 
 pytestmark = pytest.mark.simulate
 
 SEEDS = 40
 _IN_ONE_TEST = 5
+_MEETING = Chosen(conflicts=True)
 #: Played when a change has sent the known seeds of a mutant on another course: slower, still true.
 SEARCHED = range(1, 101)
 
@@ -22,6 +24,16 @@ def test_no_promise_is_broken(first: int) -> None:
     for seed in range(first, first + _IN_ONE_TEST):
         verdict = simulate(seed)
         assert not verdict.broken, "\n".join([*verdict.broken, replay_command(seed)])
+
+
+@pytest.mark.parametrize("first", range(1, 11, _IN_ONE_TEST))
+def test_no_promise_is_broken_when_transactions_meet(first: int) -> None:
+    met = 0
+    for seed in range(first, first + _IN_ONE_TEST):
+        verdict = _MEETING.simulate(seed)
+        assert not verdict.broken, "\n".join([*verdict.broken, replay_command(seed, _MEETING)])
+        met += verdict.counts.faults[MET]
+    assert met >= _IN_ONE_TEST
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
@@ -35,6 +47,16 @@ def test_a_seed_takes_the_same_course_again(seed: int) -> None:
 
     assert first.trace == second.trace
     assert first.counts == second.counts
+
+
+def test_transactions_meet_when_asked_for_only_and_the_same_way_again() -> None:
+    first, second = _MEETING.simulate(1), _MEETING.simulate(1)
+
+    assert first.trace == second.trace
+    assert first.counts.faults[MET] > 0
+    assert simulate(1).counts.faults[MET] == 0
+    assert "--conflicts" in replay_command(1, _MEETING)
+    assert "--conflicts" not in replay_command(1)
 
 
 def test_two_seeds_take_different_courses() -> None:

@@ -39,19 +39,29 @@ def install() -> None:
     replace_all([(DynamoDBBackend, "transact_write_items", transactions.transact_write_items)])
 
 
+def is_known(backend: DynamoDBBackend, token: str) -> bool:
+    """True for the token of a transaction that succeeded in the last ten minutes."""
+    return _tokens.is_known(backend, token)
+
+
 def empty_all() -> list[Table]:
     """Deletes all items of all tables, and returns the tables."""
     with lock:
         _tokens.clear()
-        tables = [
-            table
-            for account in list(dynamodb_backends.values())
-            for backend in list(account.values())
-            for table in backend.tables.values()
-        ]
-        for table in tables:
+        emptied = tables()
+        for table in emptied:
             table.items.clear()
-        return tables
+        return emptied
+
+
+def tables() -> list[Table]:
+    """All tables of all accounts. Callers hold the lock."""
+    return [
+        table
+        for account in list(dynamodb_backends.values())
+        for backend in list(account.values())
+        for table in backend.tables.values()
+    ]
 
 
 def _one_at_a_time(moto: Callable[..., Any]) -> Callable[..., Any]:

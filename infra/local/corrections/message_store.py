@@ -1,18 +1,19 @@
 """The messages of one queue: waiting, delayed or in flight.
 
-A message is in `_ready` (first in, first out) or in `_later` (a heap by the time at which it
-becomes visible). An entry is stale when its version is not the message's; stale entries are dropped
-when they reach the top, so taking and deleting take the same time however many messages there are.
+A message is in `_ready` (turns.py: message groups take turns) or in `_later` (a heap by the time at
+which it becomes visible). An entry is stale when its version is not the message's; it is dropped
+when it reaches the top, so taking and deleting take the same time however many messages there are.
 Callers hold the lock of sqs_queues.py.
 """
 
 import copy
 import heapq
 import itertools
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from infra.local.corrections.turns import Turns
 
 WAITING, DELAYED, IN_FLIGHT, GONE = "waiting", "delayed", "in_flight", "gone"
 
@@ -44,7 +45,7 @@ class MessageStore:
     def __init__(self) -> None:
         self._messages: dict[str, StoredMessage] = {}
         self._numbers = {WAITING: 0, DELAYED: 0, IN_FLIGHT: 0}
-        self._ready: deque[tuple[StoredMessage, int]] = deque()
+        self._ready = Turns()
         self._later: list[tuple[float, int, StoredMessage, int]] = []
         self._by_expiry: list[tuple[float, int, StoredMessage]] = []
         self._serial = itertools.count()  # breaks ties in the heaps, messages have no order
@@ -69,12 +70,9 @@ class MessageStore:
             self._hide(message, DELAYED, visible_at)
 
     def take(self) -> StoredMessage | None:
-        """The oldest waiting message, or None; the caller then holds, releases or removes it."""
-        while self._ready:
-            message, version = self._ready.popleft()
-            if message.version == version:
-                return message
-        return None
+        """The message whose turn it is, or None; the caller then holds, releases or removes it."""
+        message: StoredMessage | None = self._ready.take()
+        return message
 
     def hold(self, message: StoredMessage, until: float) -> None:
         self._hide(message, IN_FLIGHT, until)
@@ -110,7 +108,7 @@ class MessageStore:
 
     def _wait(self, message: StoredMessage) -> None:
         self._move(message, WAITING)
-        self._ready.append((message, message.version))
+        self._ready.add(message)
 
     def _hide(self, message: StoredMessage, state: str, until: float) -> None:
         self._move(message, state)
@@ -131,7 +129,7 @@ class MessageStore:
             self._later = [entry for entry in self._later if entry[2].version == entry[3]]
             heapq.heapify(self._later)
         if len(self._ready) > limit:
-            self._ready = deque(entry for entry in self._ready if entry[0].version == entry[1])
+            self._ready.forget_stale()
         if len(self._by_expiry) > limit:
             self._order_by_expiry()
 

@@ -29,6 +29,7 @@ from moto.dynamodb.exceptions import (
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 
+from infra.local.corrections.transactions import TransactionConflict
 from infra.local.patching import replace_all
 
 MAX_STATEMENTS = 25  #: in one call
@@ -47,6 +48,7 @@ _OTHERS = re.compile(r"\s*(SELECT|INSERT|DELETE)\b", re.IGNORECASE)
 _CODES: dict[type, str] = {
     ConditionalCheckFailed: "ConditionalCheckFailed",
     ResourceNotFoundException: "ResourceNotFound",
+    TransactionConflict: TransactionConflict.name,
 }
 
 _moto_batch: Callable[..., list[Answer]] = DynamoDBBackend.batch_execute_statement

@@ -59,6 +59,16 @@ class IdempotentParameterMismatch(DynamodbException):
         )
 
 
+class TransactionConflict(DynamodbException):
+    """The answer to a plain write; in a batch, and as a reason of a cancellation, by its name."""
+
+    name = "TransactionConflict"
+    text = "Transaction is ongoing for the item"
+
+    def __init__(self) -> None:
+        super().__init__("com.amazonaws.dynamodb.v20120810#TransactionConflictException", self.text)
+
+
 class Action(NamedTuple):
     kind: str  #: ConditionCheck, Put, Update or Delete
     body: dict[str, Any]
@@ -90,11 +100,14 @@ class Tokens:
     def __init__(self) -> None:
         self._used: dict[tuple[DynamoDBBackend, str], tuple[float, str]] = {}
 
+    def is_known(self, backend: DynamoDBBackend, token: str) -> bool:
+        at, _ = self._used.get((backend, token), (0.0, ""))
+        return time.time() - at <= TOKEN_SECONDS
+
     def is_replay(self, backend: DynamoDBBackend, token: str, items: list[dict[str, Any]]) -> bool:
-        at, content = self._used.get((backend, token), (0.0, ""))
-        if not at or time.time() - at > TOKEN_SECONDS:
+        if not self.is_known(backend, token):
             return False
-        if content != _digest(items):
+        if self._used[backend, token][1] != _digest(items):
             raise IdempotentParameterMismatch
         return True
 

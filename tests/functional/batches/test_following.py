@@ -11,7 +11,7 @@ from infra.local.faults import Fault
 from tests.functional import aws
 from tests.functional.batches import members
 from tests.functional.batches.batch import FOLLOWING, figures, followers, retried, seen, start
-from tests.functional.client import Caller
+from tests.functional.client import Caller, let_transactions_meet
 from tests.functional.http.store_calls import killed_at
 
 
@@ -97,6 +97,7 @@ def test_what_follows_runs_once_also_when_many_members_end_at_once(
 ) -> None:
     batch_id = start(*["good"] * 40, **FOLLOWING)
     (work,) = [each for each in cloud.mappings if each.queue_name.endswith("-work")]
+    let_transactions_meet()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: work.poll_once(cloud._sqs), range(4)))
     retried(cloud)

@@ -16,7 +16,7 @@ from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
-from tests.functional.client import Answer, Caller, Client, aws_calls
+from tests.functional.client import Answer, Caller, Client, aws_calls, let_transactions_meet
 from tests.functional.http.lines import TICKETS, Open, refusal, ticket_of
 
 pytestmark = pytest.mark.local  # where sockets are, a deployment's settings alone do not say
@@ -54,6 +54,7 @@ def test_a_ticket_opens_one_connection(manager: Caller, line: Open) -> None:
 
 def test_of_two_connections_with_one_ticket_at_once_one_is_opened(manager: Caller) -> None:
     url = ticket_of(manager)["url"]
+    let_transactions_meet()
     with ThreadPoolExecutor(8) as pool:
         refused = sorted(pool.map(refusal, [url] * 8))
     assert refused == [0, *[403] * 7]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from infra.local import invocation
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
-from tests.functional.client import Answer, Caller, Client
+from tests.functional.client import Answer, Caller, Client, let_transactions_meet
 
 Trouble = Literal["crash before", "crash after", "answer lost and repeated", "twice at once"]
 FUNCTION = "backburner-local-provision"
@@ -84,6 +84,7 @@ class Workflow:
         if kind == "crash before":
             raise Crash
         if kind == "twice at once":
+            let_transactions_meet()
             with ThreadPoolExecutor(2) as pool:
                 both = [pool.submit(self._function, event, context) for _ in range(2)]
                 answers = [each.result() for each in both]

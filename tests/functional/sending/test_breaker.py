@@ -10,7 +10,7 @@ from infra.local import clock, faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
-from tests.functional.client import Caller
+from tests.functional.client import Caller, let_transactions_meet
 from tests.functional.sending import notices
 from tests.functional.sending.conftest import Configure, assert_within_rate
 
@@ -136,6 +136,7 @@ def test_of_many_workers_one_probes(cloud: LocalCloud, batch: int) -> None:
         cloud.advance(pause + 1)
         notices.queue("reminder", *addresses(4 * batch))
         before = tried()
+        let_transactions_meet()
         with ThreadPoolExecutor(4) as pool:
             polls = [pool.submit(mapping.poll_once, aws.client("sqs")) for _ in range(4)]
             assert sum(poll.result() for poll in polls) == 4 * batch

@@ -12,7 +12,7 @@ from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
-from tests.functional.client import Caller
+from tests.functional.client import Caller, let_transactions_meet
 from tests.functional.sending import notices
 from tests.functional.sending.conftest import Configure, assert_within_rate
 
@@ -173,6 +173,7 @@ def test_twenty_workers_at_once_send_one_recipient_exactly_as_many_as_allowed(
     cloud: LocalCloud, manager: Caller, runs: int
 ) -> None:
     mapping = next(each for each in cloud.mappings if each.queue_name.endswith("-notify"))
+    let_transactions_meet()
     for run in range(runs):
         notices.queue("reminder", *[f"ann{run}@example.com"] * 20)
         with ThreadPoolExecutor(20) as pool:
@@ -189,6 +190,7 @@ def test_twenty_workers_at_once_spend_exactly_a_tenants_sms_of_the_day(
     configure(sms_daily_per_tenant=7)
     notices.queue("reminder", *[f"+49151000000{number:02}" for number in range(20)])
     mapping = next(each for each in cloud.mappings if each.queue_name.endswith("-notify"))
+    let_transactions_meet()
     with ThreadPoolExecutor(20) as pool:
         single = replace(mapping, batch_size=1)
         for poll in [pool.submit(single.poll_once, aws.client("sqs")) for _ in range(20)]:

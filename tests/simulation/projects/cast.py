@@ -43,7 +43,7 @@ _MEMORY: tuple[Memory, ...] = (
 )
 
 
-def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
+def played(seed: int, rate: float, on: Stage, *, conflicts: bool) -> tuple[ProjectsPlay, list[str]]:
     """One seed: what was played, and what was wrong with it."""
     with ExitStack() as stack:
         world = stack.enter_context(World(seed, on.memory + _MEMORY))
@@ -52,7 +52,7 @@ def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
         for owner, name, value in _SMALL:
             stack.enter_context(patch.object(owner, name, value))
         on.reset(seed)
-        play = _begun(world, rate, on)
+        play = _begun(ProjectsWeather(world, rate, conflicts=conflicts), on)
         ours = {"simulated": partial(connect, play.provider)}
         stack.enter_context(patch.dict(gateway._PROVIDERS, ours))
         mailbox.on_record(play.plan_events)
@@ -68,10 +68,10 @@ def played(seed: int, rate: float, on: Stage) -> tuple[ProjectsPlay, list[str]]:
         return play, invariants.broken(play, books.read())
 
 
-def _begun(world: World, rate: float, on: Stage) -> ProjectsPlay:
+def _begun(weather: ProjectsWeather, on: Stage) -> ProjectsPlay:
     for remembered, name, fresh in _MEMORY:
         setattr(remembered, name, fresh())
-    weather = ProjectsWeather(world, rate)
+    world = weather.world
     play = ProjectsPlay(world, weather, on, events="prompt")
     weather.services["stepfunctions"] = play.executions.answer
     weather.on_write = play.watch_.see_writes
@@ -79,7 +79,7 @@ def _begun(world: World, rate: float, on: Stage) -> ProjectsPlay:
     for tenant in ("t1", "t2"):
         play.staff[tenant] = _people(tenant, "staff", 2) + _people(tenant, "manager", 1)
         play.guests[tenant] = _people(tenant, "customer", 7)
-    if rate:
+    if weather.rate:
         shut_out = world.random.sample(sorted(play.guests["t1"]), world.random.choice((0, 0, 1)))
         play.provider.refused.update(shut_out)
     return play

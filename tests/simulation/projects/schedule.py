@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib.projects import rules
 from chalicelib.projects.settings import settings
 from infra.local.mapping import LambdaContext
-from tests.simulation import staleness
+from tests.simulation import meetings, staleness
 from tests.simulation.actors import Play
 from tests.simulation.calls import Call
 from tests.simulation.injection import Weather
@@ -27,8 +27,8 @@ class ProjectsWeather(Weather):
     OUTAGES = ("dynamodb", "dynamodb.TransactWriteItems", "sqs", "stepfunctions", "kms")
     MOST_CALLS = 40_000
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.on_write: Any = lambda changes: None
         self.rounds: dict[Process, Round] = {}  #: rounds of the reconciler under way
 
@@ -37,6 +37,11 @@ class ProjectsWeather(Weather):
         if process in self.rounds:
             self.rounds[process].meet(call, fault)
         return fault
+
+    def meet(self, call: Call, process: Process) -> None:
+        super().meet(call, process)
+        if process in self.rounds:
+            self.rounds[process].meet(call, meetings.MET)
 
     def _execute(self, call: Call, process: Process, *arguments: Any, **options: Any) -> Any:
         keys = _projects_written(call)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.meetings import MET
 from tests.simulation.projects.executions import FILE
 from tests.simulation.projects.language import Machine
 from tests.simulation.projects.mutants import KILLERS, MUTANTS
@@ -22,6 +23,7 @@ _IN_ONE_TEST = 4
 #: Played when a change has sent the known seeds of a mutant on another course: slower, still true.
 SEARCHED = range(1, 101)
 _FLOW = Chosen(flow="projects")
+_MEETING = Chosen(flow="projects", conflicts=True)
 
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, _IN_ONE_TEST))
@@ -29,6 +31,15 @@ def test_no_promise_about_projects_is_broken(first: int) -> None:
     for seed in range(first, first + _IN_ONE_TEST):
         verdict = _FLOW.simulate(seed)
         assert not verdict.broken, "\n".join([*verdict.broken, replay_command(seed, _FLOW)])
+
+
+def test_no_promise_about_projects_is_broken_when_transactions_meet() -> None:
+    met = 0
+    for seed in range(1, 1 + _IN_ONE_TEST):
+        verdict = _MEETING.simulate(seed)
+        assert not verdict.broken, "\n".join([*verdict.broken, replay_command(seed, _MEETING)])
+        met += verdict.counts.faults[MET]
+    assert met >= _IN_ONE_TEST
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
