@@ -44,10 +44,15 @@ def start(tx: Transaction, by: Caller, body: bytes, *, as_csv: bool, base_url: s
     jobs = []
     for number, (size, packed) in enumerate(_chunks(parsed.good)):
         tx.create(models.upload(tx.tenant_id, batch.id, number, packed))
-        how = Delivery(batch=batch, units=size, not_before=windows.comes_at(number))
-        values = {"upload_id": batch.id, "chunk": number}
-        more = {"created_by": by.subject, "base_url": base_url}
-        jobs.append(tx.enqueue("people.import_rows", how, **values, **more))
+        job = tx.enqueue(
+            "people.import_rows",
+            Delivery(batch=batch, units=size, not_before=windows.comes_at(number)),
+            upload_id=batch.id,
+            chunk=number,
+            created_by=by.subject,
+            base_url=base_url,
+        )
+        jobs.append(job)
     if jobs:
         windows.create(tx, batch.id, jobs)
     else:

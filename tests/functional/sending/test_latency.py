@@ -1,44 +1,28 @@
 """From accepted to sent with workers running: the whole system in a process of its own."""
 
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 import requests
 
-ROOT = Path(__file__).parents[3]
+from tests.functional.another_process import outbox, serving, sign_in, wait_until
+
 WARM_UP = 3
-DEADLINE_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """Where a local cloud of its own answers."""
-    command = [sys.executable, "-m", "infra.local", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = next(line for line in process.stdout if line.split()[:1] == ["API"])
-        reader = threading.Thread(target=process.stdout.read, daemon=True)
-        reader.start()
-        yield line.split()[1]
-        process.terminate()
-        reader.join()
-    assert process.returncode == 0
+    with serving() as address:
+        yield address
 
 
 @pytest.mark.local
 @pytest.mark.parametrize("users", [20, pytest.param(40, marks=pytest.mark.thorough)])
 def test_nineteen_of_twenty_invitations_are_sent_within_a_second(url: str, users: int) -> None:
-    session = requests.Session()
-    claims = {"role": "manager", "tenant_id": "t1", "sub": "latency"}
-    token = session.post(f"{url}/_local/token", json=claims, timeout=10).json()["token"]
-    session.headers["Authorization"] = f"Bearer {token}"
-
+    session = sign_in(url, "t1")
     accepted = {}
     for number in range(WARM_UP + users):
         email = f"u{number}@example.com"
@@ -60,9 +44,5 @@ def test_nineteen_of_twenty_invitations_are_sent_within_a_second(url: str, users
 
 def wait_for(session: requests.Session, url: str, count: int) -> list[dict[str, str]]:
     """All messages once there are this many."""
-    until = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < until:
-        sent: list[dict[str, str]] = session.get(f"{url}/_local/outbox", timeout=10).json()
-        if len(sent) >= count:
-            return sent
-    raise AssertionError(f"{count} messages were not sent in {DEADLINE_SECONDS} s")
+    wait_until(lambda: len(outbox(session, url)) >= count, f"{count} messages")
+    return outbox(session, url)
