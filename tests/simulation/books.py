@@ -44,7 +44,14 @@ class Tables:
         return self._by_prefix(self.kernel, "job#")
 
     def batches(self) -> dict[str, Row]:
-        return self._by_prefix(self.kernel, "batch#")
+        """Batches by id, with what all their shards count."""
+        rows = self._by_prefix(self.kernel, "batch#")
+        batches = {key: dict(row) for key, row in rows.items() if "#" not in key}
+        for key, shard in rows.items():
+            if "#" in key:
+                batch = batches[key.partition("#")[0]]
+                batch |= {name: batch[name] + shard[name] for name in ("done", "failed")}
+        return batches
 
     def persons(self) -> dict[str, Row]:
         return self._by_prefix(self.people, "person#")
