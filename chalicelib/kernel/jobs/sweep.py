@@ -6,8 +6,9 @@ that time, so they do not wait for the next sweep.
 
 What is due is read from the shards of the index `due` side by side, then tenants take turns: the
 first job of every tenant, then the second, the tenant with the fewest first. So whoever has few
-jobs is served before a flood of somebody else's. Jobs are pushed ten a call by some threads while
-others move the due times 25 a call, so a slow table delays no push.
+jobs is served before a flood of somebody else's. Jobs are pushed ten a call in several threads;
+only then are due times moved, 25 a call, so a slow table delays no push. A job whose time was not
+moved when the sweep ends is pushed once more by the next one.
 
 A sweep pushes at most `_MOST` jobs, which bounds its memory. Of a larger backlog each tenant keeps
 its turns: the reading goes on behind what was kept, and what gives way are the latest jobs of the
@@ -21,7 +22,7 @@ at once are safe: a second copy of a message is harmless, and one of them moves 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from sys import intern
 from typing import Any
 
@@ -42,7 +43,7 @@ _MOST = 100_000  #: jobs that one sweep pushes; in memory they take 20 MB
 _MOST_READ = 400_000  #: jobs that one sweep reads to find those of small tenants; some 5 seconds
 _PAGE = 1_000  #: jobs that one read returns
 _FIRST_PART = 10  #: jobs that are pushed alone, before all others: one call
-_PART = 50  #: jobs that a thread pushes by five calls, and whose times are moved by two
+_PART = 50  #: jobs that a thread pushes by five calls, or some more if their queues differ
 
 HasTime = Callable[[], bool]
 
@@ -74,7 +75,9 @@ def run(has_time: HasTime = lambda: True) -> int:
     try:
         dues, errors = _read_shards(has_time)
         longest_seconds = max(map(_overdue_seconds, dues), default=0)
-        pushed = _push(in_turns(dues), has_time, errors)
+        accepted = _push(in_turns(dues), has_time)
+        pushed = len(accepted)
+        _move(accepted, has_time, errors)
     finally:
         telemetry.emit({"sweep_pushed": pushed, "ledger_age_seconds": longest_seconds})
     if errors:
@@ -151,31 +154,30 @@ def in_turns(dues: Iterable[Due]) -> list[Due]:
 # Pushing and moving ------------------------------------------------------------------------------
 
 
-def _push(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> int:
-    """Pushes part after part, and moves in other threads what was accepted.
+def _push(dues: list[Due], has_time: HasTime) -> list[Due]:
+    """Pushes part after part; returns those that SQS accepted.
 
-    The first part goes alone, so that whose turn is first is served first. Fewer threads move than
-    push: DynamoDB makes at most 1,000 writes a second in one tenant's partition.
+    The first part goes alone, so that whose turn is first is served first.
     """
-    threads = settings.sweep_threads
-    moves: list[Future[None]] = []
-    with (
-        ThreadPoolExecutor(-(-threads // 2), thread_name_prefix="move") as moving,
-        ThreadPoolExecutor(threads, thread_name_prefix="push") as pushing,
-    ):
 
-        def push(part: list[Due]) -> int:
-            accepted = outbox.push(part, _message_of) if has_time() else []
-            batches = _parts(accepted, 0, batch_update.MAX_STATEMENTS)
-            moves.extend(moving.submit(_move, batch, has_time, errors) for batch in batches)
-            return len(accepted)
+    def push(part: list[Due]) -> list[Due]:
+        return outbox.push(part, _message_of) if has_time() else []
 
-        pushed = push(dues[:_FIRST_PART])
-        pushes = [pushing.submit(push, part) for part in _parts(dues, _FIRST_PART, _PART)]
-        pushed += sum(each.result() for each in pushes)
+    accepted = push(dues[:_FIRST_PART])
+    with ThreadPoolExecutor(settings.sweep_threads, thread_name_prefix="push") as pool:
+        pushes = [pool.submit(push, part) for part in _parts(dues[_FIRST_PART:], _PART)]
+    for each in pushes:
+        accepted += each.result()
+    return accepted
+
+
+def _move(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> None:
+    """Moves due times on, in fewer threads: a tenant's partition takes 1,000 writes a second."""
+    batches = _parts(dues, batch_update.MAX_STATEMENTS)
+    with ThreadPoolExecutor(-(-settings.sweep_threads // 2), thread_name_prefix="move") as pool:
+        moves = [pool.submit(_move_batch, batch, has_time, errors) for batch in batches]
     for move in moves:
         move.result()
-    return pushed
 
 
 def _message_of(due: Due) -> outbox.Message:
@@ -183,11 +185,11 @@ def _message_of(due: Due) -> outbox.Message:
     return {**message, "DelaySeconds": wait_seconds} if wait_seconds > 0 else message
 
 
-def _parts(dues: list[Due], start: int, size: int) -> Iterator[list[Due]]:
-    return (dues[at : at + size] for at in range(start, len(dues), size))
+def _parts(dues: list[Due], size: int) -> Iterator[list[Due]]:
+    return (dues[at : at + size] for at in range(0, len(dues), size))
 
 
-def _move(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> None:
+def _move_batch(dues: list[Due], has_time: HasTime, errors: list[Exception]) -> None:
     """Moves due times on. A job whose time could not be moved is pushed again in a minute."""
     if not has_time():
         return
