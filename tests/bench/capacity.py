@@ -35,6 +35,8 @@ def of(operation: str, asked: dict[str, Any], answer: dict[str, Any]) -> tuple[f
         return _put(asked, 1), 0.0
     if operation in ("UpdateItem", "DeleteItem"):
         return _change(asked, _units(answer.get("Attributes", {}), WRITE_BYTES), 1), 0.0
+    if operation == "BatchGetItem":
+        return 0.0, _read_each(asked, answer)
     return 0.0, _read(asked, answer)
 
 
@@ -75,6 +77,17 @@ def _touched(table: str, names: set[str], units: int, times: int) -> float:
     """A change of an index's key is a delete and a put there; the row is as large as it was."""
     indexes = INDEXES[table.rpartition("-")[2]]
     return units * times + units * sum(2 for keys in indexes if names & set(keys))
+
+
+def _read_each(asked: dict[str, Any], answer: dict[str, Any]) -> float:
+    """Each item counts by itself; those that are asked for in part are taken for 4 KB at most."""
+    return sum(
+        _read(
+            {"ConsistentRead": asked["RequestItems"][table].get("ConsistentRead")}, {"Item": item}
+        )
+        for table, items in answer["Responses"].items()
+        for item in items
+    )
 
 
 def _read(asked: dict[str, Any], answer: dict[str, Any]) -> float:

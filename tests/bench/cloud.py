@@ -53,8 +53,13 @@ def mapping_of(cloud: LocalCloud, queue: str) -> Mapping:
 
 
 def drained(cloud: LocalCloud, queue: str) -> int:
-    """Works a queue until it is empty; how many messages were delivered."""
+    """Works a queue until it is empty, and messages that wait when their time comes; how many
+    messages were delivered.
+    """
     mapping, delivered = mapping_of(cloud, queue), 0
-    while taken := mapping.poll_once(cloud._sqs):
-        delivered += taken
-    return delivered
+    while True:
+        while taken := mapping.poll_once(cloud._sqs):
+            delivered += taken
+        if not cloud.state()["queues"][queue]["in_flight"]:
+            return delivered
+        cloud.advance(1)

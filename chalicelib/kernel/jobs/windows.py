@@ -72,7 +72,7 @@ def comes_at(number: int) -> int | None:
 
 
 def create(tx: Transaction, batch_id: str, parts: Sequence[Job]) -> None:
-    """Adds the window of a new batch to `tx`; `parts` are at least one, and at most `MOST_PARTS`.
+    """Adds the window of a new batch to `tx`; `parts` are at least one, and about `MOST_PARTS`.
 
     The declaration of the parts' job must pass the turn on: `when_ended=` a function that calls
     `pass_on`.
@@ -117,7 +117,7 @@ def make_room(turn: Turn, jobs: int, context: Context) -> Turn:
         return msgspec.structs.replace(turn, handed_over=left)
     still_seconds = clock.epoch_seconds() - turn.changed_at
     pause_seconds = max(_SHORTEST_PAUSE_SECONDS, min(still_seconds // 4, _LONGEST_PAUSE_SECONDS))
-    raise Retry("waits for earlier messages to be sent", after_seconds=pause_seconds)
+    raise Retry("waits until earlier jobs of its batch have ended", after_seconds=pause_seconds)
 
 
 def _has_room(handed_over: tuple[str, ...], jobs: int) -> bool:
@@ -170,7 +170,7 @@ def pass_on(job: Job) -> None:
 
 
 def bring_forward(tenant_id: str, job_id: str) -> None:
-    """Makes a waiting job due now and pushes it; safe to repeat, and nothing if it does not wait.
+    """Makes a job due now whose time is still to come, and pushes it; does nothing to others.
 
     After a crash before the push the sweep pushes it.
     """

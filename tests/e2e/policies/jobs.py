@@ -39,9 +39,12 @@ def _mark(tx: Any, job: Any) -> None:
 
 
 def works_an_import(lane: Lane) -> None:
-    """A chunk of rows: users, guards and their invitations; batch, lock and errors."""
+    """A chunk of rows: users, guards and their invitations; batch, lock, window and errors."""
     from chalicelib.kernel.jobs import batches
     from chalicelib.kernel.jobs.unique import Row
+    from chalicelib.kernel.jobs.windows import Window
+    from chalicelib.kernel.store import records
+    from chalicelib.people import models
 
     tenant, batch_id, job_id, (job,) = _imported(lane)
     lane.invoke(_message(lane, "people.import_rows", tenant, job_id))
@@ -52,6 +55,9 @@ def works_an_import(lane: Lane) -> None:
     assert batch is not None
     assert batch.batch.status == "done", batch.batch.status
     assert batches.errors_of(batch.batch)
+    assert models.get_upload(tenant, batch_id, 0) is None, "the rows were not deleted"
+    window = records.read(Window, tenant, f"window#{batch_id}", consistent=True)
+    assert window is None, "the window was not deleted"
     left = [row.sk for row in Row.query(tenant, Row.sk.startswith(job.unique_key))]
     assert not left, "the marker was not deleted"
 
