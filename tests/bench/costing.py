@@ -103,7 +103,7 @@ def measured() -> list[Use]:
         with counting.of(JOB) as use:
             use.times = use.jobs = clouds.drained(cloud, "notify")
             use.requests = 0
-        with counting.of(f"import, each of {ROWS:,} rows with its mail") as use:
+        with counting.of("a row of an import, with its mail") as use:
             use.times = ROWS
             _accepted(lambda: _import(admin))
             use.jobs = clouds.drained(cloud, "bulk")

@@ -1,5 +1,8 @@
 """Files to import: what is read, what is refused, and how each bad row is told."""
 
+import random
+from string import ascii_lowercase, digits
+
 import pytest
 
 from infra.local import mailbox
@@ -144,6 +147,25 @@ def test_ten_thousand_rows_are_taken_and_one_more_is_a_422(
     assert taken.status_code == 202
     assert aws_calls(taken) <= 5
     assert batch_of(manager, taken)["total"] == 10_000
+
+
+@pytest.mark.thorough
+def test_rows_that_hardly_compress_are_taken_too(cloud: LocalCloud, manager: Caller) -> None:
+    chance = random.Random(7)
+    letters = [chr(0x4E00 + number) for number in range(20_000)]
+
+    def long_row(number: int) -> str:
+        name = "".join(chance.choices(letters, k=200))
+        parts = ["".join(chance.choices(ascii_lowercase + digits, k=60)) for _ in range(3)]
+        return f"{name},{number:04}{parts[0]}@{parts[1]}.{parts[2]}.example,,staff\n"
+
+    long = [long_row(number) for number in range(900)]
+    short = [f"N,u{number}@example.com,,staff\n" for number in range(9_100)]
+    taken = upload(manager, HEADER + "".join(long + short))
+
+    assert taken.status_code == 202, taken.text
+    assert batch_of(manager, taken)["total"] == 10_000
+    assert 12 < len([sk for sk in aws.rows("people") if sk.startswith("upload#")]) <= 16
 
 
 def test_four_megabytes_are_taken_and_more_is_a_413(cloud: LocalCloud, manager: Caller) -> None:
