@@ -98,6 +98,14 @@ def test_with_sqs_down_for_the_app_a_user_is_accepted_and_the_sweep_delivers_aft
     assert own_cloud.recipients() == {"ann@example.com"}
 
 
+def test_the_fault_conflicts_is_shown_with_its_time_until_it_is_cleared(own_cloud: Cloud) -> None:
+    added = own_cloud.control("POST", "/faults", {"service": "dynamodb", "kind": "conflicts"})
+    (fault,) = added["active"]
+    assert (fault["kind"], fault["times"], fault["seconds"]) == ("conflicts", None, 0.015)
+    assert added["conflicts"] == {}
+    assert own_cloud.control("DELETE", "/faults")["active"] == []
+
+
 def test_faults_leave_alone_the_polls_that_stand_for_lambdas_own(own_cloud: Cloud) -> None:
     own_cloud.control("DELETE", "/faults")
     own_cloud.control("POST", "/faults", {"service": "sqs", "operation": "ReceiveMessage"})

@@ -32,7 +32,15 @@ from infra.local.patching import wrap_all
 
 _CONFLICT: Reason = ("TransactionConflict", TransactionConflict.text, None)
 _NONE: Reason = (None, None, None)
-_asked = threading.local()  # its `operation` is what the thread was asked for
+
+
+class _Asked(threading.local):
+    """What this thread was asked for last."""
+
+    operation = "unknown"  #: to a call that was under way when the fault was added
+
+
+_asked = _Asked()
 
 
 def install() -> None:
