@@ -7,15 +7,18 @@ With `--deployment <file>` the tests that come in by HTTP alone run against a de
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import botocore.endpoint  # type: ignore[import-untyped, unused-ignore]
 import pytest
+from websockets.sync.client import connect
 
 from infra.local import clock, faults, roles
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller, Client
 from tests.functional.deployed import Deployed
+from tests.functional.http.lines import Line, Open, ticket_of
 
 
 @pytest.fixture
@@ -75,3 +78,11 @@ def other(client: Client) -> Caller:
 def admin(client: Client) -> Caller:
     """An admin of the platform, who names the tenant t1 with each call."""
     return client.as_("admin", None).naming("t1")
+
+
+@pytest.fixture
+def line(cloud: LocalCloud) -> Iterator[Open]:
+    """Opens WebSockets, which end with the test."""
+    with ExitStack() as lines:
+        yield lambda caller: Line(lines.enter_context(connect(ticket_of(caller)["url"])))
+    cloud.sockets.close_all()

@@ -10,9 +10,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-api
 import random
 import time
 
-_MOST_TRIES = 12  #: the pauses between them are 1.4 seconds on average, 2.8 at most
+_MOST_TRIES = 18  #: the pauses between them are 3.3 seconds on average, 6.6 at most
 _FIRST_SECONDS = 0.02
-_LONGEST_SECONDS = 0.4
+_LONGEST_SECONDS = 0.5
 
 
 def wait_after(tries: int) -> bool:
