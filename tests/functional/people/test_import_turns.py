@@ -161,8 +161,8 @@ def test_a_chunk_that_comes_before_its_turn_waits_and_costs_no_attempt(
     upload(manager, file_with(TWO_CHUNKS))
     aws.take_messages("bulk")  # nobody works the first
     cloud.advance(HOUR_SECONDS)
-    chunks = jobs("people.import_rows")
-    first, second = (c["sk"]["S"] for c in sorted(chunks, key=lambda row: "not_before" in row))
+    (window,) = (row for sk, row in aws.rows("kernel").items() if sk.startswith("window#"))
+    first, second = (f"job#{part['S']}" for part in window["parts"]["L"])
     aws.take_messages("bulk")
     _push(second)
     cloud.run_until_idle()
