@@ -61,7 +61,7 @@ def refused() -> int:
     return sum(conflicts.refused().values())
 
 
-@pytest.mark.parametrize("jobs", [300, pytest.param(2_000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("jobs", [120, pytest.param(2_000, marks=pytest.mark.thorough)])
 def test_members_that_end_at_once_are_counted_right_and_seldom_refuse_each_other(
     cloud: LocalCloud, manager: Caller, jobs: int
 ) -> None:
@@ -84,7 +84,7 @@ def test_members_that_end_at_once_are_counted_right_and_seldom_refuse_each_other
 
 def test_with_one_row_of_counters_most_would_refuse_each_other(cloud: LocalCloud) -> None:
     """The same with the batch's counters in one row, to show that the test above can fail."""
-    jobs = 300
+    jobs = 120
     with patch("chalicelib.kernel.jobs.batches.MOST_SHARDS", 1):
         start(jobs)
         faults.add(Fault("dynamodb", kind="conflicts"))
