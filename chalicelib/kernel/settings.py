@@ -64,13 +64,13 @@ class Settings(Section, frozen=True):
     sweep_threads: int = 8  #: calls of one kind that a sweep makes side by side
     worker_threads: int = 10  #: jobs that one worker runs side by side
 
-    # invocations at a time; what is deployed reads these
-    notify_concurrency: int = 20  #: most of `notify`, each with 10 messages; 0: no limit
-    work_concurrency: int = 20  #: most of `work`
-    bulk_concurrency: int = 5  #: most of `bulk`
-    feedback_concurrency: int = 5  #: most of `feedback`
-    reserved_api: int = 100  #: kept free for the API, and its most; 0: none
-    reserved_authorize: int = 50  #: kept free for the authorizer, and its most; 0: none
+    # invocations at a time; the deployment reads these
+    notify_concurrency: int = 20  #: limit of `notify`, up to 10 messages in each; 0: no limit
+    work_concurrency: int = 20  #: limit of `work`
+    bulk_concurrency: int = 5  #: limit of `bulk`
+    feedback_concurrency: int = 5  #: limit of `feedback`
+    reserved_api: int = 100  #: kept free for the API, and its limit; 0: none
+    reserved_authorize: int = 50  #: kept free for the authorizer, and its limit; 0: none
 
     sender_email: str = "no-reply@example.com"  #: verified SES identity; the sender of all mails
     configuration_set: str = ""  #: SES configuration set that sends us events; empty: none

@@ -1,7 +1,7 @@
 """How many invocations are kept free for the functions that a person waits for.
 
-Queues that are busy would otherwise take all of the account's concurrency, and the API would answer
-429. AWS wants 100 of it to stay unreserved, and new accounts have fewer than that in all: there
+Busy queues would otherwise take all of the account's concurrency, and the API would answer 429. AWS
+wants 100 executions to stay unreserved. In an account that has too few for this, as new ones have,
 nothing is reserved, and the doctor says which quota to ask for.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 """
@@ -18,7 +18,7 @@ UNRESERVED = 100  #: executions that AWS does not let an account reserve
 
 
 def wanted(settings: Mapping[str, str]) -> dict[str, int]:
-    """How much each function should have for itself; none that should have nothing."""
+    """How many executions are to be kept free, by function; 0 leaves a function out."""
     found = read(Settings, settings)
     numbers = {"api_handler": found.reserved_api, "authorize": found.reserved_authorize}
     return {function: number for function, number in numbers.items() if number}
@@ -31,7 +31,7 @@ def reserved(account: Account, settings: Mapping[str, str]) -> dict[str, int]:
 
 
 def lacking(account: Account, numbers: Mapping[str, int]) -> int:
-    """By how much the account's quota is too low to reserve these; 0 or less if it is not."""
+    """How many executions the account lacks to reserve these; 0 or less if it has enough."""
     limit = account.client("lambda").get_account_settings()["AccountLimit"]
     free = int(limit["UnreservedConcurrentExecutions"])
     free += sum(of_function(account, function) for function in numbers)

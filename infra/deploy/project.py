@@ -89,15 +89,15 @@ def _write_config(
     later: Mapping[str, str],
     reserved: Mapping[str, int],
 ) -> str:
-    """Writes the config; answers with what of it decides whether anything is new."""
+    """Writes the config; returns the part of it that decides whether anything is new."""
     config = _config()
-    told = config["stages"][stage]
-    told["environment_variables"] = dict(sorted(settings.items()))
+    own = config["stages"][stage]
+    own["environment_variables"] = dict(sorted(settings.items()))
     for function, number in reserved.items():
-        told["lambda_functions"].setdefault(function, {})["reserved_concurrency"] = number
-    config["stages"] = {stage: told}
+        own["lambda_functions"].setdefault(function, {})["reserved_concurrency"] = number
+    config["stages"] = {stage: own}
     known = json.dumps(config, sort_keys=True)
-    told["environment_variables"] |= later
+    own["environment_variables"] |= later
     file = folder / ".chalice" / "config.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(config, indent=2), encoding="utf-8")

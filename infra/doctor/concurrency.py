@@ -1,4 +1,4 @@
-"""Lambda's concurrency: what the account has, and who may take how much of it."""
+"""Lambda's concurrency: how much the account has, and how much its functions may take."""
 
 from collections.abc import Iterator
 
@@ -23,14 +23,14 @@ def lambda_has_room(account: Account) -> Iterator[Finding]:
     lacking = concurrency.lacking(account, numbers)
     page = account.page("servicequotas")
     if lacking > 0:
-        told = f"nothing is kept free for the API: the account runs {most} functions at a time"
+        what = f"nothing is kept free for the API: the account runs {most} functions at a time"
         cure = f"ask for {most + lacking} under Service Quotas, {QUOTA}; then deploy"
-        yield advice(told, cure, page)
+        yield advice(what, cure, page)
     elif any(concurrency.of_function(account, name) != n for name, n in numbers.items()):
-        told = "the API does not have the concurrency of its own that its settings say"
-        yield advice(told, DEPLOY, account.page("lambda"))
+        what = "the API does not have the concurrency of its own that its settings say"
+        yield advice(what, DEPLOY, account.page("lambda"))
     workers = sum(read(Settings, variables).concurrency(queue) or most for queue in QUEUES)
     if workers > most - sum(numbers.values()):
-        told = f"the queues may take {workers} of the {most} functions that run at a time"
+        what = f"the queues may take {workers} of the {most} functions that run at a time"
         cure = f"lower NOTIFY_CONCURRENCY and its like, or ask for more under {QUOTA}"
-        yield advice(told, cure, page)
+        yield advice(what, cure, page)

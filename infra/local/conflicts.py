@@ -1,8 +1,8 @@
 """Transactions that meet, for the fault `conflicts` of faults.py.
 
-DynamoDB refuses what names an item that is in somebody else's transaction at the moment. Requests
-to moto never meet, since they are carried out one at a time and in no time. With the fault on, a
-transaction takes a while, for which it holds all items that it names. What meets it is refused by
+DynamoDB refuses a request for an item that is in somebody else's transaction at the moment. moto
+carries requests out one at a time and in no time, so they never meet. With the fault on, a
+transaction takes a while and holds all items that it names meanwhile. What meets it is refused by
 hooks/transaction_conflicts.py.
 
 A transaction that meets another one is refused at once and holds nothing. A plain write holds
@@ -20,7 +20,7 @@ HOLD_SECONDS = 0.015
 
 Key = tuple[Any, ...]  #: a table's name and the values of an item's key
 
-_held: dict[Key, int] = {}  # by key, the thread whose transaction holds the item
+_held: dict[Key, int] = {}  # key of an item -> the thread whose transaction holds it
 _refused: Counter[str] = Counter()
 _seconds: float | None = None
 
@@ -47,11 +47,10 @@ def hold_seconds() -> float:
 
 
 def hold(keys: Collection[Key], holder: int | None = None) -> bool:
-    """Holds the items for this thread, or for what has this number in its place.
+    """Holds the items for this thread, or for `holder`, which may be any number.
 
-    Returns False, and then holds none, if one of them is held already.
-
-    Like the other functions on items it is called under the lock of corrections/dynamodb.py.
+    Returns False, and then holds none of them, if one is held already. This and the other functions
+    on items are called under the lock of corrections/dynamodb.py.
     """
     if not keys or any(key in _held for key in keys):
         return False

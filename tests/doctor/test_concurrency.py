@@ -1,4 +1,4 @@
-"""Who may take how much of the functions that an account runs at a time."""
+"""How much of an account's concurrency is kept free, and how much the queues may take."""
 
 from infra import policies
 from infra.deploy import concurrency
@@ -7,8 +7,8 @@ from tests.doctor.conftest import STAGE, Stage, answering, limits
 NOTHING_KEPT = "nothing is kept free for the API: the account runs {} functions at a time"
 
 
-def say(stage: Stage, executions: int) -> None:
-    """From here on the account has so many executions."""
+def set_quota(stage: Stage, executions: int) -> None:
+    """From here on the account runs so many functions at a time."""
     answer = answering(limits(executions))
     # Before the answer of a usual account, which is registered already.
     stage.account.session.events.register_first("before-call.lambda.GetAccountSettings", answer)
@@ -17,7 +17,7 @@ def say(stage: Stage, executions: int) -> None:
     )
 
 
-def forget_reservations(stage: Stage) -> None:
+def delete_reservations(stage: Stage) -> None:
     for function in concurrency.wanted({}):
         stage.client("lambda").delete_function_concurrency(
             FunctionName=policies.lambda_name(function, STAGE)
@@ -25,8 +25,8 @@ def forget_reservations(stage: Stage) -> None:
 
 
 def test_a_new_account_reserves_nothing_and_the_doctor_says_what_to_ask_for(stage: Stage) -> None:
-    say(stage, 10)
-    forget_reservations(stage)
+    set_quota(stage, 10)
+    delete_reservations(stage)
 
     assert concurrency.reserved(stage.account, {}) == {}
     assert NOTHING_KEPT.format(10) in stage.found()
@@ -35,10 +35,10 @@ def test_a_new_account_reserves_nothing_and_the_doctor_says_what_to_ask_for(stag
 
 
 def test_with_just_enough_the_api_and_the_authorizer_get_theirs(stage: Stage) -> None:
-    say(stage, 250)
+    set_quota(stage, 250)
     assert concurrency.reserved(stage.account, {}) == {"api_handler": 100, "authorize": 50}
-    say(stage, 249)
-    forget_reservations(stage)
+    set_quota(stage, 249)
+    delete_reservations(stage)
     assert concurrency.reserved(stage.account, {}) == {}
 
 
@@ -49,7 +49,7 @@ def test_settings_change_how_much_is_kept_and_zero_keeps_nothing(stage: Stage) -
 
 def test_a_reservation_that_somebody_took_away_is_found(stage: Stage) -> None:
     assert stage.found() == []
-    forget_reservations(stage)
+    delete_reservations(stage)
 
     assert stage.found() == [
         "the API does not have the concurrency of its own that its settings say"

@@ -1,9 +1,9 @@
 """Transactions take a while in virtual time, and what meets one is refused.
 
-The rules are those of the local cloud's fault `conflicts`. Actors seldom meet, since little is
-written by two of them; so there are also transactions of strangers, which hold an item that a write
-is about to name. Without the option nothing here draws from the seed or pauses, so the course of a
-seed is what it is without this file.
+The rules are those of the local cloud's fault `conflicts`. Actors seldom meet, since they write
+few items in common. So there are also transactions of strangers, which hold an item that a write is
+about to name. Without the option `--conflicts` nothing here draws from the seed or pauses, so a
+seed takes the course that it took before there was this file.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from tests.simulation.injection import Weather
 
 MOST_HELD_SECONDS = 0.1
-MET = "met a transaction"  #: among the things that went wrong
+MET = "met a transaction"  #: its name among the faults that are counted
 _STRANGER = 0  #: no thread has this number
 
-_strangers: list[tuple[float, Key]] = []  #: when each lets go, and of what
+_strangers: list[tuple[float, Key]] = []  #: until when a stranger holds which item
 
 
 def begin(*, are_on: bool) -> None:
-    """For the run that begins: requests meet, or they do not."""
+    """Begins a run, in which requests meet or do not."""
     conflicts.release([key for _, key in _strangers])
     _strangers.clear()
     conflicts.end()
@@ -41,7 +41,7 @@ def begin(*, are_on: bool) -> None:
 
 @contextmanager
 def taking_time(weather: "Weather", call: Call, process: Process) -> Iterator[None]:
-    """A transaction holds its items for a while, then is carried out; refusals are noted."""
+    """Lets a transaction hold its items for a while before the call; counts what is refused."""
     if not conflicts.is_on() or call.service != "dynamodb":
         yield
         return
@@ -61,9 +61,9 @@ def taking_time(weather: "Weather", call: Call, process: Process) -> Iterator[No
 
 def _let_strangers_in(weather: "Weather", call: Call, process: Process) -> None:
     now, rng = weather.world.now, weather.world.random
-    for over in [each for each in _strangers if each[0] <= now]:
-        _strangers.remove(over)
-        conflicts.release([over[1]])
+    for ended in [stranger for stranger in _strangers if stranger[0] <= now]:
+        _strangers.remove(ended)
+        conflicts.release([ended[1]])
     if process.spared or call.operation not in WRITES or rng.random() >= weather.rate / 4:
         return
     table, tenant, sk = rng.choice(list(keys_of(call.operation, call.body)))

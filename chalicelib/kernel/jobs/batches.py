@@ -2,12 +2,12 @@
 
 A member's end and the batch's counters (`tally.py`) change in one transaction, so a message that is
 delivered twice cannot count twice, and progress never goes back by itself. Whoever ends a member
-then reads all the counters, and the one that sees the last unit done settles the batch: one
+then reads all the counters, and whoever sees that all units are done settles the batch: one
 transaction ends it and queues the jobs that follow, on the condition that nothing was counted or
 taken back since. So they are queued exactly once. A worker that dies between the two transactions
 leaves the member's message in its queue, and the next delivery settles.
 
-Until it has settled, a batch has no time of expiry, and so outlives its members' waits.
+A batch has no time of expiry until it has settled, however long its members wait.
 """
 
 from typing import Any, Literal, cast
@@ -53,14 +53,14 @@ class Joining(msgspec.Struct):
         return self.batch.id
 
     def expect(self, job: Job) -> None:
-        """Counts the job as a member. The batch gets another shard for it, up to the most."""
+        """Counts the job as a member, and adds a shard if there are fewer than `MOST_SHARDS`."""
         self.members += 1
         self.spread(self.members)
         job.batch_shard = self.batch.shard_of(job.id)
         self.batch.total = int(self.batch.total) + int(job.units)
 
     def spread(self, jobs: int) -> None:
-        """Adds shards until there are enough for so many members."""
+        """Adds shards until there is one for each of so many members, or `MOST_SHARDS`."""
         batch = self.batch
         while int(batch.shards) < min(jobs, MOST_SHARDS):
             self.tx.create(tally.shard(str(batch.tenant), batch.id, int(batch.shards)))
@@ -110,7 +110,7 @@ def create(
     `batch_id`. Campaigns will use these three.
 
     The batch takes one of the transaction's 100 actions, one more if anything has failed, and one
-    for each of its first 16 members (`jobs`, if that is more) besides the member itself.
+    for every shard. There are as many shards as members or, if that is more, `jobs`; at most 16.
     """
     now = clock.now()
     batch = Batch(
@@ -199,7 +199,7 @@ def settle(tenant_id: str, batch_id: str) -> None:
         return
     batch, tx, expiry = seen.batch, Transaction(tenant_id), _expiry()
     error = Conflict("It was settled by another worker, or more was queued or taken back")
-    is_same = tally.unchanged(batch) & (Batch.status == batch.status)
+    is_unchanged = tally.unchanged(batch) & (Batch.status == batch.status)
     tx.update(
         batch,
         [
@@ -207,7 +207,7 @@ def settle(tenant_id: str, batch_id: str) -> None:
             Batch.finished_at.set(clock.iso(clock.now())),
             Batch.expires_at.set(expiry),
         ],
-        is_same & Batch.finished_at.does_not_exist() & (Batch.total == batch.total),
+        is_unchanged & Batch.finished_at.does_not_exist() & (Batch.total == batch.total),
         error,
     )
     for shard in seen.shards:

@@ -1,8 +1,8 @@
 """The end of a job: its row, its batch and its marker change in one transaction; then the rest.
 
-The rest is the lock of a unique job, settling the batch, and the job's `when_ended`. After a crash
-before it, a worker that meets the ended job again does the latter two, and the lock of an ended job
-holds nobody up.
+The rest is: release the lock of a unique job, settle the batch, call the job's `when_ended`. If a
+crash prevents it, a worker that gets the job's message again settles and calls `when_ended`; the
+lock of a job that has ended holds nobody up.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def end(
 def cancel(tenant_id: str, job_id: str) -> bool:
     """Ends a waiting job as `cancelled`; False when it is running, has ended, or does not exist.
 
-    Nothing calls it yet; it is meant for operators' commands.
+    For domains that take a job for later back, and for operators' commands; neither calls it yet.
     """
     job = ledger.get(tenant_id, job_id, consistent=True)
     if job is None:
@@ -70,7 +70,7 @@ def cancel(tenant_id: str, job_id: str) -> bool:
         return True
 
     is_cancelled = _counted_if_possible(job, finish)
-    if is_cancelled or job.ended:  # of an ended job it repeats what a crash may have left out
+    if is_cancelled or job.ended:  # if it had ended: a crash may have left this out
         if job.unique_key:
             unique.leave(job)
         follow(job)
@@ -108,7 +108,7 @@ def follow(job: Job) -> None:
         batches.settle(str(job.tenant), job.batch_id)
     try:
         when_ended = registry.find(job.type).when_ended
-    except registry.UnknownJob:  # another release's, cancelled by an operator
+    except registry.UnknownJob:  # a job of another release, which an operator has cancelled
         return
     if when_ended is not None:
         when_ended(job)

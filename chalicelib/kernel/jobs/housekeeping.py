@@ -8,6 +8,6 @@ from chalicelib.kernel.jobs.registry import Context, job
 def expire_errors(context: Context, *, batch_id: str, at: int) -> None:
     """Let DynamoDB delete the errors of a batch that has settled. Safe to repeat.
 
-    Until then they have no time of expiry, because nobody knows how long the last member will take.
+    Before that they have no time of expiry, because nobody knows how long the last member waits.
     """
     batch_errors.expire(context.tenant_id, batch_id, at, context)

@@ -59,7 +59,7 @@ class Job(KernelRecord):
     #: number of the shard that counts it; None: the batch's own row
     batch_shard = Number(null=True)
     units = Number(default=1)  #: what it counts for in its batch
-    unique_key = UnicodeAttribute(null=True)  #: key of its lock, if no second one may be queued
+    unique_key = UnicodeAttribute(null=True)  #: key of the lock in unique.py; None: not unique
     not_after = Number(null=True)  #: epoch seconds after which it expires
     claim_token = UnicodeAttribute(null=True)  #: token of the latest claim
     lease_until = Number(null=True)  #: epoch seconds until which the claim holds

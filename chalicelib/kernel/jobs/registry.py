@@ -81,13 +81,13 @@ class Declared(msgspec.Struct, frozen=True):
     channels: tuple[str, ...] = ()  #: a notice's channels; empty for other jobs
     lost_attempt: LostAttempt = "repeat"  #: what follows an attempt that left no result
     unique_for_seconds: int = 0  #: 0: not unique; see `job`
-    unique_until_start: bool = False  #: unique only while it waits
+    unique_until_start: bool = False  #: True: unique only while it waits
     on: str = ""  #: the event that it subscribes to; empty: none
     when_ended: Callable[[Job], None] | None = None  #: called after its end, see `job`
 
     @property
     def lock_seconds(self) -> int:
-        """How long at most the job holds the lock of its kind while it runs; 0: not at all."""
+        """The longest time for which a run holds the lock of its kind; 0: not while it runs."""
         return 0 if self.unique_until_start else self.unique_for_seconds
 
 
@@ -117,9 +117,9 @@ def job(
     `tries` counts charged attempts. `timeout_seconds` must be well within the lease; an attempt
     that takes longer is treated as lost, and its job runs again.
 
-    With `unique_for_seconds` one job runs for all with the same arguments that wait at its start or
-    come until its end, and holds a lock for at most this time from its start; the others end as
-    `skipped`. With `unique_until_start` it runs only for those that wait at its start. The shop
+    With `unique_for_seconds`, of the jobs with the same arguments that wait at the same time one
+    runs; the others end as `skipped`, and so do those that come until its end, at most for so long
+    after its latest start. With `unique_until_start` those that come after its start run. The shop
     will use unique jobs. With `on` it is queued by every `publish` of that event, with the event's
     arguments; see `kernel/events.py`.
 

@@ -1,19 +1,19 @@
 """Sweep: each minute it pushes the jobs whose due time has come, and moves that time on.
 
-Such jobs wait for a later time, for a retry that no queue could hold, or were left behind by a push
-that failed. Jobs for a later time are pushed up to a minute ahead, as messages that SQS shows at
-that time, so they do not wait for the next sweep.
+Such jobs wait for a later time, or for a retry that no queue could hold, or a push has failed and
+left them behind. Jobs for a later time are pushed up to a minute ahead, as messages that SQS shows
+at that time, so they do not wait for the next sweep.
 
-What is due is read from the shards of the index `due` side by side, then tenants take turns: the
-first job of every tenant, then the second, the tenant with the fewest first. So whoever has few
-jobs is served before a flood of somebody else's. Jobs are pushed ten a call in several threads;
+What is due is read from the shards of the index `due` side by side. Then tenants take turns: the
+first job of every tenant, then the second, the tenant with the fewest jobs first. So whoever has
+few jobs is served before a flood of somebody else's. Jobs are pushed ten a call in several threads;
 only then are due times moved, 25 a call, so a slow table delays no push. A job whose time was not
 moved when the sweep ends is pushed once more by the next one.
 
-A sweep pushes at most `_MOST` jobs, which bounds its memory. Of a larger backlog each tenant keeps
-its turns: the reading goes on behind what was kept, and what gives way are the latest jobs of the
-largest tenant. It ends after `_MOST_READ` jobs. Jobs behind those wait for the next sweep, which
-begins with them, since those that were pushed have moved on.
+A sweep pushes at most `_MOST` jobs, which bounds its memory. If there are more, it reads on and
+keeps the jobs whose turns come first, so it drops the latest jobs of the largest tenants. It reads
+at most `_MOST_READ` jobs. The others wait for the next sweep, which begins with them, since those
+that were pushed have moved on.
 
 A due time moves by a doubling step, and only for jobs that SQS accepted, so that no job waits an
 hour after an outage. A job that was claimed, ended or moved meanwhile stays as it is. So two sweeps
@@ -67,9 +67,9 @@ class Due(msgspec.Struct, frozen=True, gc=False):
 def run(has_time: HasTime = lambda: True) -> int:
     """Pushes the jobs that are due; returns how many SQS accepted.
 
-    Stops when `has_time` returns False; the next sweep continues. A call that fails does not keep
-    the others from being made. Raises the first error of a read, and one of a move that a later
-    sweep would meet too, when all else is done.
+    Stops when `has_time` returns False; the next sweep continues. When a call fails, the others are
+    made all the same. Then raises the first error of those of reads, and of those of moves that a
+    later sweep would meet too.
     """
     pushed = longest_seconds = 0
     try:
@@ -86,7 +86,7 @@ def run(has_time: HasTime = lambda: True) -> int:
 
 
 def _overdue_seconds(due: Due) -> int:
-    """Seconds since the job first became due; each push without effect has doubled its step."""
+    """Seconds since the job first became due; every push without effect has doubled its step."""
     earlier_seconds = due.step_seconds - 2 * settings.push_grace_seconds
     return max(0, clock.epoch_seconds() - due.due_at + max(0, earlier_seconds))
 
@@ -105,7 +105,7 @@ def _read_shards(has_time: HasTime) -> tuple[list[Due], list[Exception]]:
 
 
 def _read(shard: str, has_time: HasTime, errors: list[Exception]) -> list[Due]:
-    """The shard's part of what one sweep pushes. What was read before an error counts."""
+    """The shard's part of what one sweep pushes; after an error, what was read before it."""
     most, most_read = _MOST // settings.due_shards, _MOST_READ // settings.due_shards
     now, read, kept = clock.epoch_seconds(), 0, list[Due]()
     try:
@@ -141,7 +141,7 @@ def _due(item: dict[str, Any]) -> Due:
 
 
 def in_turns(dues: Iterable[Due]) -> list[Due]:
-    """The jobs as tenants take turns, the oldest of each first, the smallest tenant first."""
+    """The jobs in the order of turns: the oldest job of every tenant, the smallest tenant first."""
     counts: Counter[str] = Counter()
     numbered = []
     for due in sorted(dues, key=lambda due: due.due_at):
@@ -155,9 +155,9 @@ def in_turns(dues: Iterable[Due]) -> list[Due]:
 
 
 def _push(dues: list[Due], has_time: HasTime) -> list[Due]:
-    """Pushes part after part; returns those that SQS accepted.
+    """Pushes the jobs in parts; returns those that SQS accepted.
 
-    The first part goes alone, so that whose turn is first is served first.
+    The first part is pushed before all others, so that the first turns are served first.
     """
 
     def push(part: list[Due]) -> list[Due]:
@@ -166,8 +166,8 @@ def _push(dues: list[Due], has_time: HasTime) -> list[Due]:
     accepted = push(dues[:_FIRST_PART])
     with ThreadPoolExecutor(settings.sweep_threads, thread_name_prefix="push") as pool:
         pushes = [pool.submit(push, part) for part in _parts(dues[_FIRST_PART:], _PART)]
-    for each in pushes:
-        accepted += each.result()
+    for done in pushes:
+        accepted += done.result()
     return accepted
 
 

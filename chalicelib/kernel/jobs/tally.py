@@ -1,11 +1,11 @@
 """The tally of a batch: how many of its units are done, spread over several rows.
 
 DynamoDB refuses a transaction that meets another one on an item. If the end of every member changed
-one row, members that end at about the same time would refuse each other. So a batch with many
-members has up to `MOST_SHARDS` rows of counters. A member's row names the one that counts it.
+one row, members that end at about the same time would refuse each other. So the counters of a
+batch are spread over shards, up to `MOST_SHARDS` rows. A member's row names the one that counts it.
 
-Every change of a shard raises its `changes`, so whoever has read them all can make a decision that
-holds only if nothing was counted since.
+Every change of a row of counters raises its `changes`. So whoever has read all of them can write on
+the condition that nothing was counted since.
 
 Table `kernel`:  batch#<id>  Batch    batch#<id>#<number>  Shard
 """
@@ -27,31 +27,31 @@ from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
 PREFIX = "batch#"
-#: A batch, its shards, 40 members with a row of data each, and what the request adds fit into one
-#: transaction of 100 actions. 16 transactions of 15 ms on different rows are 1,000 a second.
+#: A batch, its shards, 40 members with a row of data for each, and what the request adds fit into
+#: one transaction of 100 actions. 16 transactions of 15 ms side by side are 1,000 a second.
 MOST_SHARDS = 16
 
 
 class Counters(KernelRecord):
-    """What a shard counts, in units. `done` includes failures."""
+    """Counters of a batch or a shard, in units. `done` includes failures."""
 
     done = Number(default=0)
     failed = Number(default=0)
     began_at_epoch = Number(null=True)  #: when the member that ended first was claimed
     counted_at_epoch = Number(null=True)  #: when the latest member ended
     error_rows = Number(null=True)  #: how many of the members have errors to show
-    changes = Number(null=True)  #: how often the row has changed
+    changes = Number(null=True)  #: how often something was counted or taken back
 
 
 class Shard(Counters):
-    """Row of counters of a batch."""
+    """Row that counts some of a batch's members."""
 
 
 class Batch(Counters):
     """Row of a batch.
 
-    Its own counters hold the units that failed before anything was queued, and all units of a batch
-    that was made before there were shards.
+    Its own counters hold the units that failed before anything was queued. In a batch that was made
+    before there were shards they hold all units.
     """
 
     status = UnicodeAttribute()  #: open, cancelled, done or failed
@@ -124,7 +124,7 @@ class Uncounted(AppError):
     """The batch of this job is gone"""
 
     STATUS = 409
-    PRIORITY = 2  #: that another worker has taken the job over matters more
+    PRIORITY = 2  #: ClaimLost comes before it: then the count is another worker's matter
 
 
 def shard(tenant_id: str, batch_id: str, number: int) -> Shard:
@@ -148,7 +148,7 @@ def read(tenant_id: str, batch_id: str, *, consistent: bool) -> Tally | None:
 def count(tx: WriteSet, job: Job, *, failed: int, has_errors: bool) -> None:
     """Counts the end of a member, in the transaction that ends it.
 
-    The commit raises Uncounted when the counters are gone; no row is made anew.
+    The commit raises Uncounted when the counters are gone; it makes no new row.
     """
     now = clock.epoch_seconds()
     # A job that was cancelled while it waited has no lease.

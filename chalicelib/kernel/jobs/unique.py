@@ -1,17 +1,18 @@
 """Unique jobs: of those with the same arguments that wait together, one runs for all.
 
-Nobody takes a lock in order to queue one, because requests that ask for the same job at the same
-time would refuse each other. Copies are queued like other jobs, each with a marker row of its own
-in the same transaction. The copy that is claimed first deletes the markers of the others and runs.
-They find their marker gone when they are claimed, and end as `skipped`. The markers say what was
+Queueing one takes no lock, because requests that ask for the same job at the same time would
+refuse each other. Copies are queued like other jobs, and each has a marker, a row that the same
+transaction makes. The copy that is claimed first deletes the markers of the others and runs. They
+find their marker gone when they are claimed, and end as `skipped`. The markers show what was
 committed before the run began, so it does not matter whose clock is right.
 
-A job that is unique while it runs holds a lock from its first claim to its end, at most for
-`unique_for_seconds`. Copies that are claimed meanwhile, or wait when it ends well, end as `skipped`
-too. Any other holds the lock while it deletes markers, lest two delete each other's.
+A job that is unique while it runs holds a lock from its first claim to its end, but not for longer
+than `unique_for_seconds` after its latest claim. Copies that are claimed meanwhile, or wait when it
+ends as `done`, end as `skipped` too. With `unique_until_start` a job holds the lock only while it
+deletes markers, so that two copies do not delete each other's.
 
-Markers have no time of expiry, because a job without one does not run; they leave in the
-transaction that ends their job. A lock whose holder has ended holds nobody up. So a crash anywhere
+Markers have no time of expiry, because a job whose marker is gone does not run. The transaction
+that ends a job deletes its marker. A lock is free when its holder has ended. So a crash anywhere
 costs at most another run.
 
 Table `kernel`:  unique#<digest of type and arguments>         the lock
@@ -32,7 +33,7 @@ from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
-_LOOK_SECONDS = 30  #: a look at the markers takes no longer
+_LOOK_SECONDS = 30  #: reading and deleting markers takes no longer
 
 SKIPPED = "the same job runs in its place"
 
@@ -42,14 +43,14 @@ class Row(KernelRecord):
 
     job_id = UnicodeAttribute(null=True)  #: of a lock: who holds it
     until = Number(null=True)  #: of a lock: epoch seconds when it expires
-    #: of a marker: epoch seconds; a job that runs earlier does not run in its place
+    #: of a marker: epoch seconds; only a job that runs after this time runs in its place
     not_before = Number(null=True)
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The rows of a kind of job, as one of these jobs sees them."""
+    """The lock and the markers of a kind of job, as one of these jobs sees them."""
 
-    is_marked: bool  #: this job has its marker
+    is_marked: bool  #: this job still has its marker
     holds_lock: bool
     others: tuple[Row, ...]  #: markers of the other jobs whose time has come
 
@@ -74,9 +75,9 @@ def unmark(tx: WriteSet, job: Job) -> None:
 def enter(job: Job, run_seconds: int) -> bool:
     """True if the claimed job must run; False if another one runs in its place. Safe to repeat.
 
-    It then runs for all whose markers are there. With `run_seconds` it holds the lock while it
-    runs, at most for so long, and lets the job that holds the lock run in its place. With 0 it
-    holds the lock only for this look, and raises Retry while another job takes its own.
+    A job that must run does so for all whose markers are there now. `run_seconds` is how long it
+    may hold the lock while it runs; a job that finds the lock held does not run then. With 0 it
+    holds the lock only during this call, which raises Retry while another job is in it.
     """
     if not _take_lock(job, run_seconds or _LOOK_SECONDS):
         if run_seconds:
@@ -91,13 +92,13 @@ def enter(job: Job, run_seconds: int) -> bool:
 
 
 def copies(job: Job) -> tuple[Row, ...]:
-    """The markers that the end of this job takes along: the others', if it holds the lock."""
+    """Markers of jobs that are superfluous if this one ends well; none if it has lost the lock."""
     seen = _look(job)
     return seen.others if seen.holds_lock else ()
 
 
 def leave(job: Job, taken_along: Iterable[Row] = ()) -> None:
-    """Deletes these markers, and releases the lock if the job, which has ended, holds it."""
+    """After the job's end: deletes these markers, and the lock if the job still holds it."""
     _delete(taken_along)
     _release(job)
 

@@ -1,10 +1,10 @@
-"""Windows: work of many jobs hands at most `MOST_JOBS` to its queue at a time.
+"""Windows: work of many jobs has at most `MOST_JOBS` of them queued and not ended at a time.
 
 Such work is a batch whose members queue the jobs: its parts, such as the chunks of an import. The
-parts take turns in their order. A part queues jobs while there is room, and else waits; its end
-brings the next part forward. How far the work has come stands in one row, which changes in the
+parts take turns in their order. A part queues jobs while there is room, and otherwise waits; its
+end brings the next part forward. One row says how far the work has come. It changes in the
 transactions that queue the jobs, so a part that runs again goes on where it stopped. Which jobs
-have ended is read in the ledger: a job knows of no window, and its end costs no call more.
+have ended is read in the ledger: a job knows of no window, and its end costs no further call.
 
 Table `kernel`:  window#<batch id>  Window
 """
@@ -24,12 +24,12 @@ from chalicelib.kernel.jobs.registry import Context
 from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
 
-MOST_JOBS = 200  #: of a window that have not ended, the part that queues them included
-#: Lambda stops a chain of about sixteen invocations. Each part is pushed by the one before it.
+MOST_JOBS = 200  #: jobs of a window that have not ended, with the part that queues them
+#: Lambda stops a chain of about sixteen invocations, and the end of a part pushes the next one.
 MOST_PARTS = 12
 
 _WINDOW = "window#"
-#: A part comes by itself after this time, should the part before it not have brought it forward.
+#: A part comes by itself after this time if the part before it has not brought it forward.
 _FALLBACK_SECONDS = 3600
 _TURN_SECONDS = 300  #: pause of a part that came although it is not its turn
 _SHORTEST_PAUSE_SECONDS = 2
@@ -42,9 +42,9 @@ class Window(KernelRecord):
 
     parts: ListAttribute[Any] = ListAttribute()  #: ids of the parts' jobs, in their order
     part = UnicodeAttribute()  #: the part that has changed this row last
-    done = Number(default=0)  #: items which that part is done with
+    done = Number(default=0)  #: items that this part is done with
     refused: ListAttribute[Any] = ListAttribute(default=list)  #: numbers of those that it refused
-    #: ids of the window's jobs that nobody has seen ended
+    #: ids of the window's jobs that had not ended when somebody looked
     handed_over: ListAttribute[Any] = ListAttribute(default=list)
     changed_at = Number()  #: epoch seconds
 
@@ -52,17 +52,17 @@ class Window(KernelRecord):
 class Overtaken(Later):
     """Another run of this part is ahead"""
 
-    PRIORITY = 0  #: it comes first: what else failed is the other run's doing
+    PRIORITY = 0  #: raised before other errors, which the other run has caused
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """How far the part has come whose turn it is."""
+    """How far a part has come when its turn comes, and what it has queued since."""
 
     job: Job
-    done: int = 0  #: items that it is done with
+    done: int = 0  #: items that the part is done with
     refused: tuple[int, ...] = ()  #: numbers of those that it refused, such as lines of a file
-    handed_over: tuple[str, ...] = ()  #: jobs of the window that were not seen to have ended
-    changed_at: int = 0
+    handed_over: tuple[str, ...] = ()  #: jobs of the window that had not ended at the latest look
+    changed_at: int = 0  #: epoch seconds
     row: tuple[str, int] | None = None  #: part and done as stored; None: there is no window
 
 
@@ -72,10 +72,9 @@ def comes_at(number: int) -> int | None:
 
 
 def create(tx: Transaction, batch_id: str, parts: Sequence[Job]) -> None:
-    """Adds the window of a new batch to `tx`; `parts` are at least one, and about `MOST_PARTS`.
+    """Adds the window of a new batch to `tx`, with one part or more, at most about `MOST_PARTS`.
 
-    The declaration of the parts' job must pass the turn on: `when_ended=` a function that calls
-    `pass_on`.
+    The job of the parts must be declared with a `when_ended` that is `pass_on` or calls it.
     """
     ids, now = [job.id for job in parts], clock.epoch_seconds()
     key = _WINDOW + batch_id
@@ -85,8 +84,8 @@ def create(tx: Transaction, batch_id: str, parts: Sequence[Job]) -> None:
 def enter(job: Job) -> Turn:
     """The turn of a part, as its latest run has left it.
 
-    Raises Retry, which costs no attempt, while a part before it has not ended. A batch without a
-    window, as releases before windows made them, has room for everything.
+    Raises Retry, which costs no attempt, while a part before it has not ended. Earlier releases
+    made batches without a window; these have room for everything.
     """
     window = _read(job)
     if window is None:
@@ -101,10 +100,10 @@ def enter(job: Job) -> Turn:
 
 
 def make_room(turn: Turn, jobs: int, context: Context) -> Turn:
-    """The turn, in which there is room for so many more jobs, and time to queue them.
+    """The turn to go on with, when there is room for so many more jobs and time to queue them.
 
-    Raises Retry, which costs no attempt, when there is not. The pause grows with the time since the
-    window last moved, so that an outage of a day is not asked after every other second.
+    Otherwise raises Retry, which costs no attempt. The pause grows with the time since the window
+    last moved, so that during an outage of a day nobody looks every other second.
     """
     if turn.row is None:
         return turn
@@ -127,10 +126,10 @@ def _has_room(handed_over: tuple[str, ...], jobs: int) -> bool:
 def advance(
     turn: Turn, tx: Transaction, items: int, jobs: Sequence[Job], refused: Sequence[int]
 ) -> Turn:
-    """Adds to `tx` that the part is done with `items` more; the turn as the commit leaves it.
+    """Notes in `tx` that the part is done with so many more items; the turn after the commit.
 
-    `jobs` are those that `tx` queues, `refused` the numbers of items that it leaves out. The commit
-    raises Overtaken, and changes nothing, when another run has changed the window since.
+    `jobs` are those that `tx` queues, `refused` the numbers of the items that it leaves out. The
+    commit raises Overtaken, and changes nothing, when another run has changed the window since.
     """
     after = Turn(
         turn.job,
@@ -155,9 +154,9 @@ def advance(
 
 
 def pass_on(job: Job) -> None:
-    """Gives the turn to the next part, when `job` has ended in whatever way; safe to repeat.
+    """Brings the next part forward after the end of the part `job`; safe to repeat.
 
-    After the last part the window is deleted.
+    How the part has ended makes no difference. After the last part the window is deleted.
     """
     window = _read(job)
     if window is None:
@@ -170,7 +169,7 @@ def pass_on(job: Job) -> None:
 
 
 def bring_forward(tenant_id: str, job_id: str) -> None:
-    """Makes a job due now whose time is still to come, and pushes it; does nothing to others.
+    """Pushes a job at once that waits for a later time; leaves any other job as it is.
 
     After a crash before the push the sweep pushes it.
     """
@@ -182,9 +181,9 @@ def bring_forward(tenant_id: str, job_id: str) -> None:
 
 
 def unfinished(tenant_id: str, job_ids: Sequence[str]) -> list[str]:
-    """Those of the jobs that have not ended, in their order; a job without a row has ended.
+    """The jobs that have not ended, in their order; a job without a row counts as ended.
 
-    One BatchGetItem for every hundred, read consistently.
+    Reads consistently, a hundred jobs in one BatchGetItem.
     """
     keys = [(tenant_id, PREFIX + job_id) for job_id in job_ids]
     names = [Job.tenant.attr_name, Job.sk.attr_name, Job.status.attr_name]

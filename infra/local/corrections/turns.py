@@ -1,11 +1,11 @@
-"""The waiting messages of a queue: message groups take turns, in a group the oldest comes first.
+"""The waiting messages of a queue: message groups take turns, and each gives its oldest first.
 
 This is a model of SQS's fair queues. AWS takes the MessageGroupId of a standard queue for a tenant,
 and a message without one for a tenant of its own. A tenant that has more than its share of the
 messages in flight, or of the time that they take, is a noisy neighbour, whose messages are held
-back while others wait. Here every group has one turn after the other from the first message on: no
-share is measured, and a single group gets all that there is. AWS promises no order, and acts
-only when there are some 30 messages in flight, so nothing may rely on this order.
+back while others wait. Here groups take turns from the first message on: no share is measured,
+and a group without others gets all turns. AWS promises no order, and acts only when there are some
+30 messages in flight, so nothing may rely on this order.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 class Entry(NamedTuple):
     number: int  #: increases from one entry to the next
     message: Any  #: a StoredMessage
-    version: int  #: the entry is stale when this is not the message's
+    version: int  #: the entry is stale when the message has another version
 
     @property
     def is_stale(self) -> bool:
@@ -36,7 +36,7 @@ class Turns:
         self._length = 0
 
     def __len__(self) -> int:
-        """The number of entries, with the stale ones."""
+        """The number of entries, stale ones included."""
         return self._length
 
     def add(self, message: Any) -> None:
@@ -71,9 +71,9 @@ class Turns:
         return None
 
     def forget_stale(self) -> None:
-        """Every group keeps its turn."""
+        """Drops the stale entries; groups keep their turns."""
         kept = {
-            group: deque(each for each in self._groups[group] if not each.is_stale)
+            group: deque(entry for entry in self._groups[group] if not entry.is_stale)
             for group in self._next
         }
         self._groups = {group: entries for group, entries in kept.items() if entries}

@@ -1,8 +1,8 @@
 """Time to live: when the clock has been moved, the items that are past theirs are deleted.
 
-AWS takes up to a few days for it, so an application must not count on it either way; that the items
-are gone at once is the harder of the two for code that still reads them. Values that are no number,
-or more than five years past, count as no time to live.
+AWS takes up to a few days for it, so code must work whether such items are still there or gone.
+Here they are gone at once, which is harder for code that still reads them. A value that is no
+number, or is more than five years past, counts as no time to live.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html

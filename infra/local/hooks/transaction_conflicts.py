@@ -34,13 +34,13 @@ _CONFLICT: Reason = ("TransactionConflict", TransactionConflict.text, None)
 _NONE: Reason = (None, None, None)
 
 
-class _Asked(threading.local):
-    """What this thread was asked for last."""
+class _Current(threading.local):
+    """The call that this thread carries out."""
 
-    operation = "unknown"  #: to a call that was under way when the fault was added
+    operation = "unknown"  #: while a call is under way that began before the fault was added
 
 
-_asked = _Asked()
+_current = _Current()
 
 
 def install() -> None:
@@ -82,12 +82,12 @@ def holding(keys: Collection[Key]) -> Iterator[bool]:
 
 
 def _named(backend: DynamoDBBackend, actions: Iterable[dict[str, Any]]) -> list[Key]:
-    """One key for each action; none of them if the request is bad, which moto then says."""
+    """The key of every action; none at all for a bad request, which moto refuses afterwards."""
     details = [detail for action in actions for detail in action.values()]
     try:
         return [
-            _key(backend.get_table(each["TableName"]), each.get("Key") or each["Item"])
-            for each in details
+            _key(backend.get_table(detail["TableName"]), detail.get("Key") or detail["Item"])
+            for detail in details
         ]
     except (KeyError, JsonRESTError):
         return []
@@ -101,8 +101,8 @@ def _taking_time(moto: Callable[..., Any]) -> Callable[..., Any]:
     def call_action(handler: DynamoHandler) -> Any:
         if not conflicts.is_on():
             return moto(handler)
-        _asked.operation = handler._get_action()
-        keys = keys_of(handler.dynamodb_backend, _asked.operation, handler.params)
+        _current.operation = handler._get_action()
+        keys = keys_of(handler.dynamodb_backend, _current.operation, handler.params)
         with holding(keys) as holds:
             if holds:
                 time.sleep(conflicts.hold_seconds())
@@ -112,10 +112,10 @@ def _taking_time(moto: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refuse(keys: Iterable[Key]) -> None:
-    """Cancels a transaction that names an item of another one."""
+    """Cancels a transaction if another one holds an item that it names."""
     reasons = [_CONFLICT if conflicts.is_held(key) else _NONE for key in keys]
     if _CONFLICT in reasons:
-        conflicts.count(_asked.operation)
+        conflicts.count(_current.operation)
         raise TransactionCanceledException(reasons)
 
 
@@ -139,7 +139,7 @@ def _reading(moto: Callable[..., ActionResult]) -> Callable[..., ActionResult]:
 
 def _refuse_write(table: Table, attributes: dict[str, Any]) -> None:
     if is_held(table, attributes):
-        conflicts.count(_asked.operation)
+        conflicts.count(_current.operation)
         raise TransactionConflict
 
 
@@ -214,5 +214,5 @@ def _meeting(
         if is_held(table, detail.get("Key") or detail["Item"])
     ]
     for _ in met:
-        conflicts.count(_asked.operation)
+        conflicts.count(_current.operation)
     return met

@@ -21,6 +21,7 @@ def _forget() -> None:
 
 
 def enqueue(name: str, *labels: str, tenant: str = "t1") -> None:
+    """Queues one job for each label, each in a transaction of its own."""
     from chalicelib.kernel.jobs.outbox import Transaction
 
     for label in labels:
@@ -28,17 +29,18 @@ def enqueue(name: str, *labels: str, tenant: str = "t1") -> None:
             tx.enqueue(f"batches.{name}", label=label)
 
 
-def marks() -> dict[str, Any]:
+def locks_and_markers() -> dict[str, Any]:
     return {sk: row for sk, row in aws.rows("kernel").items() if sk.startswith("unique#")}
 
 
 def transactions() -> int:
+    """Calls of TransactWriteItems since the counts were cleared, refused ones included."""
     return faults.counts().get("dynamodb.TransactWriteItems", {}).get("through", 0)
 
 
-def rows() -> list[str]:
-    """The keys of the locks and markers that are left."""
-    return list(marks())
+def keys_left() -> list[str]:
+    """The keys of locks and markers that have not been deleted."""
+    return list(locks_and_markers())
 
 
 def test_of_those_with_the_same_arguments_that_wait_together_one_runs(
@@ -52,7 +54,7 @@ def test_of_those_with_the_same_arguments_that_wait_together_one_runs(
     assert Counter(job["status"] for job in manager.jobs()) == {"done": 2, "skipped": 2}
     skipped = manager.jobs(status="skipped")
     assert {job["last_error"] for job in skipped} == {"the same job runs in its place"}
-    assert rows() == []
+    assert keys_left() == []
 
 
 @pytest.mark.parametrize("name", ["only", "only_waiting"])
@@ -62,7 +64,7 @@ def test_many_who_want_the_same_job_at_once_all_get_through_and_it_runs_once(
     members.ran["a"] = 5  # by now only_waiting does not queue itself again
     before = transactions()
     at_once(*[partial(enqueue, name, "a")] * 50)  # type: ignore[list-item]
-    assert transactions() - before == 50  # none met another
+    assert transactions() - before == 50  # none was refused and repeated
     for _ in range(3):
         cloud.run_until_idle()
         cloud.advance(2)
@@ -100,7 +102,7 @@ def test_with_until_start_one_that_comes_while_another_runs_runs_too(
         cloud.advance(2)
 
     assert members.ran == {"a": 3}
-    assert rows() == []
+    assert keys_left() == []
 
 
 @pytest.mark.parametrize("label", ["good", "bad"])
@@ -116,7 +118,7 @@ def test_the_next_runs_once_the_first_has_ended_well_or_not(
         cloud.advance(100)
         cloud.run_until_idle()
         assert members.ran == {"bad": 2}
-    assert rows() == []
+    assert keys_left() == []
 
     before = members.ran[label]
     enqueue("only", label)
@@ -124,7 +126,7 @@ def test_the_next_runs_once_the_first_has_ended_well_or_not(
     assert members.ran[label] == before + 1
 
 
-def test_after_its_longest_time_another_one_runs_though_the_first_has_not_ended(
+def test_after_its_longest_time_another_one_runs_although_the_first_has_not_ended(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     enqueue("only", "bad")
@@ -144,7 +146,7 @@ def test_a_worker_that_dies_before_the_release_holds_nobody_up(
         cloud.run_until_idle()
     assert process.dead
     assert [job["status"] for job in manager.jobs()] == ["done"]
-    assert rows()
+    assert keys_left()
 
     enqueue("only", "a")
     cloud.run_until_idle()
@@ -169,7 +171,7 @@ def test_wherever_the_worker_of_one_dies_none_is_lost(
 
     assert members.ran["a"] >= 1
     assert {job["status"] for job in manager.jobs()} == {"done", "skipped"}
-    assert rows() == []
+    assert keys_left() == []
 
 
 def test_one_for_later_is_not_taken_along_by_one_that_runs_now(
@@ -197,7 +199,7 @@ def test_only_the_lock_expires_because_a_job_without_a_marker_would_not_run(
     enqueue("only", "bad")
     cloud.run_until_idle()
 
-    expiries = {sk.count("#"): row.get("expires_at") for sk, row in marks().items()}
+    expiries = {sk.count("#"): row.get("expires_at") for sk, row in locks_and_markers().items()}
     assert expiries[2] is None
     assert abs(int(expiries[1]["N"]) - time.time() - 3600) < 5
 

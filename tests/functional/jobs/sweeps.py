@@ -55,7 +55,7 @@ class Context:
 
 
 def sweep(cloud: LocalCloud, seconds: int = 60) -> Sends:
-    """One sweep, for which Lambda leaves so many seconds."""
+    """Runs one sweep, for which Lambda leaves so many seconds; what it sent."""
     with watched() as sends:
         cloud.invoke("sweep", json.loads(EVENT.read_text()), Context(seconds))
     return sends
@@ -64,7 +64,7 @@ def sweep(cloud: LocalCloud, seconds: int = 60) -> Sends:
 def queue_for_later(
     jobs: int, tenant: str = "t1", queue: str = "work", seconds: int = LATER_SECONDS
 ) -> list[str]:
-    """So many jobs that wait for so many seconds; their ids."""
+    """Saves so many jobs that wait for so many seconds; their ids."""
     from chalicelib.kernel.jobs import ledger
 
     at = int(time.time()) + seconds

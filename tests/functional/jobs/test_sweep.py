@@ -65,7 +65,7 @@ def test_a_flood_of_one_queue_is_not_in_the_way_of_another_queue(cloud: LocalClo
 def test_of_a_backlog_that_is_too_large_for_one_sweep_a_small_tenant_gets_its_turn(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of the eight shards gives two jobs, of some fifteen; the latest one is another's."""
+    """Every one of eight shards gives two of some fifteen jobs; the small tenant's is the latest."""
     for name, jobs in (("_MOST", 16), ("_PAGE", 3)):
         monkeypatch.setattr(f"chalicelib.kernel.jobs.sweep.{name}", jobs)
     flood = sweeps.queue_for_later(120)
@@ -119,7 +119,7 @@ def test_jobs_that_were_woken_are_claimed_together(cloud: LocalCloud, manager: C
 def test_a_job_that_waits_for_a_retry_still_says_for_when(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    """Its message is in the queue; the sweep's is a copy."""
+    """Its message is in the queue; the sweep sends a copy."""
     (job_id,) = sample_jobs.enqueue(("fail", {"label": "a", "times": 1}))
     cloud.run_until_idle()
     planned = manager.job(job_id)["next_attempt_at"]
@@ -137,7 +137,7 @@ def test_a_job_that_waits_for_a_retry_still_says_for_when(
 def test_a_job_for_later_is_pushed_ahead_and_run_at_its_time(
     cloud: LocalCloud, manager: Caller
 ) -> None:
-    """Within seconds of it, though no sweep comes then."""
+    """Within seconds of it, although no sweep comes then."""
     (job_id,) = sweeps.queue_for_later(1)
     clock.advance(sweeps.LATER_SECONDS - 100)
     assert sweeps.sweep(cloud).jobs == []

@@ -30,7 +30,7 @@ def due(jobs: int) -> list[str]:
     return ids
 
 
-def each_ran_once(cloud: LocalCloud, manager: Caller, ids: list[str]) -> None:
+def assert_all_ran_once(cloud: LocalCloud, manager: Caller, ids: list[str]) -> None:
     for _ in range(3):
         cloud.run_until_idle()
         cloud.advance(400)
@@ -44,7 +44,7 @@ def each_ran_once(cloud: LocalCloud, manager: Caller, ids: list[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["refuse", "throttle", "lose_answer"])
-def test_a_push_that_fails_for_ten_keeps_no_others_and_those_ten_come_with_the_next_sweep(
+def test_a_push_that_fails_for_ten_stops_no_others_and_those_ten_come_with_the_next_sweep(
     cloud: LocalCloud, manager: Caller, kind: faults.Kind
 ) -> None:
     ids = due(70)
@@ -55,7 +55,7 @@ def test_a_push_that_fails_for_ten_keeps_no_others_and_those_ten_come_with_the_n
 
     assert sorted(sweeps.sweep(cloud).jobs) == sorted(first.jobs[:10])
     assert sweeps.steps() == [MOVED] * 70
-    each_ran_once(cloud, manager, ids)
+    assert_all_ran_once(cloud, manager, ids)
 
 
 def test_an_outage_of_sqs_moves_no_time(cloud: LocalCloud) -> None:
@@ -79,10 +79,10 @@ def test_times_that_one_call_does_not_move_are_moved_one_by_one(
 
     assert sweeps.steps() == [MOVED] * 70
     assert sweeps.sweep(cloud).jobs == []
-    each_ran_once(cloud, manager, ids)
+    assert_all_ran_once(cloud, manager, ids)
 
 
-def test_times_that_cannot_be_moved_keep_no_others_and_those_jobs_are_pushed_again(
+def test_times_that_cannot_be_moved_stop_no_others_and_those_jobs_are_pushed_again(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     ids = due(70)
@@ -95,10 +95,10 @@ def test_times_that_cannot_be_moved_keep_no_others_and_those_jobs_are_pushed_aga
     assert sorted(sweeps.steps()) == [NOT_MOVED] * 25 + [MOVED] * 45
 
     assert sorted(sweeps.sweep(cloud).jobs) == sorted(first.jobs[:25])
-    each_ran_once(cloud, manager, ids)
+    assert_all_ran_once(cloud, manager, ids)
 
 
-def test_a_shard_that_cannot_be_read_keeps_no_others_and_the_sweep_reports_it(
+def test_a_shard_that_cannot_be_read_stops_no_others_and_the_sweep_reports_it(
     cloud: LocalCloud,
 ) -> None:
     from chalicelib.kernel.jobs import ledger
@@ -157,4 +157,4 @@ def test_of_two_sweeps_at_once_one_moves_a_time_and_each_job_runs_once(
             thread.join()
     assert sorted(sends.jobs) == sorted([*ids, *ids])
     assert sweeps.steps() == [MOVED] * 10
-    each_ran_once(cloud, manager, ids)
+    assert_all_ran_once(cloud, manager, ids)

@@ -1,4 +1,4 @@
-"""What DynamoDB deletes by its time to live, and what must never carry a time that comes too soon.
+"""What DynamoDB deletes by its time to live, and that nothing which is still needed has one.
 
 The local cloud deletes at once, which is the hardest case: AWS takes up to some days.
 """
@@ -28,7 +28,7 @@ TWO_MILLION = 2_000_000  #: seconds, 23 days
 STEP_SECONDS = 100_000
 RETENTION_SECONDS = 30 * 86_400
 
-#: The records with an attribute for a time to live, and where one of each is kept alive below.
+#: The records with an attribute for a time to live, and which test below keeps one of them alive.
 MAY_EXPIRE = {
     **dict.fromkeys(("Batch", "Shard", "Counters", "Errors"), "a batch"),
     "Job": "a job that waits, and one that has ended",
@@ -52,7 +52,7 @@ def _forget() -> None:
 
 
 def wait(cloud: LocalCloud, seconds: int = TWO_MILLION) -> None:
-    """Lets the time pass in steps, in which all that is due is worked."""
+    """Lets the time pass in steps, and works after each step what is due."""
     for _ in range(seconds // STEP_SECONDS):
         cloud.advance(STEP_SECONDS)
         cloud.run_until_idle()
@@ -112,11 +112,11 @@ def test_a_batch_and_its_errors_wait_for_the_last_member_and_go_long_after_it(
 
 
 def test_a_job_that_has_ended_is_shown_for_thirty_days(cloud: LocalCloud, client: Client) -> None:
-    job_id = str(again(client).create_user().json()["data"]["user"]["id"])
+    again(client).create_user()
     cloud.run_until_idle()
     wait(cloud)
     (job,) = again(client).jobs()
-    assert (job["status"], job_id != "") == ("done", True)
+    assert job["status"] == "done"
     wait(cloud, RETENTION_SECONDS - TWO_MILLION + STEP_SECONDS)
 
     assert again(client).jobs() == []

@@ -29,7 +29,7 @@ def _without_events(cloud: LocalCloud) -> None:
 
 
 def file_of(rows: int) -> tuple[str, dict[int, str]]:
-    """A file, and the word that must be told of each of its bad lines."""
+    """A file, and the word that must stand in the error of each of its bad lines."""
     lines, bad = ["name,email,phone,role"], {}
     for number in range(rows):
         email, kind = f"u{number}@example.com", number % BAD_EVERY
@@ -91,7 +91,7 @@ def work(cloud: LocalCloud, watch: Watch, process: Process | None = None) -> Non
         pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.local]),
     ],
 )
-def test_an_import_whose_worker_is_killed_twice_ends_with_right_counts_and_every_bad_row_told(
+def test_an_import_whose_worker_is_killed_twice_ends_with_right_counts_and_every_bad_row_reported(
     cloud: LocalCloud, manager: Caller, rows: int
 ) -> None:
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""What others wait for behind a long import, with workers running and the rates of a deployment."""
+"""How long others wait during a long import, with workers running and a deployment's rates."""
 
 from collections.abc import Iterator
 
@@ -49,7 +49,7 @@ def test_another_tenants_row_and_an_invitation_are_not_behind_a_long_import(
 
 
 def start(session: requests.Session, url: str, lines: str) -> str:
-    """The batch of an import of these lines."""
+    """Starts an import of these lines; the id of its batch."""
     answer = session.post(
         f"{url}{IMPORT}",
         data="name,email,role\n" + lines,

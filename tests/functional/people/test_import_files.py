@@ -1,4 +1,4 @@
-"""Files to import: what is read, what is refused, and how each bad row is told."""
+"""Files to import: what is read, what is refused, and how each bad row is reported."""
 
 import random
 from string import ascii_lowercase, digits
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole(
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "expected"),
     [
         ("name;email;phone;role", "separate the columns by commas"),
         ('"name";"email";"phone";"role"', "separate the columns by commas"),
@@ -129,11 +129,11 @@ def test_a_file_that_cannot_be_read_is_refused_whole(
     ],
 )
 def test_a_header_that_does_not_do_is_told_in_words_that_help(
-    manager: Caller, header: str, told: str
+    manager: Caller, header: str, expected: str
 ) -> None:
     problem = upload(manager, f"{header}\n").json()
 
-    assert told in problem["detail"]
+    assert expected in problem["detail"]
     assert problem["errors"][0]["field"] == "body"
 
 

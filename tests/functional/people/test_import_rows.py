@@ -1,4 +1,4 @@
-"""The rows of a file: each becomes a user who is invited, or is told with its line."""
+"""The rows of a file: each becomes a user who is invited, or is reported with its line."""
 
 import json
 
@@ -8,7 +8,14 @@ from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, Client
-from tests.functional.people.uploads import HEADER, batch_of, emails, imported, told, upload
+from tests.functional.people.uploads import (
+    HEADER,
+    batch_of,
+    emails,
+    errors_by_line,
+    imported,
+    upload,
+)
 
 FLAGS_IN_CSV = """name,email,phone,role,send_email,send_sms
 A,both@example.com,+4915112345671,staff,,TRUE
@@ -46,7 +53,7 @@ def test_lines_are_those_of_the_file_also_after_a_quoted_line_break(
     ]
     batch = imported(cloud, manager, end.join(lines) + end)
 
-    errors = told(batch)
+    errors = errors_by_line(batch)
     assert sorted(errors) == [2, 5, 6]
     assert "name" in errors[2]
     assert "email" in errors[5]
@@ -56,11 +63,13 @@ def test_lines_are_those_of_the_file_also_after_a_quoted_line_break(
     assert emails(manager) == ["dan@example.com"]
 
 
-def test_a_row_with_too_many_or_too_few_cells_is_told(cloud: LocalCloud, manager: Caller) -> None:
+def test_a_row_with_too_many_or_too_few_cells_is_reported(
+    cloud: LocalCloud, manager: Caller
+) -> None:
     rows = "Ann,ann@example.com,,staff,surplus\nBob\nCid,cid@example.com,,staff\n"
     batch = imported(cloud, manager, HEADER + rows)
 
-    assert sorted(told(batch)) == [2, 3]
+    assert sorted(errors_by_line(batch)) == [2, 3]
     assert emails(manager) == ["cid@example.com"]
 
 
@@ -70,8 +79,8 @@ def test_an_address_that_came_before_in_the_file_is_told_with_both_lines_whateve
     rows = "Ann,ann@example.com,,staff\nAnne,ANN@Example.com,,staff\nBob,bob@example.com,,staff\n"
     batch = imported(cloud, manager, HEADER + rows)
 
-    assert list(told(batch)) == [3]
-    assert "2" in told(batch)[3]
+    assert list(errors_by_line(batch)) == [3]
+    assert "2" in errors_by_line(batch)[3]
     assert [user["name"] for user in manager.users(search="ann")] == ["Ann"]
 
 
@@ -93,8 +102,8 @@ def test_an_address_counts_as_come_before_whatever_else_was_wrong_with_its_row(
     file = HEADER + f"{bad}\nAnn,ANN@example.com,,staff\n"
     batch = imported(cloud, manager, file.encode(errors="surrogateescape"))
 
-    assert sorted(told(batch)) == [2, 3]
-    assert told(batch)[3] == "email came before, in line 2"
+    assert sorted(errors_by_line(batch)) == [2, 3]
+    assert errors_by_line(batch)[3] == "email came before, in line 2"
     assert manager.users() == []
 
 
@@ -102,9 +111,9 @@ def test_a_row_that_is_bad_and_came_before_is_told_both(cloud: LocalCloud, manag
     rows = "Ann,ann@example.com,,staff\nAnn,ann@example.com,0151,admin\n"
     batch = imported(cloud, manager, HEADER + rows)
 
-    assert list(told(batch)) == [3]
+    assert list(errors_by_line(batch)) == [3]
     for fault in ("phone must be", "role admin can be given", "email came before, in line 2"):
-        assert fault in told(batch)[3]
+        assert fault in errors_by_line(batch)[3]
 
 
 def test_an_address_that_exists_in_the_tenant_is_told_whatever_its_case(
@@ -115,7 +124,7 @@ def test_an_address_that_exists_in_the_tenant_is_told_whatever_its_case(
     rows = "Ann,ann@EXAMPLE.com,,staff\nBob,bob@example.com,,staff\n"
     batch = imported(cloud, manager, HEADER + rows)
 
-    assert list(told(batch)) == [2]
+    assert list(errors_by_line(batch)) == [2]
     assert (batch["total"], batch["done"], batch["failed"]) == (2, 2, 1)
     assert batch["status"] == "done"
     assert sorted(user["name"] for user in manager.users()) == ["Bob", "First"]
@@ -128,7 +137,7 @@ def test_the_same_file_again_creates_and_invites_nobody_and_tells_every_row(
     imported(cloud, manager, file)
     again = imported(cloud, manager, file)
 
-    assert sorted(told(again)) == list(range(2, 28))
+    assert sorted(errors_by_line(again)) == list(range(2, 28))
     assert (again["status"], again["failed"]) == ("failed", 26)
     assert len(manager.users()) == len(mailbox.sent()) == 26
 
@@ -140,7 +149,7 @@ def test_a_file_of_which_no_row_is_good_has_failed_at_once(
 
     assert batch["status"] == "failed"
     assert (batch["total"], batch["done"], batch["failed"], batch["percent"]) == (1, 1, 1, 100)
-    assert list(told(batch)) == [2]
+    assert list(errors_by_line(batch)) == [2]
     assert batch["finished_at"] is not None
 
 
@@ -156,7 +165,7 @@ def test_rows_refused_at_the_upload_are_no_work_that_was_done(
     assert batch_of(manager, answer) == batch
 
 
-def test_json_lines_are_taken_and_broken_ones_told(cloud: LocalCloud, manager: Caller) -> None:
+def test_json_lines_are_taken_and_broken_ones_reported(cloud: LocalCloud, manager: Caller) -> None:
     lines = [
         json.dumps({"name": "Ann", "email": "ann@example.com", "role": "staff", "x": [1]}),
         "",
@@ -171,9 +180,9 @@ def test_json_lines_are_taken_and_broken_ones_told(cloud: LocalCloud, manager: C
     ]
     batch = imported(cloud, manager, "\n".join(lines), "application/x-ndjson")
 
-    assert sorted(told(batch)) == [3, 4, 5, 6, 7, 10]
-    assert "role" in told(batch)[5]
-    assert "name" in told(batch)[6]
+    assert sorted(errors_by_line(batch)) == [3, 4, 5, 6, 7, 10]
+    assert "role" in errors_by_line(batch)[5]
+    assert "name" in errors_by_line(batch)[6]
     assert emails(manager) == ["ann@example.com", "d@example.com", "e@example.com"]
 
 
@@ -182,7 +191,7 @@ def test_no_key_of_a_json_line_is_taken_for_one_of_ours(cloud: LocalCloud, manag
     bob = {"name": "Bob", "email": "bob@example.com", "role": "root", "line": 7}
     batch = imported(cloud, manager, f"{json.dumps(ann)}\n{json.dumps(bob)}", "application/jsonl")
 
-    assert list(told(batch)) == [2]
+    assert list(errors_by_line(batch)) == [2]
     assert emails(manager) == ["ann@example.com"]
 
 
@@ -192,7 +201,7 @@ def test_a_row_says_which_messages_its_user_gets(
 ) -> None:
     batch = imported(cloud, manager, FLAGS_IN_CSV if "csv" in media else FLAGS_IN_JSON, media)
 
-    assert told(batch) == {5: "send_email must be true or false"}
+    assert errors_by_line(batch) == {5: "send_email must be true or false"}
     assert emails(manager) == ["both@example.com", "mail@example.com", "none@example.com"]
     sent = sorted(each.to for each in mailbox.sent())
     assert sent == ["+4915112345671", "both@example.com", "mail@example.com"]
@@ -206,7 +215,7 @@ def test_letters_that_python_takes_for_line_breaks_are_none_in_json_lines(
     file = json.dumps(row, ensure_ascii=False) + "\r\n" + json.dumps(bad)
     batch = imported(cloud, manager, file, "application/jsonl")
 
-    assert list(told(batch)) == [2]
+    assert list(errors_by_line(batch)) == [2]
     assert [user["name"] for user in manager.users()] == ["A\u2028B"]
 
 
@@ -215,7 +224,7 @@ def test_a_manager_gives_every_role_but_admin_and_an_admin_gives_it_too(
 ) -> None:
     rows = "".join(f"N,{role}@example.com,,{role}\n" for role in ("admin", "manager", "customer"))
     batch = imported(cloud, manager, HEADER + rows)
-    assert list(told(batch)) == [2]
+    assert list(errors_by_line(batch)) == [2]
     assert emails(manager) == ["customer@example.com", "manager@example.com"]
 
     batch = imported(cloud, admin, HEADER + rows.splitlines(keepends=True)[0])

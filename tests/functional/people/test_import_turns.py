@@ -11,7 +11,7 @@ from infra.local.cloud import LocalCloud
 from tests.functional import aws
 from tests.functional.client import Caller, let_transactions_meet
 from tests.functional.http.store_calls import just_before, killed_at
-from tests.functional.people.uploads import batch_of, told, upload
+from tests.functional.people.uploads import batch_of, errors_by_line, upload
 from tests.functional.people.worked_imports import (
     assert_all_is_done,
     file_with,
@@ -63,7 +63,7 @@ def test_wherever_a_worker_dies_the_next_chunk_has_its_turn_and_nothing_is_left(
     assert_all_is_done(manager, answer, TWO_CHUNKS, again=IN_FLIGHT)
 
 
-def test_rows_that_were_refused_before_a_crash_are_told_after_it(
+def test_rows_that_were_refused_before_a_crash_are_reported_after_it(
     cloud: LocalCloud, manager: Caller
 ) -> None:
     for number in (3, 22):
@@ -76,7 +76,7 @@ def test_rows_that_were_refused_before_a_crash_are_told_after_it(
     work_until_ended(cloud, AFTER_A_CRASH_SECONDS, rounds=4)
 
     batch = batch_of(manager, answer)
-    assert sorted(told(batch)) == [5, 24]
+    assert sorted(errors_by_line(batch)) == [5, 24]
     assert (batch["done"], batch["failed"], len(mailbox.sent())) == (25, 2, 23)
 
 

@@ -43,7 +43,7 @@ def resize(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Callable[[int]
 
 @contextmanager
 def counted_in_hand() -> Iterator[list[int]]:
-    """What was in hand after each transaction, since only transactions queue jobs."""
+    """How many jobs were in hand after every transaction; nothing else queues jobs."""
     counts: list[int] = []
     with hooked("after-call.dynamodb.TransactWriteItems", lambda **_: counts.append(in_hand())):
         yield counts

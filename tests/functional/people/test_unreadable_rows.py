@@ -1,4 +1,4 @@
-"""Rows that cannot be read: each is told with its line, and costs no other row."""
+"""Rows that cannot be read: each is reported with its line, and costs no other row."""
 
 import json
 import random
@@ -7,7 +7,7 @@ import pytest
 
 from infra.local.cloud import LocalCloud
 from tests.functional.client import Caller
-from tests.functional.people.uploads import HEADER, emails, imported, told
+from tests.functional.people.uploads import HEADER, emails, errors_by_line, imported
 
 ANN = "Ann,ann@example.com,,staff\n"
 BOB = "Bob,bob@example.com,,staff\n"
@@ -21,8 +21,8 @@ def line_of(name: str) -> str:
 def test_text_after_a_closing_quote_costs_its_own_row(cloud: LocalCloud, manager: Caller) -> None:
     batch = imported(cloud, manager, HEADER + ANN + '"C"x,c@example.com,,staff\n' + BOB)
 
-    assert list(told(batch)) == [3]
-    assert "text after a closing quote" in told(batch)[3]
+    assert list(errors_by_line(batch)) == [3]
+    assert "text after a closing quote" in errors_by_line(batch)[3]
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
 
 
@@ -36,8 +36,8 @@ def test_a_quote_that_is_not_closed_is_told_where_it_began_and_swallows_no_row(
 ) -> None:
     batch = imported(cloud, manager, HEADER + ANN + '"Cid,cid@example.com,,staff\n' + after)
 
-    assert list(told(batch)) == [3]
-    assert "has a quote that is" in told(batch)[3]
+    assert list(errors_by_line(batch)) == [3]
+    assert "has a quote that is" in errors_by_line(batch)[3]
     assert emails(manager) == sorted(
         ["ann@example.com", "bob@example.com", *["doe@example.com"] * ("doe" in after)]
     )
@@ -49,7 +49,7 @@ def test_every_quote_that_is_not_closed_is_told_also_where_thousands_follow_each
     left_open = 'a","b' + "c" * 400 + "\n"  # and open still for whom it finds within quotes
     batch = imported(cloud, manager, HEADER + left_open * 9_000 + ANN)
 
-    assert sorted(told(batch)) == list(range(2, 9_002))
+    assert sorted(errors_by_line(batch)) == list(range(2, 9_002))
     assert emails(manager) == ["ann@example.com"]
 
 
@@ -58,8 +58,8 @@ def test_a_bad_row_whose_quotes_reach_over_others_says_how_far(
 ) -> None:
     batch = imported(cloud, manager, HEADER + '"Cid,cid@example.com\n' + ANN + 'x"\n' + BOB)
 
-    assert list(told(batch)) == [2]
-    assert "its quotes reach to line 4" in told(batch)[2]
+    assert list(errors_by_line(batch)) == [2]
+    assert "its quotes reach to line 4" in errors_by_line(batch)[2]
     assert emails(manager) == ["bob@example.com"]
 
 
@@ -69,8 +69,8 @@ def test_a_cell_may_be_as_long_as_a_file(cloud: LocalCloud, manager: Caller) -> 
     file = "name,email,phone,role,notes\n" + rows + BOB
     batch = imported(cloud, manager, file)
 
-    assert list(told(batch)) == [3]
-    assert "name must be 1 to 200 characters" in told(batch)[3]
+    assert list(errors_by_line(batch)) == [3]
+    assert "name must be 1 to 200 characters" in errors_by_line(batch)[3]
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
 
 
@@ -78,7 +78,7 @@ def test_bytes_that_are_not_utf_8_cost_their_own_row(cloud: LocalCloud, manager:
     rows = HEADER + ANN + "J\u00f6rg,joerg@example.com,,staff\n" + BOB
     batch = imported(cloud, manager, rows.encode("latin-1"))
 
-    assert told(batch) == {3: "is not UTF-8"}
+    assert errors_by_line(batch) == {3: "is not UTF-8"}
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
 
 
@@ -89,7 +89,7 @@ def test_json_lines_that_are_not_utf_8_cost_their_own_row(
     file = b"\n".join([line_of("Ann").encode(), joerg, line_of("Bob").encode(), b"\xff"])
     batch = imported(cloud, manager, file, JSON_LINES)
 
-    assert told(batch) == {2: "is not UTF-8", 4: "is not UTF-8"}
+    assert errors_by_line(batch) == {2: "is not UTF-8", 4: "is not UTF-8"}
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
 
 
@@ -103,7 +103,7 @@ def test_a_json_line_that_is_no_object_is_told_so(
 ) -> None:
     batch = imported(cloud, manager, f"{line_of('Ann')}\n{line}\n{line_of('Bob')}", JSON_LINES)
 
-    assert told(batch) == {2: "must be an object"}
+    assert errors_by_line(batch) == {2: "must be an object"}
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
 
 
@@ -114,5 +114,5 @@ def test_ten_thousand_lines_of_whatever_text_are_told_without_it(
     lines = [json.dumps(chance.randbytes(150).hex()) for _ in range(10_000)]
     batch = imported(cloud, manager, "\n".join(lines), JSON_LINES)
 
-    assert told(batch) == dict.fromkeys(range(1, 10_001), "must be an object")
+    assert errors_by_line(batch) == dict.fromkeys(range(1, 10_001), "must be an object")
     assert batch["status"] == "failed"

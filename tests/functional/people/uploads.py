@@ -29,8 +29,8 @@ def batch_of(caller: Caller, answer: Answer) -> dict[str, Any]:
     return found["data"]  # type: ignore[no-any-return]
 
 
-def told(batch: dict[str, Any]) -> dict[int, str]:
-    """What is told of each line."""
+def errors_by_line(batch: dict[str, Any]) -> dict[int, str]:
+    """The errors that the batch shows, by line."""
     return {error["line"]: error["detail"] for error in batch["errors"]}
 
 

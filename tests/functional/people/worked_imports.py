@@ -1,4 +1,4 @@
-"""Imports that are worked to their end, and what there is of them meanwhile."""
+"""Imports that are worked to their end, and what they have queued and stored meanwhile."""
 
 from collections import Counter
 from typing import Any
@@ -47,7 +47,7 @@ def work_until_ended(cloud: LocalCloud, seconds: int = 3, rounds: int = 100) -> 
 
 
 def assert_all_is_done(manager: Caller, answer: Answer, rows: int, *, again: int = 0) -> None:
-    """All rows are users with one mail each, but `again` may have a second one; nothing is left."""
+    """Every row is a user with one mail, or two for at most `again` of them; nothing is left."""
     batch = batch_of(manager, answer)
     assert (batch["status"], batch["done"], batch["errors"]) == ("done", rows, [])
     sent = Counter(each.to for each in mailbox.sent())
