@@ -8,11 +8,12 @@ committed before the run began, so it does not matter whose clock is right.
 
 A job that is unique while it runs holds a lock from its first claim to its end, at most for
 `unique_for_seconds`. Copies that are claimed meanwhile, or wait when it ends well, end as `skipped`
-too. Any other holds the lock while it deletes markers, lest two delete each other's.
+too. Any other holds the lock while it deletes markers, lest two delete each other's. Nobody but the
+holder deletes markers of others, so a holder that still has its own is going to run.
 
 Markers have no time of expiry, because a job without one does not run; they leave in the
-transaction that ends their job. A lock whose holder has ended holds nobody up. So a crash anywhere
-costs at most another run.
+transaction that ends their job. A lock whose holder has no marker, because it has ended or another
+one ran in its place, holds nobody up. So a crash anywhere costs at most another run.
 
 Table `kernel`:  unique#<digest of type and arguments>         the lock
                  unique#<digest of type and arguments>#<job>   a marker
@@ -26,7 +27,6 @@ from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import Retry
-from chalicelib.kernel.jobs import ledger
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
@@ -78,6 +78,8 @@ def enter(job: Job, run_seconds: int) -> bool:
     runs, at most for so long, and lets the job that holds the lock run in its place. With 0 it
     holds the lock only for this look, and raises Retry while another job takes its own.
     """
+    if not _is_marked(job, job.id):  # most copies: they need no lock
+        return False
     if not _take_lock(job, run_seconds or _LOOK_SECONDS):
         if run_seconds:
             return False
@@ -90,15 +92,18 @@ def enter(job: Job, run_seconds: int) -> bool:
     return seen.is_marked
 
 
-def copies(job: Job) -> tuple[Row, ...]:
-    """The markers that the end of this job takes along: the others', if it holds the lock."""
+def take_along(job: Job) -> None:
+    """Deletes the others' markers if the job, which has run well and not ended yet, holds the lock.
+
+    Not after its end: one of the others could hold the lock by then, and run for yet others.
+    """
     seen = _look(job)
-    return seen.others if seen.holds_lock else ()
+    if seen.holds_lock and seen.is_marked:
+        _delete(seen.others)
 
 
-def leave(job: Job, taken_along: Iterable[Row] = ()) -> None:
-    """Deletes these markers, and releases the lock if the job, which has ended, holds it."""
-    _delete(taken_along)
+def leave(job: Job) -> None:
+    """Releases the lock if the job, which has ended, holds it."""
     _release(job)
 
 
@@ -114,10 +119,16 @@ def _take_lock(job: Job, seconds: int) -> bool:
     lock = records.read(Row, tenant_id, str(job.unique_key), consistent=True)
     if lock is None:  # released since
         return _take_lock(job, seconds)
-    holder = ledger.get(tenant_id, str(lock.job_id), consistent=True)
-    if holder is not None and not holder.ended:
+    if _is_marked(job, str(lock.job_id)):
         return False
-    return row.change_if(Row.job_id == lock.job_id, actions)
+    # It is its own already if the SDK has repeated the call because its answer was lost.
+    return row.change_if((Row.job_id == lock.job_id) | (Row.job_id == job.id), actions)
+
+
+def _is_marked(job: Job, job_id: str) -> bool:
+    """True if the job with this id, which is of the same kind as `job`, has its marker."""
+    key = f"{job.unique_key}#{job_id}"
+    return records.read(Row, str(job.tenant), key, consistent=True) is not None
 
 
 def _release(job: Job) -> None:
