@@ -52,14 +52,15 @@ def of_batch(tenant_id: str, batch_id: str) -> list[ErrorView]:
 
 def expire(tenant_id: str, batch_id: str, at: int, context: Context) -> None:
     """Sets the time of expiry of all the batch's rows; safe to repeat and to break off."""
+    actions: list[Action] = [Errors.expires_at.set(at)]
+    has_none = Errors.expires_at.does_not_exist()
     rows = Errors.query(
         tenant_id,
         Errors.sk.startswith(f"{_PREFIX}{batch_id}#"),
+        has_none,
         attributes_to_get=["tenant", "sk"],
         consistent_read=True,
     )
-    actions: list[Action] = [Errors.expires_at.set(at)]
-    has_none = Errors.expires_at.does_not_exist()
     while some := list(itertools.islice(rows, batch_update.MAX_STATEMENTS)):
         context.check_time()
         updates = [ConditionalUpdate(row, actions, has_none) for row in some]

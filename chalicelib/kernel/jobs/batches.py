@@ -10,6 +10,7 @@ leaves the member's message in its queue, and the next delivery settles.
 A batch has no time of expiry until it has settled, however long its members wait.
 """
 
+import contextlib
 from typing import Any, Literal, cast
 
 import msgspec
@@ -194,11 +195,19 @@ def settle(tenant_id: str, batch_id: str) -> None:
 
     A batch that was cancelled stays `cancelled`, and nothing follows it.
     """
-    seen = get(tenant_id, batch_id, consistent=True)
-    if seen is None or seen.batch.finished_at or seen.done < seen.total:
-        return
+    while True:
+        seen = get(tenant_id, batch_id, consistent=True)
+        if seen is None or seen.batch.finished_at or seen.done < seen.total:
+            return
+        with contextlib.suppress(Conflict):  # it has changed since it was read, maybe by `cancel`
+            _settle(tenant_id, seen)
+            return
+
+
+def _settle(tenant_id: str, seen: Tally) -> None:
+    """Ends a batch of which all is done; raises Conflict if it has changed since it was read."""
     batch, tx, expiry = seen.batch, Transaction(tenant_id), _expiry()
-    error = Conflict("It was settled by another worker, or more was queued or taken back")
+    error = Conflict("It was settled or cancelled, or more was queued or taken back")
     is_unchanged = tally.unchanged(batch) & (Batch.status == batch.status)
     tx.update(
         batch,
@@ -218,10 +227,7 @@ def settle(tenant_id: str, batch_id: str) -> None:
                 tx.enqueue(name, batch_id=batch.id)
     if seen.has_errors:
         tx.enqueue("kernel.expire_errors", batch_id=batch.id, at=expiry)
-    try:
-        tx.commit()
-    except Conflict:
-        return  # the other worker settles, or the new members will
+    tx.commit()
 
 
 def progress(seen: Tally) -> Progress:

@@ -35,7 +35,8 @@ def end(
     The mark of a job that is neither unique nor in a batch may share a call with others of `group`.
     """
     result = result or Result()
-    taken_along = unique.copies(job) if job.unique_key and status == "done" else ()
+    if job.unique_key and status == "done":
+        unique.take_along(job)
 
     def finish(*, counts: bool) -> bool:
         also = _also(job, status, reason, result, counts=counts)
@@ -44,7 +45,7 @@ def end(
     if not _counted_if_possible(job, finish):
         return False
     if job.unique_key:
-        unique.leave(job, taken_along)
+        unique.leave(job)
     follow(job)
     return True
 

@@ -75,14 +75,14 @@ class Transaction(write_set.WriteSet):
         super().__init__()
         self.tenant_id = tenant_id
         self._jobs: list[Job] = []
-        self._unique_jobs: dict[str, Job] = {}  #: by `unique.key_of`
+        self._unique_jobs: dict[tuple[str, int], Job] = {}  #: by `unique.key_of` and time
 
     def enqueue(self, name: str, delivery: Delivery | None = None, /, **args: Any) -> Job:
         """Adds the job `name`, which is saved by the commit and then pushed.
 
         A job takes one of the transaction's 100 actions, a unique one two. A second unique job with
-        the same arguments is not added, and the first is returned. Raises ValueError for a job that
-        would expire before its time.
+        the same arguments and time is not added, and the first is returned. Raises ValueError for a
+        job that would expire before its time.
         """
         declared, delivery = registry.find(name), delivery or Delivery()
         if (delivery.not_after or math.inf) < (delivery.not_before or 0):
@@ -101,7 +101,8 @@ class Transaction(write_set.WriteSet):
             not_after=delivery.not_after,
         )
         if declared.unique_for_seconds:
-            first = self._unique_jobs.setdefault(unique.key_of(job), job)
+            key = unique.key_of(job), int(job.not_before or 0)
+            first = self._unique_jobs.setdefault(key, job)
             if first is not job:
                 return first
             unique.mark(self, job)

@@ -9,11 +9,12 @@ committed before the run began, so it does not matter whose clock is right.
 A job that is unique while it runs holds a lock from its first claim to its end, but not for longer
 than `unique_for_seconds` after its latest claim. Copies that are claimed meanwhile, or wait when it
 ends as `done`, end as `skipped` too. With `unique_until_start` a job holds the lock only while it
-deletes markers, so that two copies do not delete each other's.
+deletes markers, so that two copies do not delete each other's. Nobody but the holder deletes
+markers of others, so a holder that still has its own is going to run.
 
 Markers have no time of expiry, because a job whose marker is gone does not run. The transaction
-that ends a job deletes its marker. A lock is free when its holder has ended. So a crash anywhere
-costs at most another run.
+that ends a job deletes its marker. A lock is free when its holder has no marker, because it has
+ended or another job ran in its place. So a crash anywhere costs at most another run.
 
 Table `kernel`:  unique#<digest of type and arguments>         the lock
                  unique#<digest of type and arguments>#<job>   a marker
@@ -27,7 +28,6 @@ from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.errors import Retry
-from chalicelib.kernel.jobs import ledger
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.store import records
 from chalicelib.kernel.store.records import KernelRecord, Number
@@ -79,6 +79,8 @@ def enter(job: Job, run_seconds: int) -> bool:
     may hold the lock while it runs; a job that finds the lock held does not run then. With 0 it
     holds the lock only during this call, which raises Retry while another job is in it.
     """
+    if not _is_marked(job, job.id):  # most copies: they need no lock
+        return False
     if not _take_lock(job, run_seconds or _LOOK_SECONDS):
         if run_seconds:
             return False
@@ -91,15 +93,18 @@ def enter(job: Job, run_seconds: int) -> bool:
     return seen.is_marked
 
 
-def copies(job: Job) -> tuple[Row, ...]:
-    """Markers of jobs that are superfluous if this one ends well; none if it has lost the lock."""
+def take_along(job: Job) -> None:
+    """Deletes the others' markers if the job, which has run well and not ended yet, holds the lock.
+
+    Not after its end: one of the others could hold the lock by then, and run for yet others.
+    """
     seen = _look(job)
-    return seen.others if seen.holds_lock else ()
+    if seen.holds_lock and seen.is_marked:
+        _delete(seen.others)
 
 
-def leave(job: Job, taken_along: Iterable[Row] = ()) -> None:
-    """After the job's end: deletes these markers, and the lock if the job still holds it."""
-    _delete(taken_along)
+def leave(job: Job) -> None:
+    """Releases the lock if the job, which has ended, holds it."""
     _release(job)
 
 
@@ -115,10 +120,16 @@ def _take_lock(job: Job, seconds: int) -> bool:
     lock = records.read(Row, tenant_id, str(job.unique_key), consistent=True)
     if lock is None:  # released since
         return _take_lock(job, seconds)
-    holder = ledger.get(tenant_id, str(lock.job_id), consistent=True)
-    if holder is not None and not holder.ended:
+    if _is_marked(job, str(lock.job_id)):
         return False
-    return row.change_if(Row.job_id == lock.job_id, actions)
+    # It is its own already if the SDK has repeated the call because its answer was lost.
+    return row.change_if((Row.job_id == lock.job_id) | (Row.job_id == job.id), actions)
+
+
+def _is_marked(job: Job, job_id: str) -> bool:
+    """True if the job with this id, which is of the same kind as `job`, has its marker."""
+    key = f"{job.unique_key}#{job_id}"
+    return records.read(Row, str(job.tenant), key, consistent=True) is not None
 
 
 def _release(job: Job) -> None:

@@ -3,6 +3,7 @@
 pynamodb alone would create a session and a client for each table, which doubles a cold start.
 """
 
+import itertools
 import threading
 from functools import cache
 from typing import Any
@@ -43,16 +44,21 @@ class SharedConnection(Connection):
     def dispatch(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
         """Makes the call. pynamodb would also request the consumed capacity, to log it.
 
-        A write of a single item that meets a transaction is repeated.
+        A write of a single item that meets a transaction is repeated, and what BatchWriteItem has
+        left undone because of one, or of a throttle. pynamodb would do the latter without a pause.
         """
-        tries = 0
-        while True:
+        for tries in itertools.count(1):
             try:
-                return self._make_api_call(operation_name, operation_kwargs)
+                answer = self._make_api_call(operation_name, operation_kwargs)
             except ServiceError as error:
-                tries += 1
                 if code_of(error) != _MET_TRANSACTION or not contention.wait_after(tries):
                     raise
+                continue
+            left = answer.get("UnprocessedItems")
+            if not left or not contention.wait_after(tries):
+                return answer
+            operation_kwargs = {**operation_kwargs, "RequestItems": left}
+        raise AssertionError("unreachable")
 
 
 _LOCK = threading.Lock()

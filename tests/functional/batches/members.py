@@ -6,16 +6,19 @@ from collections import Counter
 
 from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.jobs import batches
+from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
 from chalicelib.kernel.jobs.registry import Context, LineError, Result, job
 from chalicelib.kernel.jobs.retry import Backoff
 
 _lock = threading.Lock()
 ran: Counter[str] = Counter()  #: how often each job ran, by its label
+queued: list[Job] = []  #: what `only_stumbling` has queued
 
 
 def forget() -> None:
     ran.clear()
+    queued.clear()
 
 
 def note(label: str) -> None:
@@ -87,6 +90,18 @@ def only(context: Context, *, label: str) -> None:
     note(label)
     if label.startswith("bad"):
         raise RuntimeError("on purpose")
+
+
+@job(queue="work", tries=3, retry=Backoff(first_seconds=30), unique_for_seconds=3600)
+def only_stumbling(context: Context, *, label: str) -> None:
+    """Queues itself the first time, and fails the second time."""
+    note(label)
+    if ran[label] == 1:
+        with Transaction(context.tenant_id) as tx:
+            queued.append(tx.enqueue("batches.only_stumbling", label=label))
+    if ran[label] == 2:
+        raise RuntimeError("on purpose")
+    note(f"{label} ran well")
 
 
 @job(queue="work", unique_for_seconds=3600)

@@ -156,7 +156,7 @@ def test_a_worker_that_dies_before_the_release_holds_nobody_up(
 @pytest.mark.parametrize("when", ["before-call", "after-call"])
 @pytest.mark.parametrize(
     ("operation", "nth"),
-    [("UpdateItem", 1), ("UpdateItem", 2), ("Query", 1), ("BatchWriteItem", 1), ("Query", 2)],
+    [("GetItem", 2), ("UpdateItem", 1), ("Query", 1), ("BatchWriteItem", 1), ("Query", 2)],
 )
 def test_wherever_the_worker_of_one_dies_none_is_lost(
     cloud: LocalCloud, manager: Caller, operation: str, nth: int, when: Any

@@ -65,7 +65,7 @@ def test_a_flood_of_one_queue_is_not_in_the_way_of_another_queue(cloud: LocalClo
 def test_of_a_backlog_that_is_too_large_for_one_sweep_a_small_tenant_gets_its_turn(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every one of eight shards gives two of some fifteen jobs; the small tenant's is the latest."""
+    """Each of eight shards gives two of some fifteen jobs; the small tenant's is the latest."""
     for name, jobs in (("_MOST", 16), ("_PAGE", 3)):
         monkeypatch.setattr(f"chalicelib.kernel.jobs.sweep.{name}", jobs)
     flood = sweeps.queue_for_later(120)
