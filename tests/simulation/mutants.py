@@ -207,7 +207,7 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "mark-before-send": (1, 2, 3),
     "no-claim": (1, 2, 3),
     "no-lease": (11, 27),
-    "no-margin-for-clocks": (307,),
+    "no-margin-for-clocks": (159, 223, 354),
     "no-token-on-the-mark": (23,),
     "attempts-counted-by-sqs": (6,),
     "answer-outside-the-transaction": (13,),

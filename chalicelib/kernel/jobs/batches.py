@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from chalicelib.kernel import clock
-from chalicelib.kernel.errors import Conflict
+from chalicelib.kernel.errors import AppError, Conflict
 from chalicelib.kernel.jobs import batch_errors, tally
 from chalicelib.kernel.jobs.batch_errors import Errors
 from chalicelib.kernel.jobs.ledger import SECONDS_IN_A_DAY, Job
@@ -188,6 +188,19 @@ def count(tx: WriteSet, job: Job, status: str, reason: str | None, result: Resul
     tally.count(tx, job, failed=failed, has_errors=bool(errors))
     if errors:
         tx.save(batch_errors.row(str(job.tenant), str(job.batch_id), job.id, errors))
+
+
+def take_back(tx: WriteSet, job: Job, error: AppError) -> None:
+    """Takes an ended member out of the batch, errors included, because it will run once more.
+
+    Its next end is counted again. The commit raises `error`, and changes nothing, when the batch
+    has settled or is gone: then the member stays counted for good. `tx` must also make the job wait
+    again, on the condition that it has ended, so that it is taken back once. Operators' retries
+    will call this.
+    """
+    failed = int(job.units) if job.status == "failed" else 0
+    tally.take_back(tx, job, failed=failed, error=error)
+    tx.delete(batch_errors.row(str(job.tenant), str(job.batch_id), job.id, ()))
 
 
 def settle(tenant_id: str, batch_id: str) -> None:

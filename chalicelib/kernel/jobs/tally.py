@@ -166,17 +166,17 @@ def count(tx: WriteSet, job: Job, *, failed: int, has_errors: bool) -> None:
 
 
 def take_back(tx: WriteSet, job: Job, *, failed: int, error: AppError) -> None:
-    """Takes an ended member out of the tally, because it will run again and then be counted.
+    """Takes an ended member out of the tally; the commit raises `error` when the batch has settled.
 
-    The commit raises `error` when the batch has settled or is gone: then it is counted for good.
-    Operators' retries will call this.
+    A batch that is gone counts as settled.
     """
     actions = [
         Counters.done.set(Counters.done - int(job.units)),
         Counters.failed.set(Counters.failed - failed),
         *_one_more_change(),
     ]
-    tx.update(_row_of(job), actions, Counters.sk.exists() & ~Counters.expires_at.exists(), error)
+    is_open = Counters.sk.exists() & Counters.expires_at.does_not_exist()
+    tx.update(_row_of(job), actions, is_open, error)
 
 
 def unchanged(row: Counters) -> Condition:
