@@ -43,7 +43,9 @@ class Window(KernelRecord):
     parts: ListAttribute[Any] = ListAttribute()  #: ids of the parts' jobs, in their order
     part = UnicodeAttribute()  #: the part that has changed this row last
     done = Number(default=0)  #: items that this part is done with
-    refused: ListAttribute[Any] = ListAttribute(default=list)  #: numbers of those that it refused
+    refused: ListAttribute[Any] = ListAttribute(
+        default=list, attr_name="refused_items"
+    )  #: numbers of those that it refused
     #: ids of the window's jobs that had not ended when somebody looked
     handed_over: ListAttribute[Any] = ListAttribute(default=list)
     changed_at = Number()  #: epoch seconds
