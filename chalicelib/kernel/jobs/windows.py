@@ -43,9 +43,7 @@ class Window(KernelRecord):
     parts: ListAttribute[Any] = ListAttribute()  #: ids of the parts' jobs, in their order
     part = UnicodeAttribute()  #: the part that has changed this row last
     done = Number(default=0)  #: items that this part is done with
-    refused: ListAttribute[Any] = ListAttribute(
-        default=list, attr_name="refused_items"
-    )  #: numbers of those that it refused
+    refused_items: ListAttribute[Any] = ListAttribute(default=list)  #: numbers of the refused ones
     #: ids of the window's jobs that had not ended when somebody looked
     handed_over: ListAttribute[Any] = ListAttribute(default=list)
     changed_at = Number()  #: epoch seconds
@@ -94,7 +92,7 @@ def enter(job: Job) -> Turn:
         return Turn(job)
     handed_over, row = tuple(window.handed_over), (str(window.part), int(window.done))
     if window.part == job.id:
-        refused = tuple(map(int, window.refused))
+        refused = tuple(map(int, window.refused_items))
         return Turn(job, row[1], refused, handed_over, int(window.changed_at), row)
     if unfinished(str(job.tenant), window.parts[: window.parts.index(job.id)]):
         raise Retry("waits for the parts before it", after_seconds=_TURN_SECONDS)
@@ -146,7 +144,7 @@ def advance(
         actions = [
             Window.part.set(turn.job.id),
             Window.done.set(after.done),
-            Window.refused.set(list(after.refused)),
+            Window.refused_items.set(list(after.refused)),
             Window.handed_over.set(list(after.handed_over)),
             Window.changed_at.set(after.changed_at),
         ]
