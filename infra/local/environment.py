@@ -12,7 +12,7 @@ from infra.local.issuer import AUDIENCE, ISSUER
 REGION = "eu-central-1"
 STAGE = "local"
 RATES = ("TENANT_EMAIL_PER_SECOND", "TENANT_SMS_PER_SECOND")
-WORKERS = "5"  #: of a queue; more threads of one process would only take turns
+WORKERS = 5  #: of a queue; more threads of one process would only take turns
 CONCURRENCIES = tuple(f"{queue}_CONCURRENCY" for queue in ("NOTIFY", "WORK", "BULK", "FEEDBACK"))
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 DEFAULT_SENDER = "no-reply@example.com"
@@ -63,8 +63,13 @@ def describe(url: str, **settings: str) -> None:
     # Nothing is really sent, so the rates that protect an account would only slow things down.
     for name in RATES:
         os.environ.setdefault(name, "0")
+    limit_workers(WORKERS)
+
+
+def limit_workers(most: int) -> None:
+    """Sets how many workers a queue has, where the shell does not say it; the first call counts."""
     for name in CONCURRENCIES:
-        os.environ.setdefault(name, WORKERS)
+        os.environ.setdefault(name, str(most))
 
 
 def sender() -> str:

@@ -30,7 +30,7 @@ MACHINE_ARN = (
     f"arn:aws:states:{environment.REGION}:{roles.ACCOUNT}:stateMachine:"
     f"backburner-{environment.STAGE}-provision-project"
 )
-_CONCURRENCY = 2  # invocations of a function at once; over HTTP more are no faster
+_WORKERS = 2  # of a queue; over HTTP more are no faster
 
 
 def main() -> int:
@@ -41,6 +41,7 @@ def main() -> int:
         settings["LEASE_SECONDS"] = str(arguments.lease_seconds)
     environment.shut_out_aws()
     os.environ["AWS_ENDPOINT_URL"] = arguments.endpoint
+    environment.limit_workers(_WORKERS)
     environment.describe(arguments.api, **settings)
     interception.install()
     roles.enforce()
@@ -83,7 +84,6 @@ def work(app: Chalice, shutdown: Shutdown) -> int:
             app,
             sqs,
             report_batch_item_failures=settings.partial_batch,
-            default_concurrency=_CONCURRENCY,
             on_error=on_error,
         )
     except EndpointConnectionError as error:
