@@ -16,6 +16,7 @@ from chalice.app import (
 )
 
 from chalicelib import manifest
+from chalicelib.kernel.auth import identity
 from chalicelib.kernel.http import middleware, mounting
 from chalicelib.kernel.loading import Late
 from chalicelib.kernel.settings import settings
@@ -34,10 +35,13 @@ tokens = Late("chalicelib.kernel.auth.tokens")
 worker = Late("chalicelib.kernel.jobs.worker")
 
 
-@app.authorizer(ttl_seconds=300)
+identity.use(lambda: people.logins)
+
+
+@app.authorizer(ttl_seconds=identity.KEEP_SECONDS)
 def authorize(request: AuthRequest) -> AuthResponse:
-    """Identify the caller by the bearer token."""
-    answer: AuthResponse = tokens.authorize(request.token, may_enter=people.sign_in)
+    """Identify the caller by the bearer token and the record of its login."""
+    answer: AuthResponse = tokens.authorize(request.token)
     return answer
 
 

@@ -22,6 +22,7 @@ ROUTES: tuple[tuple[str, tuple[tuple[str, str, str, bool], ...]], ...] = (
             ("GET", "/admin/v1/users/{user_id}", "get_user", True),
             ("PATCH", "/admin/v1/users/{user_id}", "change_user", True),
             ("DELETE", "/admin/v1/users/{user_id}", "deactivate_user", True),
+            ("POST", "/admin/v1/users/{user_id}/reactivate", "reactivate_user", True),
             ("POST", "/admin/v1/users/{user_id}/resend-invitation", "resend_invitation", True),
         ),
     ),

@@ -53,7 +53,10 @@ class Settings(Section, frozen=True):
     audience_claim: str = "aud"  #: the audience's claim; `client_id` in Cognito's access tokens
     tenant_claim: str = "tenant_id"  #: name of the claim that holds the tenant's id
     role_claim: str = "role"  #: name of the claim that holds the caller's role
+    user_claim: str = ""  #: name of a claim that holds the user's id here; empty: there is none
     token_leeway_seconds: int = 30  #: tolerance for the issuer's clock
+    platform_admins: str = ""  #: subjects or verified e-mail addresses of the platform's admins
+    unknown_subjects: str = "refuse"  #: `refuse`, `report` or `allow` logins that are no user's
 
     queue_url_base: str = ""  #: queues' addresses without names; empty: SQS is asked once
     partial_batch: bool = False  #: True only if the event source mappings report item failures

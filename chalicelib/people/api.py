@@ -8,9 +8,10 @@ from chalicelib.kernel.http import validation
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import paging
-from chalicelib.people import service
+from chalicelib.people import access, changes, service
+from chalicelib.people.changes import Change
 from chalicelib.people.invitations import service as invitations
-from chalicelib.people.service import Change, NewPerson
+from chalicelib.people.service import NewPerson
 from chalicelib.people.views import (
     NewUser,
     UserChange,
@@ -21,13 +22,12 @@ from chalicelib.people.views import (
 )
 
 routes = Routes()
-sign_in = (
-    service.sign_in
-)  #: called by the authorizer for every token that the gateway has not cached
-
+logins = access  #: the records of logins, which app.py names
 ONE_READ = Calls(dynamodb=1)
 ACCEPTED = Calls(dynamodb=1, sqs=1)
-READ_AND_CHANGED = Calls(dynamodb=2, sqs=1)  #: one push for the jobs of other domains
+READ_AND_CHANGED = Calls(dynamodb=2, sqs=2)  #: a push for messages, and one for jobs of domains
+#: the same, and mostly one read to find another manager
+CHANGED = Calls(dynamodb=3 + changes.MOST_READS, sqs=2)
 
 
 @routes.post(
@@ -92,11 +92,18 @@ def get_user(caller: Caller, user_id: str) -> Reply:
     allow=MANAGERS,
     answers=UserView,
     errors=(404, 409, 412),
-    calls=READ_AND_CHANGED,
+    calls=CHANGED,
 )
 def change_user(caller: Caller, user_id: str, body: UserChange, request: Request) -> Reply:
-    """Change a user's name, phone number or role. Nobody can change their own role."""
-    return _changed(caller, user_id, cast("Change", validation.provided(body)), request)
+    """Change a user's name, e-mail address, phone number or role. Nobody can change their own role,
+    and the last active manager keeps it.
+
+    A new e-mail address ends the login that was used until now, and is sent a new invitation.
+    """
+    tx, new = Transaction(caller.tenant_id), cast("Change", validation.provided(body))
+    base_url = request.base_url
+    person = changes.change(tx, caller, user_id, new, request.if_match, base_url=base_url)
+    return Reply(user_view(person), version=int(person.version), commit=tx)
 
 
 @routes.delete(
@@ -104,19 +111,36 @@ def change_user(caller: Caller, user_id: str, body: UserChange, request: Request
     allow=MANAGERS,
     answers=UserView,
     errors=(404, 409, 412),
-    calls=READ_AND_CHANGED,
+    calls=CHANGED,
 )
 def deactivate_user(caller: Caller, user_id: str, request: Request) -> Reply:
-    """Deactivate a user. A waiting invitation is not sent, and its link stops working. Their access
-    to projects ends in the background.
+    """Deactivate a user. Their requests are refused and their sockets silent within a minute.
+
+    A waiting invitation is not sent, and its link stops working. Their access to projects ends in
+    the background. The last active manager of a tenant stays.
     """
-    return _changed(caller, user_id, {"status": "deactivated"}, request)
-
-
-def _changed(caller: Caller, user_id: str, new: Change, request: Request) -> Reply:
     tx = Transaction(caller.tenant_id)
-    person = service.change(tx, caller, user_id, new, request.if_match)
+    person = changes.deactivate(tx, caller, user_id, request.if_match)
     return Reply(user_view(person), version=int(person.version), commit=tx)
+
+
+@routes.post(
+    "/admin/v1/users/{user_id}/reactivate",
+    allow=MANAGERS,
+    answers=UserView,
+    errors=(404, 409, 412),
+    calls=READ_AND_CHANGED,
+)
+def reactivate_user(caller: Caller, user_id: str, request: Request) -> Reply:
+    """Let a deactivated user in again, with the role and the login that they had; they are told.
+
+    Who had not accepted their invitation gets a new one.
+    """
+    tx, base_url = Transaction(caller.tenant_id), request.base_url
+    person = changes.reactivate(tx, caller, user_id, request.if_match, base_url=base_url)
+    return Reply(
+        user_view(person), message="User reactivated", version=int(person.version), commit=tx
+    )
 
 
 @routes.post(

@@ -80,12 +80,13 @@ def _read_id(tenant_and_subject: tuple[str, str]) -> str | None:
     return login.person_id if login else None
 
 
-# A login is never bound to another user, so its age does not matter.
 _ids = Cache(_read_id, keep_seconds=lambda: settings.config_cache_seconds)
 
 
 def id_of(caller: Caller) -> str | None:
     """The user that the caller's login is bound to, remembered like a tenant's configuration."""
+    if caller.user_id:
+        return caller.user_id  # the authorizer has looked it up
     return _ids.get((caller.tenant_id, caller.subject))
 
 

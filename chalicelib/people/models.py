@@ -3,8 +3,9 @@
 sk                 record      found by
 person#<id>        Person      get_person, get_people, people_by_id, people_after
 email#<address>    EmailGuard  get_email_guard; makes the address unique
-login#<subject>    Login       get_login
+login#<subject>    Login       get_login; in the partition "#platform" that of an admin
 upload#<id>#<n>    Upload      get_upload
+"#unknown", <id>   Unknown     save_unknown; read by the doctor
 index name         Person      people_by_name     (tenant, name_key)
 index email        Person      people_by_email    (tenant, email_key)
 """
@@ -12,7 +13,7 @@ index email        Person      people_by_email    (tenant, email_key)
 from collections.abc import Collection
 from typing import Any, TypeVar
 
-from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, BooleanAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
@@ -26,6 +27,7 @@ _PERSON = "person#"
 _EMAIL = "email#"
 _LOGIN = "login#"
 _UPLOAD = "upload#"
+UNKNOWN = "#unknown"  #: partition of logins that are bound to nobody
 
 
 class NameIndex(GlobalSecondaryIndex[Any]):
@@ -70,6 +72,7 @@ class Person(PeopleRecord):
     phone = UnicodeAttribute(null=True)
     role = UnicodeAttribute()
     status = UnicodeAttribute()  #: rules.Status
+    status_before = UnicodeAttribute(null=True)  #: of a deactivated user; reactivation restores it
     version = Number(default=1)  #: rises with each change; sent as the ETag
     subject = UnicodeAttribute(null=True)  #: `sub` of the token with which they log in
     created_at = UnicodeAttribute()
@@ -90,9 +93,23 @@ class EmailGuard(PeopleRecord):
 
 
 class Login(PeopleRecord):
-    """Binds a token's subject to a person."""
+    """Binds a token's subject to a person, or to the role of a machine.
 
-    person_id = UnicodeAttribute()
+    It holds only while the person's `subject` is the same: a login is ended by removing that.
+    """
+
+    person_id = UnicodeAttribute(null=True)
+    home = UnicodeAttribute(null=True)  #: the person's tenant, in the partition "#platform"
+    role = UnicodeAttribute(null=True)  #: of a machine
+
+
+class Unknown(PeopleRecord):
+    """A login that is bound to nobody: keys ("#unknown", tenant and subject)."""
+
+    role = UnicodeAttribute()  #: as the token says
+    names_somebody = BooleanAttribute()  #: True: by a verified e-mail address or by USER_CLAIM
+    seen_at = UnicodeAttribute()
+    expires_at = Number()  #: epoch seconds
 
 
 class Upload(PeopleRecord):
@@ -154,12 +171,16 @@ def get_email_guard(tenant_id: str, email_key: str) -> EmailGuard | None:
     return _get(EmailGuard, tenant_id, _EMAIL + email_key)
 
 
-def login(tenant_id: str, subject: str, person_id: str) -> Login:
-    return Login(tenant_id, _LOGIN + subject, person_id=person_id)
+def login(tenant_id: str, subject: str, **values: Any) -> Login:
+    return Login(tenant_id, _LOGIN + subject, **values)
 
 
 def get_login(tenant_id: str, subject: str) -> Login | None:
     return _get(Login, tenant_id, _LOGIN + subject)
+
+
+def save_unknown(tenant_id: str, subject: str, **values: Any) -> None:
+    Unknown(UNKNOWN, f"{tenant_id}#{subject}", **values).save()
 
 
 def upload(tenant_id: str, upload_id: str, chunk: int, rows: bytes = b"") -> Upload:

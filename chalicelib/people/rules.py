@@ -25,8 +25,12 @@ class Invitation(msgspec.Struct, frozen=True):
 
 
 def email_key(email: str) -> str:
-    """The key of an address. Addresses that differ only in case have the same key."""
-    return email.lower()
+    """The key of an address. Addresses that differ only in case have the same key.
+
+    Only the letters A to Z have two cases here: others may fold into them, as the Kelvin sign does
+    into k, and one person's address would be another's.
+    """
+    return "".join(letter.lower() if letter.isascii() else letter for letter in email)
 
 
 def name_key(name: str) -> str:

@@ -1,8 +1,7 @@
-"""Creating, changing, finding and signing in people. See also `invitations/` and `imports/`."""
+"""Creating and finding people. See also `changes`, `access`, `invitations/` and `imports/`."""
 
 from functools import reduce
 from operator import and_
-from typing import Any, TypedDict, cast
 
 import msgspec
 from pynamodb.expressions.condition import Condition
@@ -15,10 +14,9 @@ from chalicelib.kernel.errors import (
     NotFound,
 )
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.store import paging, preconditions
+from chalicelib.kernel.store import paging
 from chalicelib.kernel.store.paging import Listing, Page, PageQuery
-from chalicelib.kernel.store.preconditions import IfMatch
-from chalicelib.people import directory, models, rules
+from chalicelib.people import models, rules
 from chalicelib.people.invitations import service as invitations
 from chalicelib.people.models import Person
 
@@ -86,46 +84,6 @@ def get(tenant_id: str, person_id: str) -> Person:
     return person
 
 
-class Change(TypedDict, total=False):
-    """New values of a user. None removes a phone number; missing members stay as they are."""
-
-    name: str
-    phone: str | None
-    role: Role
-    status: rules.Status
-
-
-def change(tx: Transaction, by: Caller, person_id: str, new: Change, if_match: IfMatch) -> Person:
-    """Adds a user's change to `tx`, and publishes "people.changed" when their profile changes.
-
-    Returns the changed user.
-
-    Raises NotFound, and Forbidden for a role that the caller may not give or change. The commit
-    raises PreconditionFailed when the user is in none of the versions of `if_match`, Conflict when
-    another change came between.
-    """
-    person = get(tx.tenant_id, person_id)
-    _check_roles(by, person, new)
-    before = directory.profile(person)
-    values: dict[str, Any] = {**new}
-    if "name" in new:
-        values["name_key"] = rules.name_key(new["name"])
-    preconditions.apply(tx, person, values, if_match, "user")
-    after = directory.profile(person)
-    if msgspec.structs.replace(before, version=after.version) != after:
-        tx.publish("people.changed", person_id=after.id)
-    return person
-
-
-def _check_roles(by: Caller, person: Person, new: Change) -> None:
-    themselves = by.subject == person.subject or rules.email_key(by.email) == person.email_key
-    if themselves and (new.get("role", person.role) != person.role or "status" in new):
-        raise Forbidden("Nobody can change their own role or deactivate themselves")
-    roles = (cast("Role", person.role), new.get("role", "staff"))
-    if not all(rules.may_give(by.role, role) for role in roles):
-        raise Forbidden("Only an admin can change an admin or make somebody an admin")
-
-
 def find(
     tenant_id: str,
     query: PageQuery,
@@ -156,37 +114,3 @@ def _listings(tenant_id: str, search: str | None, only: Condition | None) -> lis
 def _all_of(*conditions: Condition | None) -> Condition | None:
     present = [condition for condition in conditions if condition is not None]
     return reduce(and_, present) if present else None
-
-
-def sign_in(caller: Caller) -> bool:
-    """At the first login, binds the token's subject to the user with its verified e-mail address.
-
-    Returns False for a user who was deactivated. Safe to repeat.
-    """
-    if not caller.tenant_id:
-        return True
-    login = models.get_login(caller.tenant_id, caller.subject)
-    person_id = login.person_id if login else _person_with(caller.tenant_id, caller.email)
-    person = models.get_person(caller.tenant_id, person_id) if person_id else None
-    if person is None:
-        return True
-    if login is None:
-        _bind(caller, person)
-    return person.status != "deactivated"
-
-
-def _person_with(tenant_id: str, email: str) -> str | None:
-    guard = models.get_email_guard(tenant_id, rules.email_key(email)) if email else None
-    return guard.person_id if guard else None
-
-
-def _bind(caller: Caller, person: Person) -> None:
-    """Binds one subject to one person; an existing binding of either is never replaced."""
-    tx = Transaction(caller.tenant_id)
-    tx.create(models.login(caller.tenant_id, caller.subject, person.id))
-    actions = [Person.subject.set(caller.subject)]
-    tx.update(person, actions, Person.sk.exists() & Person.subject.does_not_exist())
-    try:
-        tx.commit()
-    except Conflict:
-        return  # another login was bound first: this one stays unbound

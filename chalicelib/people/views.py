@@ -28,6 +28,7 @@ class UserChange(msgspec.Struct, frozen=True, kw_only=True):
     """New values of a user; members that are left out stay as they are."""
 
     name: Name | msgspec.UnsetType = msgspec.UNSET
+    email: Email | msgspec.UnsetType = msgspec.UNSET
     phone: Phone | msgspec.UnsetType | None = msgspec.UNSET
     role: Role | msgspec.UnsetType = msgspec.UNSET
 

@@ -12,7 +12,7 @@ index watch                      Project      due_for_check     (shard, time)
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from pynamodb.attributes import ListAttribute, MapAttribute, UnicodeAttribute
@@ -199,6 +199,12 @@ def get_with_part(
     keys = [(tenant_id, _PROJECT + project_id), (tenant_id, part)]
     rows: Any = {type(row): row for row in _Either.batch_get(keys, consistent_read=True)}
     return rows.get(Project), rows.get(Participant)
+
+
+def get_parts(tenant_id: str, project_id: str, person_ids: Sequence[str]) -> Iterator[Participant]:
+    """The parts of these people in a project, read consistently."""
+    keys = [(tenant_id, f"{_PARTICIPANT}{project_id}#{person_id}") for person_id in person_ids]
+    return Participant.batch_get(keys, consistent_read=True) if keys else iter(())
 
 
 def watch_shard(project_id: str) -> str:

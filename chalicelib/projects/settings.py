@@ -10,7 +10,6 @@ class Settings(Section, frozen=True):
     default_region: str = ""  #: region of the default provider
     provisioning_seconds: int = 300  #: longest duration of a run of the workflow
     provision_machine_arn: str = ""  #: the workflow's state machine; the deployment sets it
-    platform_admins: str = ""  #: e-mail addresses of admins who join every project
 
     provider_connect_seconds: int = 3  #: time-out of connecting to a provider
     provider_read_seconds: int = 10  #: time-out of waiting for a provider's answer

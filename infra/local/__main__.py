@@ -118,6 +118,7 @@ Backburner is running. It starts empty; Ctrl-C stops it and deletes all data.
   Sent mails   {cloud.url}/_local/
   AWS endpoint {cloud.endpoint_url}   (region eu-central-1, any credentials)
   Tenants      t1, t2
+  Logins       {_logins()}
 {_worker_hint(cloud, arguments)}
 Create a user; the invitation's e-mail and SMS arrive a moment later under "Sent mails":
 
@@ -126,6 +127,14 @@ curl {past_proxy}-i -w '\\n' {cloud.url}/admin/v1/users \\
   -H 'Content-Type: application/json' \\
   -d '{{"name": "Ann Example", "email": "ann@example.com", "phone": "+447700900123", "role": "staff"}}'
 """  # noqa: E501  # the command is pasted as one line
+
+
+def _logins() -> str:
+    from chalicelib.kernel.settings import settings
+
+    if settings.unknown_subjects == "allow":
+        return "whoever has a token may enter; a stage refuses those who are no users"
+    return f"UNKNOWN_SUBJECTS is {settings.unknown_subjects}"
 
 
 def _worker_hint(cloud: "LocalCloud", arguments: argparse.Namespace) -> str:

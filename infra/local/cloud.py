@@ -164,6 +164,7 @@ class LocalCloud:
         from chalicelib.kernel.auth import tenancy
 
         cache.forget_all()
+        clock.on_jump(cache.forget_all)  # what instances remember is kept for a minute
         for tenant_id, name in TENANTS.items():
             tenancy.record(tenant_id, name).save()
 

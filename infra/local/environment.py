@@ -59,6 +59,8 @@ def describe(url: str, **settings: str) -> None:
     os.environ.update({**own, **settings})
     os.environ["CORS_ORIGINS"] = origins.with_this_machine(os.environ.get("CORS_ORIGINS", ""))
     os.environ.setdefault("SMS_ENABLED", "true")
+    # Whoever signs in at the local issuer may try everything without being invited first.
+    os.environ.setdefault("UNKNOWN_SUBJECTS", "allow")
     os.environ.setdefault("SIMULATED_REGIONS", "local-1,local-2")
     # Nothing is really sent, so the rates that protect an account would only slow things down.
     for name in RATES:

@@ -39,7 +39,13 @@ MAY_IMPORT = {
 }
 #: The layer of each file of a domain that is named after its own noun.
 LAYERS = {
-    "people": {"directory": "service", "imports.rows": "service"},
+    "people": {
+        "access": "service",
+        "changes": "service",
+        "directory": "service",
+        "imports.rows": "service",
+        "invitations.acceptance": "service",
+    },
     "projects": {
         "durations": "service",
         "membership": "service",

@@ -28,12 +28,15 @@ DIRECTORY = "#tenants"  #: partition of the records of tenants; no tenant id beg
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls, by the token that the authorizer checked."""
+    """Who calls, by the token that the authorizer checked and the record of its login."""
 
     subject: str
-    role: Role
+    role: Role  #: the weaker of the token's and the record's
     tenant_id: str  #: the tenant of the request; empty only on routes of the platform
-    email: str = ""
+    email: str = ""  #: verified by the issuer; empty: none
+    home: str = ""  #: the tenant that the token names
+    user_id: str = ""  #: the user that the login is bound to; empty: none
+    claimed_id: str = ""  #: the user that the claim USER_CLAIM names
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -103,12 +106,12 @@ def admit(caller: Caller, tenant_header: str | None) -> Caller:
     `tenant_header` is X-Tenant-Id, which counts only for an admin. Raises BadRequest for an admin
     who names no tenant, Forbidden for a tenant that is unknown or suspended.
     """
-    tenant_id = (tenant_header or "").strip() if caller.role == "admin" else caller.tenant_id
+    tenant_id = (tenant_header or "").strip() if caller.role == "admin" else caller.home
     if not tenant_id:
         if caller.role == "admin":
             raise BadRequest("Name the tenant in the X-Tenant-Id header")
         raise Forbidden("This token names no tenant; use a token of a tenant")
-    return Caller(caller.subject, caller.role, require_active(tenant_id).id, caller.email)
+    return msgspec.structs.replace(caller, tenant_id=require_active(tenant_id).id)
 
 
 def require_active(tenant_id: str) -> Tenant:

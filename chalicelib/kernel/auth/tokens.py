@@ -9,7 +9,6 @@ expired (RFC 7519, RFC 8725).
 import json
 import threading
 import time
-from collections.abc import Callable
 from functools import cache
 from http.client import HTTPException
 from typing import Any
@@ -19,15 +18,16 @@ import jwt
 from chalice.app import AuthResponse
 
 from chalicelib.kernel import telemetry
+from chalicelib.kernel.auth import identity
 from chalicelib.kernel.auth.tenancy import ROLES, Caller
 from chalicelib.kernel.settings import settings
-from chalicelib.kernel.store import failures
 
 #: The least time between two requests for the issuer's keys, whatever key ids tokens name.
 REFETCH_SECONDS = 10
 RETRY_SECONDS = 1  #: the least time while no keys are known
 KEEP_SECONDS = 3600
 FETCH_SECONDS = 5  #: the issuer has this long to answer
+LONGEST_SUBJECT = 255  #: characters (OpenID Connect Core, section 2)
 
 
 class TokenRefused(Exception):
@@ -158,7 +158,7 @@ def _listed(claims: dict[str, Any], name: str) -> list[Any]:
 def caller_of(claims: dict[str, Any]) -> Caller:
     """The caller that the claims describe, with the strongest of several roles.
 
-    Raises TokenRefused when no role is among the claims.
+    Raises TokenRefused when no role is among the claims, or a claim is no text that can be kept.
     """
     claimed = _listed(claims, settings.role_claim)
     role = next((role for role in ROLES if role in claimed), None)
@@ -166,35 +166,59 @@ def caller_of(claims: dict[str, Any]) -> Caller:
         raise TokenRefused("no role")
     # Some issuers write their booleans as words.
     email = claims.get("email") if claims.get("email_verified") in (True, "true") else ""
+    home = _text(claims.get(settings.tenant_claim))
     return Caller(
-        subject=str(claims["sub"]),
+        subject=_subject(claims),
         role=role,
-        tenant_id=str(claims.get(settings.tenant_claim) or ""),
-        email=str(email or ""),
+        tenant_id=home,
+        email=_text(email),
+        home=home,
+        claimed_id=_text(claims.get(settings.user_claim)) if settings.user_claim else "",
     )
 
 
-def context_of(caller: Caller, expires_at: int) -> dict[str, str]:
+def _subject(claims: dict[str, Any]) -> str:
+    subject = _text(claims["sub"])
+    if not 0 < len(subject) <= LONGEST_SUBJECT:
+        raise TokenRefused("no subject, or one that is too long")
+    return subject
+
+
+def _text(claim: Any) -> str:
+    """A claim as text, empty for none. Raises TokenRefused for half of a character (RFC 8259)."""
+    text = str(claim or "")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TokenRefused("a claim holds half of a character") from error
+    return text
+
+
+def context_of(caller: Caller, expires_at: int, *, is_admitted: bool) -> dict[str, str]:
     """What the authorizer hands to the API function with each request.
 
-    The token's expiry is among it, since the gateway repeats this answer for minutes, even after
-    the token has expired.
+    The token's expiry is among it, since the gateway repeats this answer even after the token has
+    expired.
     """
     return {
         "exp": str(expires_at),
         "sub": caller.subject,
         "role": caller.role,
-        "tenant_id": caller.tenant_id,
+        "tenant_id": caller.home,
         "email": caller.email,
+        "user_id": caller.user_id,
+        "claimed_id": caller.claimed_id,
+        "is_admitted": "true" if is_admitted else "false",
     }
 
 
-def authorize(authorization: str, may_enter: Callable[[Caller], bool]) -> AuthResponse:
-    """The authorizer's answer: access to all routes, to none (403), or the error that means 401.
+def authorize(authorization: str) -> AuthResponse:
+    """The authorizer's answer: access to all routes, or the error that means 401.
 
-    API Gateway answers 401 only to an error with exactly this text. Each route checks roles itself,
-    so one cached answer serves all routes. `may_enter` is called for a valid token; while the store
-    is down the token alone decides.
+    API Gateway answers 401 only to an error with exactly this text. To every other error, such as
+    the store's, it answers 503, and it keeps neither. Each route checks roles itself, so one kept
+    answer serves all routes. A login without access is not refused here, where the refusal would
+    be kept, but by the routes, which ask again.
     """
     try:
         claims = claims_of(authorization)
@@ -202,18 +226,23 @@ def authorize(authorization: str, may_enter: Callable[[Caller], bool]) -> AuthRe
     except TokenRefused as refused:
         telemetry.log.info("token refused", why=str(refused))
         raise Exception("Unauthorized") from refused  # noqa: TRY002  the text is the contract
-    return AuthResponse(
-        routes=["*"] if _may_enter(caller, may_enter) else [],
-        principal_id=caller.subject,
-        context=context_of(caller, int(claims["exp"])),
+    standing = identity.stand(caller)
+    if standing.state == "unknown":
+        _warn_of_nameless(caller)
+        identity.note_unknown(caller)
+    admitted = identity.admitted(caller, standing)
+    context = context_of(admitted or caller, int(claims["exp"]), is_admitted=admitted is not None)
+    return AuthResponse(routes=["*"], principal_id=caller.subject, context=context)
+
+
+@cache
+def _warn_once(issuer: str) -> None:
+    telemetry.log.warning(
+        "tokens name nobody", issuer=issuer, why="neither a verified e-mail address nor USER_CLAIM"
     )
 
 
-def _may_enter(caller: Caller, check: Callable[[Caller], bool]) -> bool:
-    try:
-        return check(caller)
-    except Exception as error:
-        if not failures.is_transient(error):
-            raise
-        telemetry.log.warning("sign-in not looked up", error=type(error).__name__)
-        return True
+def _warn_of_nameless(caller: Caller) -> None:
+    """Says, once in an instance, that logins are bound by accepting while signed in only."""
+    if caller.home and not caller.email and not caller.claimed_id:
+        _warn_once(settings.issuer)

@@ -8,7 +8,7 @@ the ETag. Errors become problem+json. The gateway's own answers are set at deplo
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
 import msgspec
@@ -16,8 +16,8 @@ from chalice.app import MultiDict, Response
 from chalice.app import Request as ChaliceRequest
 
 from chalicelib.kernel import clock, telemetry
-from chalicelib.kernel.auth import tenancy
-from chalicelib.kernel.auth.tenancy import Caller
+from chalicelib.kernel.auth import identity, tenancy
+from chalicelib.kernel.auth.tenancy import Caller, Role
 from chalicelib.kernel.errors import (
     AppError,
     FieldError,
@@ -187,18 +187,34 @@ def _arguments(
 def _admit(route: Route, request: Request, raw: ChaliceRequest) -> Caller:
     """The caller, with the tenant of this request.
 
-    Raises Unauthorized without a valid token, Forbidden for a role that the route does not allow,
-    and what `tenancy.admit` raises.
+    Raises Unauthorized without a valid token, Forbidden for a login that is bound to no user or a
+    role that the route does not allow, and what `tenancy.admit` raises.
     """
     claims = raw.context.get("authorizer") or {}
     if not claims.get("role") or _is_over(claims.get("exp")):
         raise Unauthorized
-    caller = Caller(claims["sub"], claims["role"], claims["tenant_id"], claims.get("email", ""))
+    caller = _caller_of(claims)
+    if claims.get("is_admitted") == "false":
+        with telemetry.configuration():
+            caller = identity.admit_again(caller)
     if caller.role not in route.allow:
         raise Forbidden(f"Use a token with one of these roles: {', '.join(route.allow)}")
     if route.platform:
-        return Caller(caller.subject, caller.role, "", caller.email)
+        return msgspec.structs.replace(caller, tenant_id="")
     return tenancy.admit(caller, request.headers.get("x-tenant-id"))
+
+
+def _caller_of(claims: Mapping[str, str]) -> Caller:
+    return Caller(
+        subject=claims["sub"],
+        role=cast("Role", claims["role"]),
+        tenant_id=claims["tenant_id"],
+        email=claims.get("email", ""),
+        home=claims["tenant_id"],
+        # missing in answers of an earlier release, which the gateway keeps for a while
+        user_id=claims.get("user_id", ""),
+        claimed_id=claims.get("claimed_id", ""),
+    )
 
 
 def _is_over(expires_at: str | None) -> bool:

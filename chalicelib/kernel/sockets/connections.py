@@ -3,31 +3,36 @@
 A push is only a hint. It may be late, lost or sent twice, and polling gives the same news. A
 connection is opened with a ticket, which an authorized route gives out: browsers send no header
 with a WebSocket, and bearer tokens must not stand in an address, since addresses are logged. A
-connection keeps the tenant and the role of its ticket until it ends, after two hours at the latest.
-
-    tenant      sk                                    record
-    #tickets    <digest of the ticket>                Ticket    used once, by a conditional delete
-    #sockets    <connection>                          Socket    its owner and its topics
-    <tenant>    socket#<topic>#<connection>           Follower  read by a push
+connection belongs to the caller of its ticket until it ends, after two hours at the latest. Whether
+that caller may still hear a topic is asked again before a push: of their record once a minute, of
+the topic each time.
 """
 
 import hashlib
 import re
 import secrets
 import time
-from typing import Any, cast
+from typing import Any, Literal
 
 import msgspec
-from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import DeleteError, PynamoDBException
 from pynamodb.expressions.condition import size
 
 from chalicelib.kernel import aws, clock, telemetry
-from chalicelib.kernel.auth import tenancy
-from chalicelib.kernel.auth.tenancy import Caller, Role
+from chalicelib.kernel.auth import identity, tenancy
+from chalicelib.kernel.auth.tenancy import Caller
+from chalicelib.kernel.cache import Cache
 from chalicelib.kernel.errors import Conflict
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.sockets import topics
+from chalicelib.kernel.sockets.records import (
+    SOCKETS,
+    TICKETS,
+    Follower,
+    Socket,
+    Ticket,
+    values_of,
+)
 from chalicelib.kernel.store import failures
 from chalicelib.kernel.store.records import KernelRecord
 from chalicelib.kernel.store.write_set import WriteSet
@@ -39,31 +44,7 @@ MOST_FOLLOWERS = 200  #: the most connections that one push is sent to
 PUSH_SECONDS = 2.0  #: the time for one push; connections that are left out have to poll
 LARGEST_BYTES = 32 * 1024  #: the largest message: one frame of API Gateway
 
-_TICKETS, _SOCKETS = "#tickets", "#sockets"  # partitions; no tenant id begins with '#'
 _TOPIC = re.compile(r"([a-z][a-z-]{0,30})#([A-Za-z0-9_-]{1,64})\Z")
-
-
-class Ticket(KernelRecord):
-    """Whose connection a ticket opens; `expires_at` is when the ticket expires."""
-
-    owner = UnicodeAttribute()  #: the tenant's id
-    subject = UnicodeAttribute()
-    role = UnicodeAttribute()
-
-
-class Socket(KernelRecord):
-    """A connection and its owner."""
-
-    owner = UnicodeAttribute()  #: the tenant's id
-    subject = UnicodeAttribute()
-    role = UnicodeAttribute()
-    topics = UnicodeSetAttribute(null=True)
-
-
-class Follower(KernelRecord):
-    """A connection that follows a topic of this tenant's."""
-
-    connection_id = UnicodeAttribute()
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -76,8 +57,7 @@ class Request(msgspec.Struct, frozen=True):
 def issue(caller: Caller) -> tuple[str, WriteSet]:
     """A new ticket, valid once the transaction is committed. Only its digest is stored."""
     text = secrets.token_urlsafe(32)
-    row = Ticket(_TICKETS, _digest(text), owner=caller.tenant_id)
-    row.subject, row.role = caller.subject, caller.role
+    row = Ticket(TICKETS, _digest(text), **values_of(caller))
     row.expires_at = clock.epoch_seconds() + TICKET_SECONDS
     transaction = WriteSet()
     transaction.create(row)
@@ -102,8 +82,7 @@ def connect(connection_id: str, ticket: str) -> bool:
     used = _use(ticket)
     if used is None or not _is_active(used.owner):
         return False
-    row = Socket(_SOCKETS, connection_id, owner=used.owner)
-    row.subject, row.role = used.subject, used.role
+    row = Socket(SOCKETS, connection_id, **values_of(used.caller))
     row.expires_at = clock.epoch_seconds() + CONNECTION_SECONDS
     row.save()
     return True
@@ -115,7 +94,7 @@ def _use(ticket: str) -> Ticket | None:
     fresh = Ticket.expires_at > clock.epoch_seconds()
     try:
         answer = table.delete_item(
-            _TICKETS, _digest(ticket), condition=fresh, return_values="ALL_OLD"
+            TICKETS, _digest(ticket), condition=fresh, return_values="ALL_OLD"
         )
     except DeleteError as error:
         if failures.condition_failed(error):
@@ -142,7 +121,7 @@ def receive(connection_id: str, text: str) -> None:
 
 
 def _find(connection_id: str) -> Socket | None:
-    for socket in Socket.query(_SOCKETS, Socket.sk == connection_id, consistent_read=True):
+    for socket in Socket.query(SOCKETS, Socket.sk == connection_id, consistent_read=True):
         return socket if (socket.expires_at or 0) > clock.epoch_seconds() else None
     return None
 
@@ -167,14 +146,14 @@ def _may_follow(socket: Socket, topic: str) -> bool:
     match = _TOPIC.match(topic)
     if match is None or not _is_active(socket.owner):
         return False
-    caller = Caller(socket.subject, cast("Role", socket.role), socket.owner)
-    kind, topic_id = match[1], match[2]
-    return topics.may_follow(caller, kind, topic_id)
+    caller = _present(socket.caller)
+    return caller is not None and topics.may_follow(caller, match[1], match[2])
 
 
 def _follow(socket: Socket, topic: str) -> bool:
     """False when the connection follows too many topics already, or has ended."""
-    row = Follower(socket.owner, _key(topic, socket.sk), connection_id=socket.sk)
+    values = values_of(socket.caller)
+    row = Follower(socket.owner, _key(topic, socket.sk), connection_id=socket.sk, **values)
     row.expires_at = socket.expires_at
     room = (
         Socket.topics.does_not_exist()
@@ -209,7 +188,7 @@ def _key(topic: str, connection_id: str) -> str:
 
 def disconnect(connection_id: str) -> None:
     """Deletes the rows of a connection. Safe to repeat; rows that a crash leaves behind expire."""
-    for socket in Socket.query(_SOCKETS, Socket.sk == connection_id, consistent_read=True):
+    for socket in Socket.query(SOCKETS, Socket.sk == connection_id, consistent_read=True):
         keys = [_key(topic, connection_id) for topic in socket.topics or ()]
         with KernelRecord.batch_write() as writing:
             for key in keys:
@@ -236,11 +215,41 @@ def _push(tenant_id: str, topic: str, message: bytes) -> None:
         raise ValueError("The message is larger than a frame")
     until = time.monotonic() + PUSH_SECONDS
     within = Follower.sk.startswith(_key(topic, ""))
-    for follower in Follower.query(tenant_id, within, limit=MOST_FOLLOWERS):
+    followers = list(Follower.query(tenant_id, within, limit=MOST_FOLLOWERS))
+    for follower in _who_may_hear(topic, followers):
         if time.monotonic() > until:
             telemetry.log.warning("push cut short", topic=topic)
             return
         _send(follower.connection_id, message)
+
+
+def _who_may_hear(topic: str, followers: list[Follower]) -> list[Follower]:
+    """Those who may still follow the topic; the rows of the others are deleted."""
+    present = [(row, caller) for row in followers if (caller := _present(row.caller))]
+    kind, _, topic_id = topic.partition("#")
+    callers = topics.who_may_hear(kind, topic_id, [caller for _, caller in present])
+    hearing = [row for row, caller in present if caller in callers]
+    with KernelRecord.batch_write() as writing:
+        for row in followers:
+            if row not in hearing:
+                writing.delete(row)
+    return hearing
+
+
+def _find_present(caller: Caller) -> Caller | Literal["ended"]:
+    return identity.admitted(caller, identity.stand(caller, may_bind=False)) or "ended"
+
+
+#: Callers as their records see them now, or that their access has ended.
+_records = Cache(_find_present, keep_seconds=lambda: identity.KEEP_SECONDS)
+
+
+def _present(caller: Caller) -> Caller | None:
+    """The caller with the authority that is left, at most a minute old; None if there is none."""
+    if not caller.subject:
+        return None  # followed under an earlier release, which did not note who
+    found = _records.get(caller)
+    return None if found == "ended" else found
 
 
 def _send(connection_id: str, message: bytes) -> None:

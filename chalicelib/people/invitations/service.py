@@ -11,7 +11,7 @@ import msgspec
 
 from chalicelib.kernel import clock, signing
 from chalicelib.kernel.auth import tenancy
-from chalicelib.kernel.errors import AppError, Conflict, Gone, NotFound, Skip, TooManyRequests
+from chalicelib.kernel.errors import AppError, Conflict, NotFound, Skip, TooManyRequests
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.notify import notices
@@ -52,6 +52,15 @@ def queue(
 def expiry() -> int:
     """The epoch seconds at which an invitation that is sent now expires."""
     return clock.epoch_seconds() + rules.INVITATION_SECONDS
+
+
+def renewed(person: Person) -> dict[str, Any]:
+    """The attributes of the person's next invitation, whose token replaces the earlier one."""
+    return {
+        "invitation_version": int(person.invitation_version) + 1,
+        "invitation_sent_at": clock.epoch_seconds(),
+        "invitation_expires_at": expiry(),
+    }
 
 
 def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invitation:
@@ -138,71 +147,3 @@ def read_token(text: str) -> Token:
         raise NotFound("This invitation is unknown; use the complete link of the message")
     tenant_id, person_id, version = payload.decode().split("\n")
     return Token(tenancy.require_active(tenant_id).id, person_id, int(version))
-
-
-class _NotOpen(AppError):
-    """The invitation cannot be accepted"""
-
-    STATUS = 404
-    RETURNS_EXISTING = True
-
-    def __init__(self) -> None:
-        super().__init__("This invitation was used, replaced, or never existed")
-        self.person: Person | None = None
-
-    def on_conflict(self, raw_item: dict[str, Any]) -> None:
-        self.person = Person.from_raw_data(raw_item)
-
-
-class Acceptance:
-    """A transaction that accepts an invitation; of several at the same time only one succeeds.
-
-    Its commit raises NotFound for a token that was used or replaced or is unknown, and Gone for one
-    that has expired.
-    """
-
-    def __init__(self, token: Token) -> None:
-        self._tx = Transaction(token.tenant_id)
-        self._token = token
-        now = clock.epoch_seconds()
-        is_open = (
-            (Person.status == "invited")
-            & (Person.invitation_version == token.version)
-            & (Person.invitation_expires_at > now)
-        )
-        actions = [Person.status.set("active"), Person.version.set(Person.version + 1)]
-        person = models.person(token.tenant_id, token.person_id)
-        self._tx.update(person, actions, is_open, _NotOpen())
-
-    def save(self, *arguments: Any) -> None:
-        """Adds a record to the transaction, such as the answer stored for an Idempotency-Key."""
-        self._tx.save(*arguments)
-
-    def commit(self) -> None:
-        try:
-            self._tx.commit()
-        except _NotOpen as refused:
-            raise _error_for(refused, self._token) from refused
-
-
-def _error_for(refused: _NotOpen, token: Token) -> AppError:
-    person = refused.person
-    is_invited = person is not None and person.status == "invited"
-    if person is not None and is_invited and int(person.invitation_version) == token.version:
-        return Gone("This invitation has expired; ask for a new one")
-    return NotFound(refused.detail)
-
-
-def preview(token: Token) -> Invitation:
-    """The invitation for its page; changes nothing. Raises what `Acceptance.commit` raises."""
-    person = models.get_person(token.tenant_id, token.person_id)
-    if (
-        person is None
-        or person.status != "invited"
-        or int(person.invitation_version) != token.version
-    ):
-        raise NotFound("This invitation was used, replaced, or never existed")
-    if person.invitation_expires_at <= clock.epoch_seconds():
-        raise Gone("This invitation has expired; ask for a new one")
-    tenant_name = tenancy.require_active(token.tenant_id).name
-    return Invitation(person.name, tenant_name, "", rules.INVITATION_DAYS)

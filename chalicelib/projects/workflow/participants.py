@@ -17,13 +17,13 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import Role
 from chalicelib.kernel.errors import Conflict
+from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.people import directory
 from chalicelib.people.directory import Profile
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Participant, Project, Request
 from chalicelib.projects.rules import ATTACH_PARTICIPANTS, Candidate
-from chalicelib.projects.settings import settings
 from chalicelib.projects.workflow import progress
 
 _DEFAULTS: tuple[Role, ...] = ("admin", "manager", "staff")
@@ -89,7 +89,7 @@ def _attach_page(project: Project) -> None:
 
 def _platform_admins(tenant_id: str) -> list[Candidate]:
     """The platform's admins by settings, without those who are users of the tenant."""
-    addresses = settings.listed("platform_admins")
+    addresses = [each for each in settings.listed("platform_admins") if "@" in each]
     users = directory.ids_by_email(tenant_id, addresses)
     return [rules.platform_admin(tenant_id, each) for each in addresses if each not in users]
 

@@ -18,6 +18,7 @@ MISSING = "01m81vfpqa4g492km3ew3kvx3r"
 CSV = {"Content-Type": "text/csv"}
 USERS, ONE = "/admin/v1/users", "/admin/v1/users/{user_id}"
 AGAIN = f"{ONE}/resend-invitation"
+BACK = f"{ONE}/reactivate"
 PROJECTS = "/admin/v1/projects"
 PAGE, ACCEPT = "/invitations/accept", "/v1/invitations/accept"
 Sample = tuple[str, str, Answer]  #: method, path as described, what came back
@@ -83,6 +84,9 @@ def of_users(client: Client, manager: Caller) -> Iterator[Sample]:
     yield "PATCH", ONE, manager.patch(user, {"phone": None})
     yield "PATCH", ONE, manager.patch(user, {}, headers={"If-Match": '"v1"'})
     yield "POST", AGAIN, manager.post(f"{user}/resend-invitation")
+    yield "POST", BACK, manager.post(f"{user}/reactivate")
+    manager.delete(user)
+    yield "POST", BACK, manager.post(f"{user}/reactivate")
 
 
 def of_background(cloud: LocalCloud, manager: Caller) -> Iterator[Sample]:

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.kernel.auth.tenancy import Caller as Member
 from chalicelib.kernel.errors import NotFound
-from chalicelib.kernel.sockets import connections, topics
+from chalicelib.kernel.sockets import connections, records, topics
 from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
@@ -30,7 +30,7 @@ def parcels() -> Iterator[list[Member]]:
         return parcel_id != "secret"
 
     yield asked
-    del topics._may_follow["parcel"]
+    del topics._may_follow["parcel"], topics._among["parcel"]
 
 
 # Topics ------------------------------------------------------------------------------------------
@@ -149,10 +149,9 @@ def test_a_connection_of_which_nobody_heard_that_it_ended_is_forgotten_at_the_ne
     socket = line(manager)
     socket.ask(subscribe="parcel#1")
     gone = "gone-long-ago="
-    connections.Socket(
-        "#sockets", gone, owner="t1", subject="x", role="staff", topics={"parcel#1"}
-    ).save()
-    connections.Follower("t1", f"socket#parcel#1#{gone}", connection_id=gone).save()
+    whose = {"owner": "t1", "subject": "x", "role": "staff"}
+    records.Socket("#sockets", gone, topics={"parcel#1"}, **whose).save()
+    records.Follower("t1", f"socket#parcel#1#{gone}", connection_id=gone, **whose).save()
 
     connections.push("t1", "parcel#1", {"n": 1})
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.kernel.settings import settings
 from chalicelib.projects import rules
-from chalicelib.projects.settings import settings
 from infra.local.mapping import LambdaContext
 from tests.simulation import meetings, staleness
 from tests.simulation.actors import Play
