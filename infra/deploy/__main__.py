@@ -27,7 +27,11 @@ from infra.deploy import (
 from infra.deploy.account import Account, DeployError
 from infra.deploy.command import guarded
 from infra.deploy.project import stage_settings
-from infra.deploy.required_settings import REQUIRED_SETTINGS
+from infra.deploy.required_settings import (
+    REQUIRED_SETTINGS,
+    UNKNOWN_SUBJECTS,
+    unknown_subjects,
+)
 from infra.deploy.template import template
 from infra.doctor.examination import examine, show
 from infra.package.build import MEGABYTE
@@ -38,7 +42,11 @@ STACK_OPTIONS = {
     "sender_domain": "SenderDomain",
     "owns_sender": "OwnsSender",
 }
-FIRST = '--id alder --name "Alder Books"'
+FIRST = '--id alder --name "Alder Books" --manager-email you@example.com'
+REPORT_STEP = (
+    "see who would be refused: python -m infra.doctor; then set UNKNOWN_SUBJECTS to refuse in "
+    ".chalice/config.json, and deploy"
+)
 REGION_STEP = (
     "for projects: add a region by POST /admin/v1/regions; DEFAULT_REGION names the usual one"
 )
@@ -103,7 +111,7 @@ def deploy(given: argparse.Namespace) -> int:
     made = _deploy_stack(account, given, settings, report)
     if given.template_of:
         return 0
-    settings = {**_known_of_the_stack(made), **settings}
+    settings = {**_known_of_the_stack(made), **settings, **unknown_subjects(account, settings)}
     record_ = _deploy_functions(account, settings, report)
     report.step("queues", mappings.complete(account))
     report.step("sockets", sockets.complete(account, record_, settings))
@@ -203,6 +211,7 @@ def _say_next_steps(stage: str, settings: dict[str, str]) -> None:
         *missing,
         "confirm the mail that SES sent to the sender's address, unless it is confirmed",
         f"make the first tenant: STAGE={stage} .venv/bin/python -m infra.ops tenant create {FIRST}",
+        *([REPORT_STEP] if settings[UNKNOWN_SUBJECTS] != "refuse" else []),
         *([] if settings.get("DEFAULT_REGION") else [REGION_STEP]),
     ]
     print("\nNext:")

@@ -4,6 +4,7 @@ from botocore.exceptions import ClientError
 
 from infra.deploy.account import Account, reason
 from infra.doctor import (  # noqa: F401  register checks
+    access,
     concurrency,
     functions,
     resources,

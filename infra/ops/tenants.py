@@ -1,21 +1,36 @@
-"""Tenants from the command line; the first one is created here, since the API needs a tenant."""
+"""Tenants from the command line; the first one is created here, since the API needs a tenant.
+
+So is its first manager, and so are the logins of machines: on a stage nobody else may enter.
+"""
 
 import argparse
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from chalicelib.kernel.auth.tenancy import TenantRecord
+from chalicelib.kernel.auth.identity import PLATFORM
+from chalicelib.kernel.auth.tenancy import ROLES, Caller, Role, TenantRecord
+from chalicelib.kernel.errors import FieldError, Invalid
 from chalicelib.kernel.http.validation import convert_query
+from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.kernel.tenants import service
 from chalicelib.kernel.tenants.api import NewTenant
+from chalicelib.people import access
+from chalicelib.people import service as people
+from chalicelib.people.service import NewPerson
+from chalicelib.people.views import NewUser
+from infra.deploy import record
+from infra.deploy.account import Account
+
+_OPERATOR = Caller("operator", "admin", "")
 
 
 def add_commands(subjects: Any) -> None:
-    """Adds `tenant create|list|show|suspend|resume`."""
-    tenant = subjects.add_parser("tenant", help="create, list, show, suspend, resume tenants")
+    """Adds `tenant create|bind|list|show|suspend|resume`."""
+    tenant = subjects.add_parser("tenant", help="create, bind, list, show, suspend, resume tenants")
     actions = tenant.add_subparsers(required=True, metavar="ACTION")
     create_parser = actions.add_parser("create", help="create a tenant")
     create_parser.add_argument(
@@ -23,7 +38,18 @@ def add_commands(subjects: Any) -> None:
     )
     create_parser.add_argument("--name", required=True)
     create_parser.add_argument("--sender", default="", help="name shown as sender of its mails")
+    create_parser.add_argument("--manager-email", help="invite this person as the first manager")
+    create_parser.add_argument("--manager-name", help="their name; the address by default")
+    create_parser.add_argument(
+        "--public-url", help="start of the invitation's link; PUBLIC_URL or the stage's by default"
+    )
     create_parser.set_defaults(command=create)
+    bind_parser = actions.add_parser("bind", help="let a machine's login in, with a role")
+    bind_parser.add_argument("id", nargs="?", help="the tenant")
+    bind_parser.add_argument("--platform", action="store_true", help="as an admin of the platform")
+    bind_parser.add_argument("--subject", required=True, help="`sub` of the machine's tokens")
+    bind_parser.add_argument("--role", choices=ROLES[1:], default="staff", help="(staff)")
+    bind_parser.set_defaults(command=bind)
     actions.add_parser("list", help="all tenants").set_defaults(command=list_all)
     for action, description, command in (
         ("show", "one tenant", show),
@@ -36,13 +62,52 @@ def add_commands(subjects: Any) -> None:
 
 
 def create(options: argparse.Namespace) -> str:
-    """Creates a tenant by the API's rules."""
+    """Creates a tenant by the API's rules, and invites its first manager in the same transaction.
+
+    Nothing is created if the manager cannot be invited.
+    """
     values = {"name": options.name} | ({"id": options.id} if options.id else {})
     new = convert_query(values, NewTenant)
-    tx = WriteSet()
+    tx = WriteSet() if options.manager_email is None else Transaction(new.id or "")
     row = service.create(tx, new.id, new.name, {"sender": options.sender})
+    if isinstance(tx, Transaction):
+        tx.tenant_id = str(row.sk)
+        _invite_manager(tx, options)
     tx.commit()
-    return f"Created.\n{_line(row)}"
+    told = f"\nThe invitation is queued for {options.manager_email}."
+    return f"Created.\n{_line(row)}" + (told if options.manager_email else "")
+
+
+def _invite_manager(tx: Transaction, options: argparse.Namespace) -> None:
+    name = options.manager_name or options.manager_email
+    values = {"name": name, "email": options.manager_email, "role": "manager"}
+    body = convert_query(values, NewUser)
+    new = NewPerson(body.name, body.email, body.role)
+    people.invite(tx, _OPERATOR, new, base_url=_public_url(options.public_url))
+
+
+def _public_url(given: str | None) -> str:
+    """Raises Invalid when nobody knows the address of the API."""
+    found: str | None = given or settings.public_url
+    if not found and settings.stage != "local":
+        found = record.resource(record.known(Account(settings.stage)), "rest_api", "rest_api_url")
+    if not found:
+        missing = (FieldError("--public-url", "name the address of the API, for the link"),)
+        raise Invalid("The invitation's link needs an address", field_errors=missing)
+    return found.rstrip("/")
+
+
+def bind(options: argparse.Namespace) -> str:
+    """Binds a machine's login to a role, in one tenant or on the platform."""
+    if (options.id is None) != options.platform:
+        wrong = (FieldError("id", "name one tenant, or --platform"),)
+        raise Invalid("Where may this login enter?", field_errors=wrong)
+    if options.platform:
+        access.bind_machine(PLATFORM, options.subject, "admin")
+        return f"{options.subject} is an admin of the platform, if its tokens say so too."
+    service.get(options.id)
+    access.bind_machine(options.id, options.subject, cast("Role", options.role))
+    return f"{options.subject} is {options.role} in {options.id}, if its tokens say so too."
 
 
 def list_all(_: argparse.Namespace) -> str:

@@ -30,6 +30,7 @@ SETTINGS = {
     "AUDIENCE": "backburner",
     "JWKS_URL": "https://issuer.example.com/jwks",
     "SENDER_EMAIL": SENDER,
+    "UNKNOWN_SUBJECTS": "refuse",
     "PROVISION_MACHINE_ARN": f"arn:aws:states:eu-central-1:123456789012:stateMachine:{STAGE}",
 }
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
