@@ -143,7 +143,10 @@ def get_region(provider: str, name: str) -> Reply:
     calls=Calls(dynamodb=2),
 )
 def change_region(provider: str, name: str, body: RegionChange, request: Request) -> Reply:
-    """Change a region's address or log-in, for example to replace its password."""
+    """Change a region's address or log-in, for example to replace its password.
+
+    An address with another scheme, host or port needs the password in the same request.
+    """
     tx = WriteSet()
     new = validation.provided(body)
     return _shown(regions.change(tx, provider, name, new, request.if_match), tx)
