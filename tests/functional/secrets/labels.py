@@ -1,8 +1,10 @@
 """Labels of secrets, as tests seal and open them."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from chalicelib.kernel.auth.vault import CREDENTIAL, GATEWAY, PLATFORM, Label
+from infra.local import roles
 from tests import settings
 
 HOST = "https://cloud.example.com:5000"
@@ -19,3 +21,12 @@ def password(host: str = HOST, name: str = "region#openstack#r", tenant: str = P
 def first_form() -> AbstractContextManager[None]:
     """Inside, secrets are sealed as by the release before."""
     return settings.changed(seal_form=1)
+
+
+@contextmanager
+def first_stage() -> Iterator[None]:
+    """Inside, the stage seals in form 1, and its functions have the rights that this takes."""
+    roles.enforce(seal_form=1)
+    with first_form():
+        yield
+    roles.enforce()
