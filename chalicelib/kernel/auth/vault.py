@@ -191,7 +191,8 @@ def _load_kept(owner: _Owner) -> Any:
 def _load_within(key: tuple[_Owner, bytes]) -> Any:
     owner, encrypted = key
     try:
-        return _cipher(_decrypt(owner, encrypted))
+        with telemetry.configuration():
+            return _cipher(_decrypt(owner, encrypted))
     except aws.ServiceError as error:
         if aws.code_of(error) in _NOT_OURS:
             raise Unsealable("its data key is none of this tenant and use") from error
@@ -225,18 +226,16 @@ def _make(owner: _Owner) -> bytes:
 
 def _generate(owner: _Owner) -> tuple[bytes, bytes]:
     """A new data key: plain, and as KMS has encrypted it."""
-    with telemetry.configuration():
-        answer = aws.client("kms").generate_data_key(
-            KeyId=_alias(), KeySpec="AES_256", EncryptionContext=owner.context
-        )
+    answer = aws.client("kms").generate_data_key(
+        KeyId=_alias(), KeySpec="AES_256", EncryptionContext=owner.context
+    )
     return bytes(answer["Plaintext"]), bytes(answer["CiphertextBlob"])
 
 
 def _decrypt(owner: _Owner, encrypted: bytes) -> bytes:
-    with telemetry.configuration():
-        answer = aws.client("kms").decrypt(
-            CiphertextBlob=encrypted, KeyId=_alias(), EncryptionContext=owner.context
-        )
+    answer = aws.client("kms").decrypt(
+        CiphertextBlob=encrypted, KeyId=_alias(), EncryptionContext=owner.context
+    )
     return bytes(answer["Plaintext"])
 
 
