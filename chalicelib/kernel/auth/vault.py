@@ -120,7 +120,7 @@ def opened(label: Label, row: Keyed, attribute: BinaryAttribute) -> str:
     """The secret in an attribute of a row; raises Unsealable.
 
     One in form 1 is sealed anew in the row, unless the row has another one meanwhile. That this
-    failed is only logged, since the next use tries it again.
+    failed is only logged, since whoever reads the row next tries it again.
     """
     name = str(attribute.attr_name)
     sealed: bytes = getattr(row, name)
@@ -131,7 +131,8 @@ def opened(label: Label, row: Keyed, attribute: BinaryAttribute) -> str:
             setattr(row, name, renewed)  # before the write: a row that is remembered tries once
             row.change_if(attribute == sealed, [attribute.set(renewed)])
         except (*aws.CALL_FAILED, PynamoDBException) as error:
-            telemetry.log.warning("secret not sealed anew", use=label.use.name, error=repr(error))
+            kind = type(error).__name__
+            telemetry.log.warning("secret not sealed anew", use=label.use.name, error=kind)
     return secret
 
 

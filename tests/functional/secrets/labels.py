@@ -27,6 +27,8 @@ def first_form() -> AbstractContextManager[None]:
 def first_stage() -> Iterator[None]:
     """Inside, the stage seals in form 1, and its functions have the rights that this takes."""
     roles.enforce(seal_form=1)
-    with first_form():
-        yield
-    roles.enforce()
+    try:
+        with first_form():
+            yield
+    finally:
+        roles.enforce()
