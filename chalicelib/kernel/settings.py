@@ -98,6 +98,8 @@ class Settings(Section, frozen=True):
     socket_endpoint: str = ""  #: API address for pushing to connections; empty: nothing is pushed
     socket_url: str = ""  #: address for clients; empty: the endpoint's, by wss
 
+    seal_form: int = 2  #: of sealed secrets; 1 while a release may return that opens no other
+
     retention_days: int = 30  #: how long finished jobs and notifications are kept
     config_cache_seconds: int = 60  #: how long a tenant's settings and keys are cached
     fast_path: bool = True  #: False: calls to AWS go through plain botocore, which is slower

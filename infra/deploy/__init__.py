@@ -7,6 +7,7 @@ One module a step, in this order; each says what it changed, and a second run ch
     retained_data    prod's data that exist and are in no stack, taken into this one
     stack            infra/template.yaml as a CloudFormation stack: tables, queues, topics, alarms
     indexes          the updates of the stack, when tables in use gain or lose several indexes
+    seals            the form of sealed secrets, the older one for one deployment
     project          the package, the policies and the stage's settings as a Chalice project
     functions        `chalice deploy` of it: functions, roles, schedules, mappings, the API
     mappings         ReportBatchItemFailures, and the functions' knowledge of it; recursion stops

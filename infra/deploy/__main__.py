@@ -20,6 +20,7 @@ from infra.deploy import (
     project,
     record,
     retained_data,
+    seals,
     sockets,
     stack,
     template_bucket,
@@ -112,6 +113,9 @@ def deploy(given: argparse.Namespace) -> int:
     if given.template_of:
         return 0
     settings = {**_known_of_the_stack(made), **settings, **unknown_subjects(account, settings)}
+    if seals.must_wait(account, settings):
+        settings[seals.SETTING] = "1"
+        report.show("seals", seals.WAITS)
     record_ = _deploy_functions(account, settings, report)
     report.step("queues", mappings.complete(account))
     report.step("sockets", sockets.complete(account, record_, settings))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import policies
-from infra.deploy import concurrency
+from infra.deploy import concurrency, seals
 from infra.deploy.account import Account, DeployError
 from infra.package.build import BUILD, PROJECT, Package, build, offer
 from infra.project_copy import renew
@@ -66,7 +66,8 @@ def render(account: Account, settings: Mapping[str, str], later: Mapping[str, st
     """
     package = build(PROJECT, BUILD)
     folder = prepare(account.stage)
-    policies.write_policies(account.place, folder / ".chalice" / "policies" / account.stage)
+    place = seals.place(account, settings)
+    policies.write_policies(place, folder / ".chalice" / "policies" / account.stage)
     reserved = concurrency.reserved(account, settings)
     known = _write_config(folder, account.stage, settings, later, reserved)
     offer(package, folder)
@@ -109,4 +110,4 @@ def _fingerprint(package: Package, folder: Path, stage: str, config: str) -> str
     digest.update(package.zip.read_bytes())
     for file in sorted((folder / ".chalice" / "policies" / stage).glob("*.json")):
         digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return seals.marked(digest.hexdigest())

@@ -4,7 +4,8 @@ SSM parameters under /backburner/<stage>/:
 
     signing-keys   SecureString: made at the first deployment, read by the functions themselves
     deployed       Chalice's own record, packed: without it, another machine would make a second API
-    fingerprint    what was deployed last, so that the same is not deployed again
+    fingerprint    what was deployed last, so that the same is not deployed again; it also tells
+                   whether that release opens secrets of form 2
 """
 
 import base64

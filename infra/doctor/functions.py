@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from botocore.exceptions import ClientError
 
 from infra import policies, settings
-from infra.deploy import mappings
+from infra.deploy import mappings, seals
 from infra.deploy.account import Account, code
 from infra.deploy.functions import configuration
 from infra.deploy.project import QUEUE_SETTING
@@ -89,7 +89,8 @@ def every_role_has_its_policy_and_no_other(account: Account) -> Iterator[Finding
             yield broken(f"there is no role {role}", DEPLOY, page)
             continue
         found = [_document(iam, role, name) for name in names]
-        if found != [policies.policy(function, account.place)]:
+        place = seals.place(account, _variables(account, function) or {})
+        if found != [policies.policy(function, place)]:
             told = f"role {role} has another policy than infra/policies/{function}.json"
             yield broken(told, DEPLOY, page)
         if iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:

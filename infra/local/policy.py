@@ -15,6 +15,8 @@ from infra.local.rights import Right
 
 Values = tuple[str, ...]
 _ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Condition"}
+_IF_EXISTS = "IfExists"
+_NULL = "Null"
 _KEYS = ("kms:ResourceAliases", "kms:RequestAlias", "kms:EncryptionContext:")
 
 
@@ -25,13 +27,21 @@ class PolicyError(ValueError):
 @dataclass(frozen=True)
 class Condition:
     quantifier: str  #: ForAnyValue, ForAllValues, or empty for a key with one value
-    operator: str
+    operator: str  #: without IfExists
     key: str
     wanted: Values
+    if_exists: bool = False
 
     def holds(self, right: Right) -> bool:
-        """A key that the call does not have fulfils ForAllValues only, as on AWS."""
+        """A key that the call does not have fulfils ForAllValues and IfExists only, as on AWS.
+
+        Null asks for nothing but that: "true" wants the key to be missing, "false" to be there.
+        """
         found = dict(right.context).get(self.key, ())
+        if self.operator == _NULL:
+            return self.wanted == ("false" if found else "true",)
+        if self.if_exists and not found:
+            return True
         matching = [
             any(_OPERATORS[self.operator](value, w) for w in self.wanted) for value in found
         ]
@@ -104,13 +114,18 @@ def _has_wildcard(text: str) -> bool:
 
 def _conditions(content: dict[str, dict[str, Any]]) -> Iterator[Condition]:
     for name, keys in content.items():
-        quantifier, _, operator = name.rpartition(":")
-        if operator not in _OPERATORS or quantifier not in ("", "ForAnyValue", "ForAllValues"):
+        quantifier, _, compared = name.rpartition(":")
+        operator = compared.removesuffix(_IF_EXISTS)
+        known = name == _NULL or operator in _OPERATORS
+        if not known or quantifier not in ("", "ForAnyValue", "ForAllValues"):
             raise PolicyError(f"the local cloud does not understand the operator {name}")
         for key, wanted in keys.items():
             if not key.startswith(_KEYS):
                 raise PolicyError(f"the local cloud does not understand the condition key {key}")
-            yield Condition(quantifier, operator, key, tuple(_listed(wanted)))
+            values = tuple(_listed(wanted))
+            if name == _NULL and values not in (("true",), ("false",)):
+                raise PolicyError(f'{_NULL} takes "true" or "false" for {key}')
+            yield Condition(quantifier, operator, key, values, compared != operator)
 
 
 def _listed(value: Any) -> Iterable[Any]:

@@ -49,9 +49,12 @@ class _State:
 _state = _State()
 
 
-def enforce() -> None:
-    """Judges all functions' calls from here on. Raises PolicyError for what is not understood."""
-    place = policies.Place(STAGE, REGION, ACCOUNT)
+def enforce(*, seal_form: int = 2) -> None:
+    """Judges all functions' calls from here on, by the policies of a stage with this SEAL_FORM.
+
+    Raises PolicyError for what is not understood.
+    """
+    place = policies.Place(STAGE, REGION, ACCOUNT, seal_form=seal_form)
     functions = policies.functions()
     read = {each: policy.read(policies.policy(each, place), each) for each in functions}
     invocation.install()

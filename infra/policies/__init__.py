@@ -14,6 +14,8 @@ from string import Template
 from typing import Any
 
 HERE = Path(__file__).parent
+#: The statement that a stage has only while it seals secrets in form 1, see infra/deploy/seals.py.
+_OF_FORM_ONE = "SecretsOfFormOne"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Place:
     region: str = "*"
     account: str = "*"
     partition: str = "aws"
+    seal_form: int = 2  #: of the secrets that the stage's functions seal
 
 
 def functions() -> list[str]:
@@ -42,6 +45,9 @@ def policy(function: str, place: Place) -> dict[str, Any]:
         Function=lambda_name(function, place.stage),
     )
     document: dict[str, Any] = json.loads(filled)
+    if place.seal_form != 1:
+        kept = [each for each in document["Statement"] if each["Sid"] != _OF_FORM_ONE]
+        document["Statement"] = kept
     return document
 
 

@@ -105,8 +105,9 @@ def test_no_answer_exceeds_the_bound_of_its_route(figures: Figures, route: Route
     for calls in figures[named(route)].values():
         assert calls["dynamodb"] <= route.calls.dynamodb
         assert calls["sqs"] <= route.calls.sqs
-        assert calls["told"] == calls["dynamodb"] + calls["sqs"]
-        assert not set(calls) - {"told", "dynamodb", "sqs"}, "a service without a bound"
+        assert calls["kms"] <= route.calls.kms
+        assert calls["told"] == calls["dynamodb"] + calls["sqs"] + calls["kms"]
+        assert not set(calls) - {"told", "dynamodb", "sqs", "kms"}, "a service without a bound"
 
 
 @pytest.mark.parametrize("route", [each for each in mounted() if each.paginated], ids=named)

@@ -1,6 +1,7 @@
 """Policies by hand: one a function, of this stage only, and no wider than AWS allows to say."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ NOT_BY_NAME = {
     "/@connections/": "an API has a random id, which Chalice makes after the policies",
 }
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text())
+#: Operators that a use of secrets may be named with; form 1 knows none.
+LIMITING = ("StringEquals", "StringEqualsIfExists")
 DEPLOYED = [stage for stage in CONFIG["stages"] if stage != "local"]
 
 
@@ -88,7 +91,24 @@ def test_a_key_is_used_by_the_stages_own_name_alone() -> None:
     ]
     assert "provision" in {function for function, _ in of_keys}
     for function, condition in of_keys:
-        assert condition == {"ForAnyValue:StringEquals": wanted}, function
+        assert condition["ForAnyValue:StringEquals"] == wanted, function
+
+
+def test_a_key_is_used_for_what_is_named_alone() -> None:
+    """A function that may open secrets of all tenants opens those of some uses."""
+    for function, statement in statements():
+        if any(action.startswith("kms:") for action in statement["Action"]):
+            limits = [statement["Condition"].get(each, {}) for each in LIMITING]
+            assert any("kms:EncryptionContext:use" in each for each in limits), function
+
+
+def test_the_api_opens_no_secret_but_while_a_stage_seals_in_form_1() -> None:
+    def opens(place: Place) -> list[str]:
+        api = policies.policy("api_handler", place)["Statement"]
+        return [each["Sid"] for each in api if "kms:Decrypt" in each["Action"]]
+
+    assert opens(PLACE) == []
+    assert opens(replace(PLACE, seal_form=1)) == ["SecretsOfFormOne"]
 
 
 def test_names_of_functions_and_roles_are_those_that_chalice_gives() -> None:

@@ -17,10 +17,10 @@ from .package import PROJECT
 from .policies.lane import NOT_ENFORCED, UNTRIED
 
 pytestmark = pytest.mark.policies
-#: Lanes of one group run one after the other: without the authorizer nobody calls the API, the
-#: API's lane makes the platform's data key anew, and without a connection nobody sends a message.
+#: Lanes of one group run one after the other: without the authorizer nobody calls the API, nor
+#: without a connection does anybody send a message.
 GROUPS = (
-    ("authorize", "api_handler", "work"),
+    ("authorize", "api_handler"),
     ("websocket_connect", "websocket_message", "websocket_disconnect"),
 )
 #: The workflow while policies are tried: an execution that has begun does nothing, for long.

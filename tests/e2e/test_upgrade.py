@@ -12,118 +12,17 @@ from typing import Any
 
 import pytest
 
-from .conftest import Deployment, Issuer, as_deployed, make_tenant, run_deploy
-from .ministack import Ministack, install, sent_mails, wait_for
+from infra.deploy import seals
+
+from .conftest import Issuer, make_tenant
+from .ministack import Ministack, install, wait_for
 from .missing import Missing
+from .package import PROJECT
 from .releases import BEFORE, checked_out
+from .upgrading import JOB_SECONDS, Upgrading, Written
 
 KEY = {"Idempotency-Key": "one-invitation"}
 ANN = {"name": "Ann", "email": "ann@example.com", "role": "staff"}
-JOB_SECONDS = 90
-
-
-@dataclass(frozen=True)
-class Written:
-    """What one release has left behind, as it answered."""
-
-    user: dict[str, Any]  #: invited, and the mail waits in a queue
-    batch_id: str  #: an import that waits in a queue
-    project: dict[str, Any]  #: whose workflow waits in a queue
-
-
-class Upgrading:
-    """One stage, whichever release it runs."""
-
-    def __init__(self, ministack: Ministack, proxy: Missing, issuer: Issuer) -> None:
-        self.ministack, self._proxy, self._issuer = ministack, proxy, issuer
-        self.running: Deployment
-
-    def deploy(self, **how: Path) -> None:
-        done = run_deploy(self._proxy, self._issuer, "--no-doctor", **how)
-        self.running = as_deployed(done, self.ministack, self._issuer)
-
-    def go_back_to(self, release: Path) -> None:
-        """As docs/operate.md says: its template by this release's command, then itself."""
-        done = run_deploy(self._proxy, self._issuer, "--template-of", str(release))
-        assert done.returncode == 0, done.stdout + done.stderr
-        self.deploy(project=release)
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        token = self._issuer.token()
-        return self.running.call(method, path, body, token=token, headers=headers)
-
-    def read(self, path: str) -> Any:
-        answer = self.call("GET", path)
-        assert answer.status == 200, answer.data
-        return answer.json()["data"]
-
-    def rest(self, *, at_rest: bool) -> None:
-        """Lets the queues' messages wait, or be worked again."""
-        client = self.ministack.client("lambda")
-        for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
-            client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=not at_rest)
-
-    def invite(self, person: dict[str, str], **headers: str) -> Any:
-        answer = self.call("POST", "/admin/v1/users", person, **headers)
-        assert answer.status == 201, answer.data
-        return answer
-
-    def leave_work(self, name: str) -> Written:
-        """One of each kind of work, which nobody does as long as the queues rest."""
-        person = {"name": name, "email": f"{name}@example.com", "role": "staff"}
-        user = self.invite(person).json()["data"]["user"]
-        body = {"name": f"Project of {name}", "user_ids": [user["id"]]}
-        project = self.call("POST", "/admin/v1/projects", body)
-        assert project.status == 201, project.data
-        rows = f"name,email,role\nRow,row-of-{name}@example.com,staff\n"
-        imported = self.running.ministack.request(
-            "POST",
-            f"{self.running.api_url}/admin/v1/users/import",
-            body=rows,
-            headers={
-                "Authorization": f"Bearer {self._issuer.token()}",
-                "Content-Type": "text/csv",
-            },
-        )
-        assert imported.status == 202, imported.data
-        return Written(user, imported.json()["data"]["batch_id"], project.json()["data"])
-
-    def mail_to(self, email: str) -> str | None:
-        """The text of the last mail to this address."""
-        texts = [mail.text for mail in sent_mails(self.ministack) if email in mail.to]
-        return texts[-1] if texts else None
-
-    def worked_off(self, left: Written) -> dict[str, Any]:
-        """What became of the work, once it is done."""
-        email = left.user["email"]
-        wait_for(f"mail to {email}", lambda: self.mail_to(email), JOB_SECONDS)
-
-        def batch() -> Any:
-            now = self.read(f"/v1/batches/{left.batch_id}")
-            return now if now["done"] == now["total"] else None
-
-        def project() -> Any:
-            now = self.read(f"/admin/v1/projects/{left.project['id']}/status")
-            return now if now["status"] in ("active", "failed") else None
-
-        return {
-            "batch": wait_for("end of the import", batch, JOB_SECONDS),
-            "project": wait_for("end of the workflow", project, JOB_SECONDS),
-        }
-
-    def lists(self) -> dict[str, dict[str, Any]]:
-        """All that the lists show, by id."""
-        return {
-            name: {each["id"]: each for each in self.read(f"/admin/v1/{name}?per_page=100")}
-            for name in ("users", "jobs", "projects")
-        }
-
-    def table_ids(self) -> dict[str, Any]:
-        dynamodb = self.ministack.client("dynamodb")
-        return {
-            name: dynamodb.describe_table(TableName=name)["Table"]["TableId"]
-            for name in dynamodb.list_tables()["TableNames"]
-        }
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +59,8 @@ def by_the_release_before(stage: Upgrading, before: Path) -> Left:
     make_tenant(stage.ministack)
     first = stage.invite(ANN, **KEY)
     wait_for("mail to Ann", lambda: stage.mail_to(ANN["email"]), JOB_SECONDS)
+    stage.worked_off(stage.leave_work("abe"))
+    stage.keep_password("before", "of the release before")
     stage.rest(at_rest=True)
     work = stage.leave_work("bea")
     return Left(work, stage.lists(), stage.table_ids(), first.json())
@@ -206,9 +107,24 @@ def test_its_waiting_jobs_run_in_this_release(stage: Upgrading, upgraded: Left) 
     assert_all_is_done(stage, upgraded.work, "bea")
 
 
+def test_its_secrets_are_opened_by_this_release_and_stay_as_they_are(
+    stage: Upgrading, upgraded: Left
+) -> None:
+    forms = stage.forms()
+    assert {key.partition("#")[0] for key in forms} == {"region", "credential"}
+
+    assert stage.secrets(PROJECT)["region#openstack#before"] == "of the release before"
+    assert seals.WAITS in stage.running.deploying
+    assert stage.forms() == forms
+    assert set(forms.values()) == {1}
+
+
 @pytest.fixture(scope="module")
 def returned(stage: Upgrading, upgraded: Left, before: Path) -> Left:
     """This release leaves work behind, and the release before comes back."""
+    stage.rest(at_rest=False)
+    stage.worked_off(upgraded.work)
+    stage.keep_password("after", "of this release")
     stage.rest(at_rest=True)
     work = stage.leave_work("cleo")
     left = Left(work, stage.lists(), stage.table_ids(), stage.invite(ANN, **KEY).json())
@@ -231,6 +147,33 @@ def test_the_release_before_runs_the_jobs_that_this_one_left(
 ) -> None:
     stage.rest(at_rest=False)
     assert_all_is_done(stage, returned.work, "cleo")
+
+
+def test_the_release_before_opens_what_this_one_sealed(
+    stage: Upgrading, before: Path, returned: Left
+) -> None:
+    secrets = stage.secrets(before)
+
+    assert secrets["region#openstack#before"] == "of the release before"
+    assert secrets["region#openstack#after"] == "of this release"
+    projects = {key.split("#")[1] for key in secrets if key.startswith("credential#")}
+    assert len(projects) >= 2, "one was made by this release, one by the release before"
+
+
+def test_the_second_deployment_of_this_release_seals_anew(stage: Upgrading, returned: Left) -> None:
+    stage.deploy()
+    assert seals.WAITS in stage.running.deploying
+    stage.keep_password("after", "of this release, still in form 1")
+    assert set(stage.forms().values()) == {1}
+
+    stage.deploy()
+    assert seals.WAITS not in stage.running.deploying
+    stage.keep_password("after", "of this release, in form 2")
+    assert stage.forms()["region#openstack#after"] == 2
+    secrets = stage.secrets(PROJECT)
+    assert secrets["region#openstack#before"] == "of the release before"
+    assert secrets["region#openstack#after"] == "of this release, in form 2"
+    assert stage.forms()["region#openstack#before"] == 2, "sealed anew at its first use"
 
 
 def assert_all_is_done(stage: Upgrading, work: Written, name: str) -> None:

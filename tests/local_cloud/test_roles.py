@@ -10,10 +10,10 @@ import pytest
 from boto3 import Session
 from botocore.exceptions import ClientError
 
-from infra.local import faults, invocation, policy, rights, roles
-from infra.local.policy import PolicyError
+from infra.local import faults, invocation, rights, roles
 from infra.local.rights import Call, Place, Right, UnknownCallError
 from tests import rights as report
+from tests.local_cloud.test_policy import statement
 
 FEEDBACK = "backburner-local-feedback"
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
@@ -168,88 +168,6 @@ def test_a_push_to_a_connection_needs_its_path() -> None:
     )
     path = ARN.format("execute-api", "local/api/POST/@connections/abc=")
     assert right == Right("execute-api:ManageConnections", path)
-
-
-# What a policy allows
-
-
-def statement(**more: Any) -> dict[str, Any]:
-    usual = {
-        "Sid": "S",
-        "Effect": "Allow",
-        "Action": ["kms:Decrypt"],
-        "Resource": ["arn:aws:kms::1:key/*"],
-    }
-    return {"Statement": [{**usual, **more}]}
-
-
-def allows(document: dict[str, Any], right: Right) -> bool:
-    return roles.allowed(policy.read(document, "trial"), right)
-
-
-def keyed(**context: tuple[str, ...]) -> Right:
-    values = {name.replace("_", ":"): value for name, value in context.items()}
-    return Right("kms:Decrypt", "arn:aws:kms::1:key/1", frozenset(values.items()))
-
-
-def test_action_and_resource_must_both_match() -> None:
-    assert allows(statement(), Right("kms:Decrypt", "arn:aws:kms::1:key/1"))
-    assert allows(
-        statement(Action="KMS:decrypt"),
-        Right("kms:Decrypt", "arn:aws:kms::1:key/1"),
-    )
-    assert not allows(statement(), Right("kms:Encrypt", "arn:aws:kms::1:key/1"))
-    assert not allows(statement(), Right("kms:Decrypt", "arn:other/1"))
-    assert not allows(
-        statement(Resource="arn:aws:kms::1:key/?"),
-        Right("kms:Decrypt", "arn:aws:kms::1:key/12"),
-    )
-
-
-@pytest.mark.parametrize(
-    ("operator", "wanted", "aliases", "holds"),
-    [
-        ("ForAnyValue:StringEquals", "alias/a", ("alias/b", "alias/a"), True),
-        ("ForAnyValue:StringEquals", "alias/a", ("alias/b",), False),
-        ("ForAnyValue:StringEquals", "alias/*", ("alias/a",), False),
-        ("ForAnyValue:StringLike", ["alias/x", "alias/*"], ("alias/a",), True),
-        ("ForAnyValue:StringEquals", "alias/a", (), False),
-        ("ForAllValues:StringEquals", "alias/a", ("alias/b", "alias/a"), False),
-        ("StringEquals", "alias/a", ("alias/a",), True),
-    ],
-)
-def test_a_condition_is_judged_as_by_iam(
-    operator: str, wanted: Any, aliases: tuple[str, ...], *, holds: bool
-) -> None:
-    document = statement(Condition={operator: {"kms:ResourceAliases": wanted}})
-    assert allows(document, keyed(kms_ResourceAliases=aliases)) is holds
-
-
-@pytest.mark.parametrize(
-    ("more", "text"),
-    [
-        ({"Effect": "Deny"}, "the effect Allow only"),
-        ({"NotAction": "x"}, "does not understand NotAction"),
-        ({"Condition": {"Bool": {"kms:ResourceAliases": "x"}}}, "the operator Bool"),
-        ({"Condition": {"StringEqualsIfExists": {"kms:ResourceAliases": "x"}}}, "IfExists"),
-        ({"Condition": {"StringEquals": {"aws:SourceIp": "x"}}}, "key aws:SourceIp"),
-        ({"Action": "*:GetItem"}, r"the action \*:GetItem"),
-        ({"Resource": "arn:aws:dynamodb:eu-central-1:1*table/x"}, "the resource arn:aws:dynamodb"),
-    ],
-)
-def test_what_is_not_understood_is_refused_with_its_place(more: dict[str, Any], text: str) -> None:
-    with pytest.raises(PolicyError, match=text) as refused:
-        policy.read(statement(**more), "work")
-    assert str(refused.value).startswith("infra/policies/work.json, statement S: ")
-
-
-@pytest.mark.parametrize("element", ["Action", "Resource"])
-def test_a_statement_without_one_of_its_parts_is_refused_with_its_place(element: str) -> None:
-    document = statement()
-    del document["Statement"][0][element]
-
-    with pytest.raises(PolicyError, match=f"work.json, statement S: it has no {element}"):
-        policy.read(document, "work")
 
 
 # What `make test` concludes

@@ -67,10 +67,11 @@ class Calls(msgspec.Struct, frozen=True):
 
     dynamodb: int = 0
     sqs: int = 0
+    kms: int = 0
 
     @property
     def total(self) -> int:
-        return self.dynamodb + self.sqs
+        return self.dynamodb + self.sqs + self.kms
 
 
 View = Callable[..., Reply]

@@ -97,7 +97,7 @@ class RegionView(msgspec.Struct, frozen=True, kw_only=True):
     status=201,
     answers=RegionView,
     errors=(409,),
-    calls=Calls(dynamodb=1),
+    calls=Calls(dynamodb=1, kms=1),
 )
 def create_region(body: NewRegion, request: Request) -> Reply:
     """Add a region. Its password is stored encrypted and never shown."""
@@ -140,10 +140,13 @@ def get_region(provider: str, name: str) -> Reply:
     platform=True,
     answers=RegionView,
     errors=(404, 409, 412),
-    calls=Calls(dynamodb=2),
+    calls=Calls(dynamodb=2, kms=1),
 )
 def change_region(provider: str, name: str, body: RegionChange, request: Request) -> Reply:
-    """Change a region's address or log-in, for example to replace its password."""
+    """Change a region's address or log-in, for example to replace its password.
+
+    An address with another scheme, host or port needs the password in the same request.
+    """
     tx = WriteSet()
     new = validation.provided(body)
     return _shown(regions.change(tx, provider, name, new, request.if_match), tx)

@@ -30,7 +30,7 @@ from chalicelib.kernel.store.paging import Listing, Page, PageQuery
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.kernel.store.records import Number
 from chalicelib.kernel.store.write_set import WriteSet
-from chalicelib.projects.gateway import Region
+from chalicelib.projects.gateway import Refused, Region
 from chalicelib.projects.models import ProjectsRecord
 from chalicelib.projects.rules import SIMULATED
 from chalicelib.projects.settings import settings as own_settings
@@ -42,7 +42,7 @@ _LONGEST_NAME = 63
 
 
 class RegionRecord(ProjectsRecord):
-    """Row of a region. The sealed password can be opened only for this row."""
+    """Row of a region. Its password opens only for this row and the host of its address."""
 
     address = UnicodeAttribute()
     account = UnicodeAttribute()
@@ -61,13 +61,23 @@ class RegionRecord(ProjectsRecord):
 
 
 def find(provider: str, name: str) -> Region | None:
-    """The region with its log-in, at most `config_cache_seconds` old."""
+    """The region with its log-in, at most `config_cache_seconds` old.
+
+    Raises Refused when its password was stored for another host than that of its address.
+    """
     if provider == SIMULATED:
         return _simulated(name) if is_known(provider, name) else None
     row = _regions.get((provider, name)) if is_known(provider, name) else None
     if row is None:
         return None
-    password = vault.unseal(PLATFORM, str(row.sk), row.sealed_password)
+    label = _label(str(row.sk), row.address)
+    try:
+        password = vault.opened(label, row, RegionRecord.sealed_password)
+    except vault.Unsealable as error:
+        raise Refused(
+            f"the stored password of the region {name} is not for its address; "
+            "enter the password again"
+        ) from error
     return Region(provider, name, row.address, row.account, row.username, password)
 
 
@@ -109,7 +119,7 @@ def create(tx: WriteSet, provider: str, name: str, values: Mapping[str, str]) ->
     row = RegionRecord(
         PLATFORM,
         _key(provider, name),
-        **_stored(_key(provider, name), values),
+        **_stored(_key(provider, name), values["address"], values),
         created_at=clock.iso(clock.now()),
     )
     tx.create(row, Conflict(f"A region {name} of {provider} already exists; choose another name"))
@@ -139,13 +149,16 @@ def change(
 ) -> RegionRecord:
     """Adds the change of a region to `tx` and returns the region as it will be.
 
-    Raises NotFound, and Invalid for an address that must not be called. The commit raises
-    PreconditionFailed when the region is in none of the versions of `if_match`, Conflict when
-    another change came between.
+    Raises NotFound, and Invalid for an address that must not be called, or that is on another host
+    and comes without the password. The commit raises PreconditionFailed when the region is in none
+    of the versions of `if_match`, Conflict when another change came between.
     """
     row = get(provider, name)
     _check(values)
-    preconditions.apply(tx, row, _stored(str(row.sk), values), if_match, "region")
+    address = values.get("address", row.address)
+    if "password" not in values and _host(address) != _host(row.address):
+        raise _password_missing()
+    preconditions.apply(tx, row, _stored(str(row.sk), address, values), if_match, "region")
     _regions.forget((provider, name))
     return row
 
@@ -161,12 +174,35 @@ def delete(tx: WriteSet, provider: str, name: str, if_match: IfMatch) -> RegionR
     return row
 
 
-def _stored(key: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """The values as a row stores them, with the password sealed."""
+def _stored(key: str, address: str, values: Mapping[str, str]) -> dict[str, Any]:
+    """The values as a row stores them, with the password sealed for the host of the address."""
     stored: dict[str, Any] = {name: values[name] for name in CHANGEABLE if name in values}
     if "password" in stored:
-        stored["sealed_password"] = vault.seal(PLATFORM, key, stored.pop("password"))
+        stored["sealed_password"] = vault.seal(_label(key, address), stored.pop("password"))
     return stored
+
+
+def _label(key: str, address: str) -> vault.Label:
+    return vault.Label(tenant_id=PLATFORM, use=vault.GATEWAY, name=key, host=_host(address))
+
+
+def _host(address: str) -> str:
+    """Whom a password is given to, in one spelling: scheme, host and port of an address."""
+    try:
+        parts = addresses.parse(address, private=True)
+    except Hostile:
+        return address  # of a row from before some rule; nobody calls it
+    return parts.url.removesuffix(parts.path)
+
+
+def _password_missing() -> Invalid:
+    """A stored password would go to whoever has the new host, mistyped or not."""
+    error = FieldError(
+        "password",
+        "must be sent with an address on another host: "
+        "the stored one is for the host that it was given for",
+    )
+    return Invalid("A new host needs the password; see errors", field_errors=(error,))
 
 
 def _check(values: Mapping[str, str]) -> None:

@@ -57,7 +57,7 @@ def save(
         key,
         credential_id=credential.id,
         cloud_user_id=cloud_user_id,
-        sealed=vault.seal(tenant_id, key, secret),
+        sealed=vault.seal(_label(tenant_id, key), secret),
         created_at=clock.iso(clock.now()),
     )
     tx = WriteSet()
@@ -74,10 +74,13 @@ def save(
 
 
 def _unsealed(row: Credential) -> gateway.Credential:
-    secret = msgspec.json.decode(
-        vault.unseal(str(row.tenant), str(row.sk), row.sealed), type=dict[str, str]
-    )
+    opened = vault.opened(_label(str(row.tenant), str(row.sk)), row, Credential.sealed)
+    secret = msgspec.json.decode(opened, type=dict[str, str])
     return gateway.Credential(row.credential_id, secret["access"], secret["secret"])
+
+
+def _label(tenant_id: str, key: str) -> vault.Label:
+    return vault.Label(tenant_id=tenant_id, use=vault.CREDENTIAL, name=key)
 
 
 def row(tenant_id: str, project_id: str, person_id: str) -> Credential:

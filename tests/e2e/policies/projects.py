@@ -60,7 +60,7 @@ def makes_a_project_where_there_is_a_key(lane: Lane) -> None:
     from chalicelib.kernel.auth import vault
 
     tenant = lane.tenant()
-    vault.seal(tenant, "a", "secret")
+    vault.seal(vault.Label(tenant_id=tenant, use=vault.CREDENTIAL, name="a"), "secret")
     _make(lane, tenant)
 
 
@@ -227,13 +227,18 @@ def _suspended(project: Any) -> str:
 
 
 def logs_in_at_a_provider(lane: Lane) -> None:
-    """With the region's password: it gets as far as to hear that nobody is there."""
+    """With the region's password: it gets as far as to hear that nobody is there.
+
+    The password was sealed by an earlier release, and is sealed anew.
+    """
     from chalicelib.kernel.jobs import ledger
     from chalicelib.kernel.store.write_set import WriteSet
     from chalicelib.projects.regions import service as regions
+    from tests import settings
 
     tenant, name, tx = lane.tenant(), uuid.uuid4().hex, WriteSet()
-    regions.create(tx, "openstack", name, NOBODY)
+    with settings.changed(seal_form=1):
+        regions.create(tx, "openstack", name, NOBODY)
     tx.commit()
     project, _ = new(lane, tenant, "openstack", name)
     job = _suspended(project)
@@ -243,6 +248,7 @@ def logs_in_at_a_provider(lane: Lane) -> None:
     tried = ledger.get(tenant, job, consistent=True)
     assert tried is not None
     assert "cannot be reached" in str(tried.last_error), tried.last_error
+    assert regions.get("openstack", name).sealed_password.startswith(b"\x02")
 
 
 def _body(type_: str, tenant: str, job_id: str) -> str:

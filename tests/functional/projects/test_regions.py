@@ -53,7 +53,7 @@ def test_a_region_is_created_read_listed_changed_and_deleted(platform: Caller) -
     assert created.status_code == 201
     assert created.json()["data"].items() >= SHOWN.items()
     assert created.headers["Location"].endswith(f"{REGIONS}/openstack/frankfurt")
-    assert aws_calls(created) == 1
+    assert aws_calls(created) == 2  # a data key for the password, and the row
 
     path = f"{REGIONS}/openstack/frankfurt"
     assert platform.get(path).json()["data"] == created.json()["data"]

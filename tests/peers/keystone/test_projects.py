@@ -36,7 +36,9 @@ def kept(project_id: str) -> Iterator[tuple[str, Any]]:
     from chalicelib.projects.gateway import Credential
 
     for person, row in credentials(project_id).items():
-        opened = vault.unseal("t1", f"credential#{project_id}#{person}", row["sealed"]["B"])
+        name = f"credential#{project_id}#{person}"
+        label = vault.Label(tenant_id="t1", use=vault.CREDENTIAL, name=name)
+        opened = vault.unseal(label, row["sealed"]["B"])
         yield person, Credential(row["credential_id"]["S"], **json.loads(opened))
 
 

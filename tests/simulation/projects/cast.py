@@ -36,7 +36,8 @@ _SETTINGS = {
     "recipient_daily_messages": 0,
 }
 _MEMORY: tuple[Memory, ...] = (
-    *memory_of(vault._ciphers),
+    *memory_of(vault._kept),
+    *memory_of(vault._within),
     *memory_of(directory._ids),
     *memory_of(durations._estimates),
     *memory_of(regions._regions),

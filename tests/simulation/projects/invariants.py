@@ -187,7 +187,8 @@ def _wrong_of(
 def _secret(tenant: str, kept: Row) -> Any:
     import msgspec
 
-    return msgspec.json.decode(vault.unseal(tenant, kept["sk"], kept["sealed"]))["secret"]
+    label = vault.Label(tenant_id=tenant, use=vault.CREDENTIAL, name=kept["sk"])
+    return msgspec.json.decode(vault.unseal(label, kept["sealed"]))["secret"]
 
 
 def _left_over(evidence: Evidence) -> Iterator[str]:

@@ -104,7 +104,7 @@ def _credential_of_each_attempt() -> AbstractContextManager[Any]:
             key,
             credential_id=credential.id,
             cloud_user_id=cloud_user_id,
-            sealed=vault.seal(tenant_id, key, secret),
+            sealed=vault.seal(credentials._label(tenant_id, key), secret),
             created_at="",
         ).save()
         return credential
