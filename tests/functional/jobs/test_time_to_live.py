@@ -15,6 +15,7 @@ import chalicelib
 from chalicelib.kernel.store.records import Keyed
 from infra.local import mailbox
 from infra.local.cloud import LocalCloud
+from tests import settings
 from tests.functional import aws
 from tests.functional.batches import members
 from tests.functional.batches.batch import figures, seen
@@ -38,12 +39,13 @@ MAY_EXPIRE = {
     "Spending": "the caps of a day",
     "StoredAnswer": "an idempotency key",
     **dict.fromkeys(("Ticket", "Socket", "Follower"), "a socket"),
+    "Unknown": "a login of nobody",
     **dict.fromkeys(("Project", "Participant", "NameGuard", "Request"), "a project"),
     # These are never given a time.
     **dict.fromkeys(("TenantRecord", "DataKey", "Rate", "BreakerRecord"), ""),
     **dict.fromkeys(("RegionRecord", "Credential", "Figures"), ""),
 }
-_BASES = {"KernelRecord", "ProjectsRecord", "_Either"}
+_BASES = {"KernelRecord", "Owned", "ProjectsRecord", "_Either"}
 
 
 @pytest.fixture(autouse=True)
@@ -214,3 +216,15 @@ def test_an_active_project_and_its_people_stay(cloud: LocalCloud, client: Client
 
     shown = projects.status(again(client), project_id)
     assert (shown["status"], shown["progress"]["users"]["total"]) == ("active", 2)
+
+
+def test_a_login_of_nobody_is_listed_for_a_week(cloud: LocalCloud, client: Client) -> None:
+    def met() -> int:
+        return len(aws.rows("people", "#unknown"))
+
+    with settings.changed(unknown_subjects="report"):
+        client.as_("manager").get("/admin/v1/users")
+        cloud.advance(7 * 86_400 - 60)
+        assert met() == 1
+        cloud.advance(120)
+        assert met() == 0
