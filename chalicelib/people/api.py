@@ -149,10 +149,13 @@ def reactivate_user(caller: Caller, user_id: str, request: Request) -> Reply:
     status=202,
     answers=UserView,
     errors=(404, 409, 412, 429),
-    calls=Calls(dynamodb=2, sqs=1),
+    calls=Calls(dynamodb=3, sqs=1),
 )
 def resend_invitation(caller: Caller, user_id: str, request: Request) -> Reply:
-    """Queue a new invitation. The earlier link stops working."""
+    """Queue a new invitation. The earlier link stops working, unless the new one cannot be sent.
+
+    Beyond the daily limits it is refused (429).
+    """
     tx = Transaction(caller.tenant_id)
-    person = invitations.resend(tx, user_id, request.base_url, request.if_match)
+    person = invitations.resend(tx, caller, user_id, request.base_url, request.if_match)
     return Reply(user_view(person), message="Invitation queued", commit=tx)

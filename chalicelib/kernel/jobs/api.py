@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 import msgspec
-from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.auth.tenancy import EVERYONE, MANAGERS, Caller
@@ -57,7 +56,7 @@ class OneJobView(JobView, frozen=True, kw_only=True):
 )
 def list_jobs(caller: Caller, query: JobsQuery) -> Reply:
     """The tenant's jobs, newest first."""
-    only = queries.matching(_with_status(query.status), type=query.type)
+    only = queries.matching(queries.shown_as(query.status), type=query.type)
     page = paging.read([queries.newest(caller.tenant_id, only)], query, caller.tenant_id, "jobs")
     return Reply([view(job) for job in page.items], meta=page.meta)
 
@@ -86,7 +85,7 @@ def _fields(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "type": job.type,
-        "status": _status(job),
+        "status": ledger.shown_status(job),
         "attempts": int(job.attempts),
         "max_attempts": int(job.max_attempts),
         "last_error": job.last_error,
@@ -95,18 +94,6 @@ def _fields(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "finished_at": job.finished_at,
     }
-
-
-def _status(job: Job) -> str:
-    """The status that clients see: a job whose address is suppressed counts as skipped."""
-    return "skipped" if job.status == "suppressed" else str(job.status)
-
-
-def _with_status(status: Status | None) -> Condition | None:
-    if status is None:
-        return None
-    condition: Condition = Job.status == status
-    return condition | (Job.status == "suppressed") if status == "skipped" else condition
 
 
 def _ending(job: Job) -> list[dict[str, Any]]:
@@ -122,7 +109,7 @@ def _ending(job: Job) -> list[dict[str, Any]]:
         {
             "at": job.finished_at,
             "attempt": int(job.attempts),
-            "outcome": _status(job),
+            "outcome": ledger.shown_status(job),
             "detail": detail,
         }
     ]

@@ -31,7 +31,7 @@ PREFIX = "job#"
 _MAX_HISTORY = 50  #: entries; without a limit a job deferred for days would outgrow its row
 ENDED = frozenset({"done", "failed", "skipped", "suppressed", "cancelled", "expired"})
 #: What providers' events say about a message. A state replaces those before it, never one after.
-DELIVERIES = ("sent", "delivered", "bounced", "complained")
+DELIVERIES = ("sent", "rejected", "delivered", "bounced", "complained")
 SECONDS_IN_A_DAY = 86_400
 
 
@@ -117,6 +117,17 @@ def new(
         created_at=clock.iso(clock.now()),
         **attributes,
     )
+
+
+def shown_status(job: Job) -> str:
+    """The status that clients see.
+
+    A job whose address is suppressed counts as skipped. One whose message the provider rejected
+    after taking it has failed.
+    """
+    if job.status == "done" and job.delivery == "rejected":
+        return "failed"
+    return "skipped" if job.status == "suppressed" else str(job.status)
 
 
 def waits(job: Job) -> bool:
@@ -230,8 +241,10 @@ def due_now() -> list[Action]:
     ]
 
 
-def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -> bool:
-    """Keeps the state that a provider's event reports.
+def note_delivery(
+    tenant_id: str, job_id: str, delivery: str, message_id: str, reason: str | None = None
+) -> bool:
+    """Keeps the state that a provider's event reports, and why the message will never arrive.
 
     Events may come in any order and more than once. False for one that is older than the state that
     is known, or that names no job of ours.
@@ -241,6 +254,8 @@ def note_delivery(tenant_id: str, job_id: str, delivery: str, message_id: str) -
     if earlier:
         is_news |= Job.delivery.is_in(*earlier)
     actions = [Job.delivery.set(delivery), Job.provider_message_id.set(message_id)]
+    if reason:
+        actions.append(Job.last_error.set(reason))
     return Job(tenant_id, PREFIX + job_id).change_if(Job.sk.exists() & is_news, actions)
 
 

@@ -21,21 +21,34 @@ def matching(
     return reduce(and_, conditions) if conditions else None
 
 
+def shown_as(status: str | None) -> Condition | None:
+    """The filter for a status of jobs, as `ledger.shown_status` shows it; None without one."""
+    if status is None:
+        return None
+    condition: Condition = Job.status == status
+    if status == "failed":
+        condition |= (Job.status == "done") & (Job.delivery == "rejected")
+    elif status == "done":
+        condition &= Job.delivery.does_not_exist() | (Job.delivery != "rejected")
+    elif status == "skipped":
+        condition |= Job.status == "suppressed"
+    return condition
+
+
 def seen_as(status: str | None) -> Condition | None:
     """The filter for a status of notifications, or None without one.
 
     A job that is done is `sent`, `delivered`, `bounced` or `complained`: see `ledger.DELIVERIES`.
     """
-    if status is None:
-        return None
     if status in DELIVERIES:
         delivery: Condition = Job.delivery == status
         if status == "sent":
             delivery |= Job.delivery.does_not_exist()
         condition: Condition = (Job.status == "done") & delivery
-    else:
-        condition = Job.status == ("running" if status == "sending" else status)
-    return condition
+        return condition
+    if status in ("skipped", "suppressed"):  # which notifications tell apart
+        return matching(status=status)
+    return shown_as("running" if status == "sending" else status)
 
 
 def newest(tenant_id: str, only: Condition | None) -> Listing[Job]:

@@ -90,7 +90,7 @@ def get_notification(caller: Caller, notification_id: str) -> Reply:
 def _status(job: Job) -> str:
     """The job's status as a recipient's: `done` is `sent`, or what the provider reported since."""
     if job.status == "done":
-        return str(job.delivery or "sent")
+        return "failed" if job.delivery == "rejected" else str(job.delivery or "sent")
     return "sending" if job.status == "running" else str(job.status)
 
 
@@ -106,5 +106,5 @@ def view(job: Job) -> NotificationView:
         provider_message_id=job.provider_message_id,
         error=job.last_error,
         created_at=job.created_at,
-        sent_at=job.finished_at if job.status == "done" else None,
+        sent_at=job.finished_at if ledger.shown_status(job) == "done" else None,
     )

@@ -78,7 +78,7 @@ def succeeded(provider: str) -> None:
         seen.open_until = seen.pause_seconds = 0
 
 
-def failed(provider: str) -> int | None:
+def failed(provider: str, why: str) -> int | None:
     """The provider was down: enough failures in a row open the breaker for all instances.
 
     Returns the seconds until the next probe, None while the breaker is closed.
@@ -88,20 +88,20 @@ def failed(provider: str) -> int | None:
         seen.failures += 1
         probed, seen.probing = seen.probing, False
     if probed:
-        _open(provider, seen, min(seen.pause_seconds * 2, _LONGEST_PAUSE_SECONDS))
+        _open(provider, seen, min(seen.pause_seconds * 2, _LONGEST_PAUSE_SECONDS), why)
     elif not seen.open_until and seen.failures >= settings.breaker_failures:
         closed = BreakerRecord.open_until.does_not_exist() | (BreakerRecord.open_until == 0)
-        _open(provider, seen, settings.breaker_pause_seconds, closed)
+        _open(provider, seen, settings.breaker_pause_seconds, why, closed)
     return max(0, seen.open_until - clock.epoch_seconds()) if seen.open_until else None
 
 
 def _open(
-    provider: str, seen: _Seen, pause_seconds: int, condition: Condition | None = None
+    provider: str, seen: _Seen, pause_seconds: int, why: str, condition: Condition | None = None
 ) -> None:
     until = clock.epoch_seconds() + pause_seconds
     if _save(provider, condition, open_until=until, pause_seconds=pause_seconds):
         seen.open_until, seen.pause_seconds = until, pause_seconds
-        telemetry.log.error("breaker open", provider=provider, pause_seconds=pause_seconds)
+        telemetry.log.error("breaker open", provider=provider, why=why, pause_seconds=pause_seconds)
         telemetry.emit({"breaker_opened": 1}, provider=provider)
     else:
         seen.read_at = float("-inf")  # another instance was faster: its row is read next

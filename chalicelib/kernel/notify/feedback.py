@@ -1,8 +1,10 @@
-"""What SES reports of mails after it took them: delivered, bounced, complained.
+"""What SES reports of mails after it took them: delivered, rejected, bounced, complained.
 
 SES -> configuration set -> SNS topic -> queue `feedback` -> here. Events may come more than once,
 in any order, and for mails that are not ours. Each is a conditional write that only moves a status
-forward. A hard bounce or a complaint puts the address on the tenant's suppression list.
+forward. Our tags name the job, and the job names its one recipient: addresses in events are not
+read, since they come as they like, with names or brackets, or are those that a mail was forwarded
+to. A hard bounce or a complaint puts the job's recipient on the tenant's suppression list.
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 """
 
@@ -19,11 +21,13 @@ from chalicelib.kernel.notify import limits
 
 _DELIVERY_OF = {
     "Send": "sent",
+    "Reject": "rejected",
     "Delivery": "delivered",
     "Bounce": "bounced",
     "Complaint": "complained",
 }
-_KEY_TEXT = re.compile(r"[\x21-\x7e]{1,320}")  # an address has at most 320 characters
+_SUPPRESSING = ("bounced", "complained")
+_KEY_TEXT = re.compile(r"[\x21-\x7e]{1,320}")
 
 
 class MailEvent(msgspec.Struct, frozen=True):
@@ -33,7 +37,7 @@ class MailEvent(msgspec.Struct, frozen=True):
     tenant_id: str
     job_id: str
     message_id: str
-    addresses: tuple[str, ...] = ()  #: the addresses to suppress
+    reason: str | None = None  #: why it will never arrive
 
 
 class NotOurs(ValueError):
@@ -50,9 +54,8 @@ def read(body: str) -> MailEvent:
         tenant_id, job_id = (_key_text(mail["tags"][tag][0]) for tag in ("tenant", "job"))
         detail = event.get(kind.lower(), {})
         message_id = _key_text(mail["messageId"])
-        return MailEvent(
-            _delivery(kind, detail), tenant_id, job_id, message_id, _addresses(kind, detail)
-        )
+        delivery = _delivery(kind, detail)
+        return MailEvent(delivery, tenant_id, job_id, message_id, _reason(delivery, detail))
     except NotOurs:
         raise
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
@@ -66,9 +69,10 @@ def _delivery(kind: str, detail: dict[str, Any]) -> str:
     return _DELIVERY_OF[kind]
 
 
-def _addresses(kind: str, detail: dict[str, Any]) -> tuple[str, ...]:
-    member = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients"}.get(kind, "")
-    return tuple(_key_text(recipient["emailAddress"]) for recipient in detail.get(member, []))
+def _reason(delivery: str, detail: dict[str, Any]) -> str | None:
+    if delivery != "rejected":
+        return None
+    return f"SES rejected the mail after taking it: {str(detail.get('reason', 'unknown'))[:100]}"
 
 
 def _key_text(value: object) -> str:
@@ -86,8 +90,11 @@ def handle(record: dict[str, Any], deadline: float) -> Outcome:
     except NotOurs as error:
         telemetry.log.info("event ignored", why=str(error))
         return Outcome.drop("ignored")
-    ledger.note_delivery(event.tenant_id, event.job_id, event.delivery, event.message_id)
-    if ledger.get(event.tenant_id, event.job_id, consistent=True) is not None:
-        for address in event.addresses:
-            limits.suppress(event.tenant_id, "email", address, event.delivery)
+    ledger.note_delivery(
+        event.tenant_id, event.job_id, event.delivery, event.message_id, event.reason
+    )
+    if event.delivery in _SUPPRESSING:
+        job = ledger.get(event.tenant_id, event.job_id, consistent=True)
+        if job is not None and job.channel == "email" and job.recipient:
+            limits.suppress(event.tenant_id, "email", job.recipient, event.delivery)
     return Outcome.drop(event.delivery)

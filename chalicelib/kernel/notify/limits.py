@@ -8,6 +8,7 @@
 """
 
 import random
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +30,10 @@ _US = 1_000_000  #: microseconds in a second
 _FIRST_SPREAD_SECONDS = 15
 _LONGEST_SPREAD_SECONDS = 120
 _EMAIL = "to#email#"
+SPENDING = "spending"  #: stands for the row of a tenant's SMS among those of its recipients
+SECONDS_IN_A_DAY = 86_400
+
+Item = dict[str, Any]  #: a row in DynamoDB's form
 
 
 class Rate(KernelRecord):
@@ -75,21 +80,22 @@ def _spread(waits: int) -> int:
 
 
 def admit_recipient(
-    tenant_id: str, channel: str, address: str, message_id: str, *, requested_by_recipient: bool
+    tenant_id: str, channel: str, address: str, message_id: str, kind: str | None
 ) -> None:
     """Returns if this recipient may be sent the message, and counts it.
 
-    A message is counted once a day however often it is tried, and not at all if the recipient
-    requested it. Raises Suppressed for an address that bounced or complained, Skip beyond the daily
-    limit.
+    A message is counted once a day however often it is tried, beside others of its kind; without a
+    `kind` it is not counted. Raises Suppressed for an address that bounced or complained, Skip
+    beyond the daily limit.
     """
     row = _recipient(tenant_id, channel, address)
     most = settings.recipient_daily_messages
-    if not most or requested_by_recipient:
+    if not most or kind is None:
         _refuse_suppressed(row)
         return
-    day = Path(_day_attribute())
-    actions = [day.add({"SS": [message_id]}), Recipient.expires_at.set(_expiry()), *_forget_days()]
+    day = Path(_day_attribute(kind=kind))
+    actions = [day.add({"SS": [message_id]}), Recipient.expires_at.set(_expiry())]
+    actions += _forget_days(kind)
     few = size(day) < most  # type: ignore[no-untyped-call]
     counted = day.contains(message_id) | day.does_not_exist() | few
     if not row.change_if(Recipient.suppressed.does_not_exist() & counted, actions):
@@ -150,6 +156,42 @@ def today() -> str:
     return f"{clock.now():%Y%m%d}"
 
 
+def rows_of(tenant_id: str, to: Mapping[Any, str]) -> dict[str, Item]:
+    """The rows of these addresses by channel, and that of the tenant's SMS as `spending`.
+
+    In DynamoDB's form, since they count in attributes of their own for each day; one read. Rows
+    that are missing, or that DynamoDB had no time for, are left out.
+    """
+    sort_keys = {str(_recipient(tenant_id, each, to[each]).sk): each for each in to}
+    if "sms" in to:
+        sort_keys["sms-count"] = SPENDING
+    table = Recipient._get_connection()
+    keys: Any = [{"tenant": tenant_id, "sk": sort_key} for sort_key in sort_keys]
+    found = table.batch_get_item(keys)["Responses"].get(table.table_name, [])
+    return {sort_keys[item["sk"]["S"]]: item for item in found}
+
+
+def is_suppressed(row: Item) -> bool:
+    return "suppressed" in row
+
+
+def is_recipient_full(row: Item, kind: str) -> bool:
+    """True when today's messages of this kind have reached the daily limit of a recipient."""
+    most = settings.recipient_daily_messages
+    return bool(most) and len(row.get(_day_attribute(kind=kind), {}).get("SS", [])) >= most
+
+
+def is_sms_full(row: Item) -> bool:
+    """True when the tenant's SMS of today have reached their limit."""
+    most = settings.sms_daily_per_tenant
+    return bool(most) and int(row.get(_day_attribute(), {}).get("N", 0)) >= most
+
+
+def seconds_left_today() -> int:
+    """The seconds until the daily limits begin anew."""
+    return SECONDS_IN_A_DAY - clock.epoch_seconds() % SECONDS_IN_A_DAY
+
+
 def address_of(row: Recipient) -> str:
     return str(row.sk).removeprefix(_EMAIL)
 
@@ -164,14 +206,15 @@ def _recipient(tenant_id: str, channel: str, address: str) -> Recipient:
     return Recipient(tenant_id, f"to#{channel}#{address.lower()}")
 
 
-def _day_attribute(days_ago: int = 0) -> str:
+def _day_attribute(days_ago: int = 0, kind: str = "") -> str:
     """The attribute that counts for one day; each day has its own, so that it begins at zero."""
-    return f"n{clock.now() - timedelta(days=days_ago):%Y%m%d}"
+    of_kind = f"_{kind.replace('.', '_')}" if kind else ""
+    return f"n{clock.now() - timedelta(days=days_ago):%Y%m%d}{of_kind}"
 
 
-def _forget_days() -> list[Any]:
+def _forget_days(kind: str = "") -> list[Any]:
     """Removes the counts of earlier days, or a row in use would grow with every day."""
-    return [Path(_day_attribute(ago)).remove() for ago in range(1, _KEEP_DAYS + 1)]
+    return [Path(_day_attribute(ago, kind)).remove() for ago in range(1, _KEEP_DAYS + 1)]
 
 
 def _expiry() -> int:

@@ -12,13 +12,34 @@ from typing import Any
 from chalicelib.kernel.aws.errors import NOT_REACHED, SdkError, ServiceError, code_of, status_of
 from chalicelib.kernel.errors import AppError, Retry, Unconfirmed
 
-#: An outage: nothing was sent, and the job is not at fault.
+#: An outage, or a state of our account that an operator has to end: nothing was sent, the job is
+#: not at fault, and the next message would fare the same.
 DOWN_CODES = frozenset(
     {
+        "AccessDenied",
+        "AccessDeniedException",
         "AccountSuspendedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "ConfigurationSetDoesNotExist",
+        "ConfigurationSetSendingPausedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignatureException",
+        "MailFromDomainNotVerifiedException",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "NotFoundException",  # SES: of the configuration set
+        "OptInRequired",
+        "RequestExpired",
         "SendingPausedException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
     }
 )
 #: A limit: nothing was sent, and the job is not at fault.
@@ -48,7 +69,7 @@ REFUSED_CODES = frozenset(
 
 
 class Down(Retry):
-    """The provider is down: nothing was sent, and other messages need not be tried."""
+    """The provider is down, or takes nothing of our account: other messages need not be tried."""
 
 
 class Refused(AppError):

@@ -40,10 +40,10 @@ def _send(context: Context, provider: str, call: Send) -> str:
     try:
         message_id = call(to=str(context.job.recipient), tags=tags)
     except providers.Down as down:
-        down.after_seconds = breaker.failed(provider)
+        down.after_seconds = breaker.failed(provider, str(down))
         raise
-    except Unconfirmed:
-        breaker.failed(provider)
+    except Unconfirmed as lost:
+        breaker.failed(provider, str(lost))
         raise
     except providers.Refused:  # the provider answered, so it is up
         breaker.succeeded(provider)
@@ -60,9 +60,8 @@ def _admit(context: Context, provider: str, *, requested_by_recipient: bool) -> 
     to, channel, today = str(job.recipient), str(job.channel), limits.today()
     if channel == "sms":
         limits.admit_country(to)
-    limits.admit_recipient(
-        tenant_id, channel, to, job.id, requested_by_recipient=requested_by_recipient
-    )
+    kind = None if requested_by_recipient else str(job.type)
+    limits.admit_recipient(tenant_id, channel, to, job.id, kind)
     if channel == "sms" and job.counted_on != today:
         limits.count_sms(tenant_id)
         job.counted_on = today  # saved when the attempt has to wait

@@ -4,22 +4,34 @@ A token is not stored: it consists of tenant, person and version, sealed with th
 Resending raises the version, so that the earlier token stops working.
 """
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
 
 from chalicelib.kernel import clock, signing
 from chalicelib.kernel.auth import tenancy
-from chalicelib.kernel.errors import AppError, Conflict, NotFound, Skip, TooManyRequests
+from chalicelib.kernel.auth.tenancy import Caller, Role
+from chalicelib.kernel.errors import (
+    AppError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Skip,
+    TooManyRequests,
+)
 from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.outbox import Transaction
-from chalicelib.kernel.notify import notices
+from chalicelib.kernel.notify import limits, notices, prospects
+from chalicelib.kernel.notify.notices import Channel
+from chalicelib.kernel.notify.prospects import Prospect
 from chalicelib.kernel.store import preconditions
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.people import models, rules
 from chalicelib.people.models import Person
 from chalicelib.people.rules import Invitation
+
+NOTICE = "people.invitation"
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -40,7 +52,7 @@ def queue(
     signing.check_keys()
     return notices.enqueue(
         tx,
-        "people.invitation",
+        NOTICE,
         {"email": person.email if email else None, "sms": person.phone if sms else None},
         queue=queue,
         person_id=person.id,
@@ -83,16 +95,22 @@ def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invi
     )
 
 
-def resend(tx: Transaction, person_id: str, base_url: str, if_match: IfMatch) -> Person:
+def resend(tx: Transaction, by: Caller, person_id: str, base_url: str, if_match: IfMatch) -> Person:
     """Adds a new invitation to `tx`; the earlier token stops working with the commit.
 
-    Raises NotFound. The commit raises Conflict when the user is active or deactivated or another
-    resend came between, and TooManyRequests within a minute of the last invitation. That is left to
-    the commit, where a request that is repeated under its Idempotency-Key finds its stored answer.
+    Raises NotFound, Forbidden for somebody whose role the caller may not give, and TooManyRequests
+    when the daily limits let nothing through: then the earlier invitation stays. It also stays when
+    the message cannot be sent for another reason, such as an address that bounced; the message is
+    queued all the same, since the notification says why. The commit raises Conflict when the user
+    is active or deactivated or another resend came between, and TooManyRequests within a minute of
+    the last invitation. That is left to the commit, where a request that is repeated under its
+    Idempotency-Key finds its stored answer.
     """
     person = models.get_person(tx.tenant_id, person_id)
     if person is None:
         raise NotFound("No user has this id")
+    if not rules.may_give(by.role, cast("Role", person.role)):
+        raise Forbidden("Only an admin can invite an admin")
     now, version = clock.epoch_seconds(), person.invitation_version
     may_be_resent = (
         (Person.invitation_version == version)
@@ -102,21 +120,35 @@ def resend(tx: Transaction, person_id: str, base_url: str, if_match: IfMatch) ->
     condition = preconditions.and_unchanged_since(
         person, if_match, "user", may_be_resent, _resend_error(person, now)
     )
-    person.invitation_version = int(version) + 1
-    person.invitation_sent_at = now
-    person.invitation_expires_at = expiry()
+    outlook = _prospects(person) if person.status == "invited" else {}
+    values = renewed(person)
+    if "sent" not in outlook.values():  # nobody would get the new link
+        values["invitation_version"] = int(version)
     tx.update(
         person,
         [
-            Person.invitation_version.set(person.invitation_version),
-            Person.invitation_sent_at.set(person.invitation_sent_at),
-            Person.invitation_expires_at.set(person.invitation_expires_at),
+            *(getattr(Person, name).set(value) for name, value in values.items()),
             Person.version.set(Person.version + 1),
         ],
         *condition,
     )
-    queue(tx, person, email=True, sms=True, base_url=base_url)
+    for name, value in values.items():
+        setattr(person, name, value)
+    channels = [channel for channel, prospect in outlook.items() if prospect != "full"]
+    queue(tx, person, email="email" in channels, sms="sms" in channels, base_url=base_url)
     return person
+
+
+def _prospects(person: Person) -> dict[Channel, Prospect]:
+    """What would become of an invitation, by channel; raises TooManyRequests if nothing now."""
+    to: dict[Channel, str] = {"email": person.email}
+    if person.phone:
+        to["sms"] = person.phone
+    found = prospects.find(str(person.tenant), NOTICE, to)
+    if "full" in found.values() and "sent" not in found.values():
+        detail = "As many invitations have gone to this address today as may; try again tomorrow"
+        raise TooManyRequests(detail, after_seconds=limits.seconds_left_today())
+    return found
 
 
 def _resend_error(person: Person, now: int) -> AppError:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from infra.local import clock, mailbox
 from infra.local.cloud import LocalCloud
-from tests.functional import sample_jobs
 from tests.functional.client import Caller
-from tests.functional.sending import events
+from tests.functional.sending import events, notices
 
 ANN = "ann@example.com"
 RANK = ["sent", "delivered", "bounced", "complained"]
+_numbers = itertools.count()
 EVENT_OF = dict(zip(RANK, ["send", "delivery", "hard-bounce", "complaint"], strict=True))
 
 
@@ -284,9 +284,9 @@ def test_none_of_many_messages_whatever_they_hold_fails_the_batch_it_came_in(
 
 
 def assert_harmless(cloud: LocalCloud, manager: Caller, body: str) -> None:
-    (job_id,) = sample_jobs.enqueue(("count", {"label": "x"}))
-    bounced = f"{job_id}@example.com"
-    batch = events.batch_of(body, body, events.about("hard-bounce", job_id, bounced))
+    bounced = f"a{next(_numbers)}@example.com"
+    (job_id,) = notices.queue("reminder", bounced)
+    batch = events.batch_of(body, body, events.about("hard-bounce", job_id))
 
     assert cloud.invoke("feedback", batch, events.Context()) is None
     path = "/admin/v1/suppressions"
