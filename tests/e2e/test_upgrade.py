@@ -60,6 +60,8 @@ def by_the_release_before(stage: Upgrading, before: Path) -> Left:
     first = stage.invite(ANN, **KEY)
     wait_for("mail to Ann", lambda: stage.mail_to(ANN["email"]), JOB_SECONDS)
     stage.worked_off(stage.leave_work("abe"))
+    abe = {"email": "abe@example.com", "email_verified": True}
+    assert stage.users_seen_by("abe-1", **abe) == 200  # which binds the login
     stage.keep_password("before", "of the release before")
     stage.rest(at_rest=True)
     work = stage.leave_work("bea")
@@ -90,13 +92,21 @@ def test_its_idempotency_key_replays_its_answer(stage: Upgrading, upgraded: Left
     assert again.json() == upgraded.first_answer
 
 
+def test_its_logins_are_known_and_have_the_weaker_role(stage: Upgrading, upgraded: Left) -> None:
+    """Abe is staff, whatever the token says; a login of nobody is only reported at first."""
+    assert stage.users_seen_by("abe-1") == 403
+    assert stage.users_seen_by("nobody") == 200
+
+
 def test_its_open_invitation_can_be_accepted(stage: Upgrading, upgraded: Left) -> None:
     link = re.search(r"http\S+", stage.mail_to(ANN["email"]) or "")
     assert link is not None
     assert stage.running.call("GET", link[0]).status == 200
     token = link[0].partition("token=")[2]
 
-    accepted = stage.running.call("POST", "/v1/invitations/accept", {"token": token})
+    # Signed in, without an e-mail address in the token: this binds the login.
+    signed_in, body = stage.token("ann-1"), {"token": token}
+    accepted = stage.running.call("POST", "/v1/invitations/accept", body, token=signed_in)
 
     assert accepted.status == 200, accepted.data
     assert accepted.json()["data"]["status"] == "active"
@@ -140,6 +150,15 @@ def test_the_release_before_reads_what_this_one_wrote(stage: Upgrading, returned
     assert lists["projects"][returned.work.project["id"]]["name"] == "Project of cleo"
     assert stage.read(f"/v1/batches/{returned.work.batch_id}")["total"] == 1
     assert stage.invite(ANN, **KEY).json() == returned.first_answer
+
+
+def test_the_release_before_knows_the_logins_that_this_one_bound(
+    stage: Upgrading, returned: Left
+) -> None:
+    ann = returned.first_answer["data"]["user"]["id"]
+    assert stage.users_seen_by("ann-1") == 200  # there the token's role counts
+    assert stage.call("DELETE", f"/admin/v1/users/{ann}").status == 200
+    assert stage.users_seen_by("ann-1") == 403
 
 
 def test_the_release_before_runs_the_jobs_that_this_one_left(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 
@@ -50,6 +51,15 @@ class Upgrading:
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         token = self._issuer.token()
         return self.running.call(method, path, body, token=token, headers=headers)
+
+    def token(self, subject: str, **claims: Any) -> str:
+        """A token of a login; a new one each time, since API Gateway keeps answers to tokens."""
+        return self._issuer.token(sub=subject, jti=uuid4().hex, **claims)
+
+    def users_seen_by(self, subject: str, **claims: Any) -> int:
+        """The status of the list of users, for a login whose tokens say `manager`."""
+        token = self.token(subject, **claims)
+        return int(self.running.call("GET", "/admin/v1/users", token=token).status)
 
     def read(self, path: str) -> Any:
         answer = self.call("GET", path)
