@@ -39,7 +39,9 @@ def _given(ministack: Ministack, name: str, template: str) -> dict[str, str]:
     if len(template.encode()) <= MOST_BYTES:
         return {"TemplateBody": template}
     client = ministack.client("s3")
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    if BUCKET not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
+        place: Any = {"LocationConstraint": REGION}
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
     client.put_object(Bucket=BUCKET, Key=f"{name}.json", Body=template.encode())
     return {"TemplateURL": f"{ministack.endpoint_url}/{BUCKET}/{name}.json"}
 
@@ -57,7 +59,7 @@ def update_stack(ministack: Ministack, name: str, template: str) -> None:
     """Changes a stack, if need be. Raises RuntimeError with the failed resources."""
     cloudformation = ministack.client("cloudformation")
     try:
-        cloudformation.update_stack(StackName=name, TemplateBody=template)
+        cloudformation.update_stack(StackName=name, **_given(ministack, name, template))
     except ClientError as error:
         if "No updates are to be performed" in str(error):
             return

@@ -31,9 +31,6 @@ from chalicelib.people import models, rules
 from chalicelib.people.models import Person
 from chalicelib.people.rules import Invitation
 
-NOTICE = "people.invitation"
-
-
 class Token(msgspec.Struct, frozen=True):
     """The content of an invitation's token."""
 
@@ -52,7 +49,7 @@ def queue(
     signing.check_keys()
     return notices.enqueue(
         tx,
-        NOTICE,
+        "people.invitation",
         {"email": person.email if email else None, "sms": person.phone if sms else None},
         queue=queue,
         person_id=person.id,
@@ -144,7 +141,7 @@ def _prospects(person: Person) -> dict[Channel, Prospect]:
     to: dict[Channel, str] = {"email": person.email}
     if person.phone:
         to["sms"] = person.phone
-    found = prospects.find(str(person.tenant), NOTICE, to)
+    found = prospects.find(str(person.tenant), "people.invitation", to)
     if "full" in found.values() and "sent" not in found.values():
         detail = "As many invitations have gone to this address today as may; try again tomorrow"
         raise TooManyRequests(detail, after_seconds=limits.seconds_left_today())
