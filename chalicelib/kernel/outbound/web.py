@@ -16,13 +16,11 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import msgspec
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from chalicelib.kernel import telemetry
-from chalicelib.kernel.outbound import addresses
+from chalicelib.kernel.outbound import addresses, connections, redaction
 from chalicelib.kernel.outbound.addresses import Hostile
+from chalicelib.kernel.outbound.deadline import Deadline
 from chalicelib.kernel.settings import settings
 
 __all__ = ["Answer", "Hostile", "Limits", "NoAnswer", "Session", "Throttled", "Unreadable"]
@@ -36,13 +34,6 @@ _MAX_WAIT_SECONDS = 3600  #: even if a service asks for more
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _OUTAGES = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-)
-_MOST_IPS = 3
-_LONGEST_TEXT = 300
-_HIDDEN = "***"
-_LOOKS_SECRET = re.compile(
-    r"(?i)((?:password|passwd|secret|token|authorization|signature)[\w-]*"
-    r"[\"']?\s*[:=]\s*)(?:(?:bearer|basic)\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&}]+)"
 )
 
 
@@ -118,12 +109,8 @@ class Session:
         self._hidden.update(secret for secret in secrets if secret)
 
     def cleaned(self, text: str) -> str:
-        """A service's text that may be shown: short, without secrets and control characters."""
-        for secret in sorted(self._hidden, key=len, reverse=True):
-            text = text.replace(secret, _HIDDEN)
-        text = _LOOKS_SECRET.sub(rf"\1{_HIDDEN}", text)
-        printable = "".join(letter if letter.isprintable() else " " for letter in text)
-        return printable[:_LONGEST_TEXT]
+        """A service's text that may be logged: short, without secrets and control characters."""
+        return redaction.cleaned(text, self._hidden)
 
     def send(
         self,
@@ -170,28 +157,26 @@ class Session:
         """Raises errors without their causes, which contain headers and query strings."""
         import requests  # late: saves those that only load this module a large library
 
-        try:
-            with self._session().request(
-                method,
-                self.address.url + path,
-                **options,
-                timeout=(self._limits.connect_seconds, self._limits.read_seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return Answer(response.status_code, response.headers, _read(response))
-        except requests.exceptions.SSLError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error):
-                raise Unreadable("its certificate is not trusted for this name") from None
-            raise NoAnswer("the TLS connection broke") from None
-        except requests.exceptions.Timeout as error:
-            raise NoAnswer(f"no answer in time ({type(error).__name__})") from None
-        except requests.exceptions.RequestException as error:
-            raise NoAnswer(f"no connection ({type(error).__name__})") from None
+        with Deadline(WHOLE_ANSWER_SECONDS) as limit:
+            try:
+                with self._session().request(
+                    method,
+                    self.address.url + path,
+                    **options,
+                    timeout=(self._limits.connect_seconds, self._limits.read_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    answer = Answer(response.status_code, response.headers, _read(response))
+            except requests.exceptions.RequestException as error:
+                raise _too_long() if limit.is_over else _error_for(error) from None
+        if limit.is_over:  # an answer without a length only looks complete
+            raise _too_long()
+        return answer
 
     def _session(self) -> Any:
         if self._http is None:
-            self._http = _new_session(self._limits)
+            self._http = connections.new_session(self._limits.ca_file)
         return self._http
 
     def __enter__(self) -> Self:
@@ -207,68 +192,34 @@ class Session:
             self._http = None
 
 
-class _Checked(HTTPConnection):
-    """A connection to an IP address that was checked; TLS and the Host header use the name."""
-
-    def _new_conn(self) -> Any:
-        name, port = self._dns_host, int(self.port or 0)
-        ips = addresses.resolved(name, port, private=settings.private_addresses)[:_MOST_IPS]
-        try:
-            for left, ip in enumerate(ips, start=1 - len(ips)):
-                self._dns_host = ip
-                try:
-                    return super()._new_conn()
-                except (ConnectTimeoutError, NewConnectionError):
-                    if left == 0:
-                        raise
-        finally:
-            self._dns_host = name
-        raise NewConnectionError(self, "the name has no address")
-
-
-class _CheckedTls(_Checked, HTTPSConnection):
-    """The same with TLS, which verifies the name."""
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Checked
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _CheckedTls
-
-
-def _new_session(limits: Limits) -> Any:
-    """A session that repeats nothing and ignores the environment.
-
-    A proxy from the environment would get the requests that are meant for the checked address.
-    """
-    import requests  # late: saves those that only load this module a large library
-
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = limits.ca_file or True
-    session.headers["User-Agent"] = "backburner"
-    for scheme in ("http://", "https://"):
-        adapter = requests.adapters.HTTPAdapter(max_retries=0)
-        adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-        session.mount(scheme, adapter)
-    return session
-
-
 def _read(response: Any) -> bytes:
-    """The whole body. Raises when it is too large or takes too long, even if some bytes arrive."""
-    deadline = time.monotonic() + WHOLE_ANSWER_SECONDS
+    """The whole body; raises Unreadable when it is too large."""
     parts: list[bytes] = []
     size = 0
     for part in response.iter_content(64 * 1024):
         size += len(part)
         if size > MAX_BYTES:
             raise Unreadable("its answer is too large")
-        if time.monotonic() > deadline:
-            raise NoAnswer("its answer takes too long")
         parts.append(part)
     return b"".join(parts)
+
+
+def _too_long() -> NoAnswer:
+    return NoAnswer("its answer takes too long")
+
+
+def _error_for(error: Exception) -> WebError:
+    """What an error of `requests` means."""
+    import requests  # late: saves those that only load this module a large library
+
+    kind = type(error).__name__
+    if isinstance(error, requests.exceptions.SSLError):
+        if "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error):
+            return Unreadable("its certificate is not trusted for this name")
+        return NoAnswer("the TLS connection broke")
+    if isinstance(error, requests.exceptions.Timeout):
+        return NoAnswer(f"no answer in time ({kind})")
+    return NoAnswer(f"no connection ({kind})")
 
 
 def _checked(answer: Answer, final: Collection[int]) -> Answer:

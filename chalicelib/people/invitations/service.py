@@ -31,6 +31,7 @@ from chalicelib.people import models, rules
 from chalicelib.people.models import Person
 from chalicelib.people.rules import Invitation
 
+
 class Token(msgspec.Struct, frozen=True):
     """The content of an invitation's token."""
 

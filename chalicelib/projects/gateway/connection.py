@@ -5,15 +5,20 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import msgspec
 
 from chalicelib.kernel.outbound import web
 from chalicelib.kernel.outbound.web import Answer, Limits
 from chalicelib.projects.gateway.port import Busy, Down, Refused, Region
 from chalicelib.projects.settings import settings
 
+F = TypeVar("F")
+
 _NO_TOKEN = frozenset({HTTPStatus.UNAUTHORIZED})
 _REDIRECTS = range(300, 400)
+_NOTHING = object()  #: has no form
 
 
 def _limits() -> Limits:
@@ -98,40 +103,64 @@ class Connection(ABC):
         return answer
 
     def _checked(self, answer: Answer, also: Collection[int] = ()) -> Answer:
+        """The answer, if it is a success or has a status in `also`.
+
+        Errors name the status and no word of the provider's: tenants see them, and a provider may
+        say what it likes. Its words are logged, without our secrets.
+        """
         if answer.status in also or HTTPStatus(200) <= answer.status < _REDIRECTS.start:
             return answer
-        message = self._message(answer)
+        self._refuse_redirect(answer)
+        self._web.warn("refused", status=answer.status, words=self._words(answer))
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Busy(f"{self._where} failed: {answer.status}", after_seconds=2)
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise Refused(f"{self._where} does not allow our account to do this: {answer.status}")
+        raise Refused(f"{self._where} refused: {answer.status}")
+
+    def _admitted(self, answer: Answer) -> Answer:
+        """The answer to a log-in, if it is a success.
+
+        Of another one nothing is shown or logged but the status: it may repeat our password.
+        """
+        if HTTPStatus(200) <= answer.status < _REDIRECTS.start:
+            return answer
+        self._refuse_redirect(answer)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Busy(f"{self._where} failed at our log-in: {answer.status}", after_seconds=2)
+        raise Refused(f"{self._where} refused our log-in: {answer.status}")
+
+    def _refuse_redirect(self, answer: Answer) -> None:
         if answer.status in _REDIRECTS:
             raise Refused(
                 f"{self._where} answers with a redirect; enter the address that it leads to"
             )
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Busy(f"{self._where} failed: {message}", after_seconds=2)
-        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise Refused(f"{self._where} does not allow our account to do this: {message}")
-        raise Refused(f"{self._where} refused: {message}")
 
-    def _message(self, answer: Answer) -> str:
-        """The status and the provider's own message, cleaned so that they may be shown."""
+    def _words(self, answer: Answer) -> str:
+        """The provider's own message, cleaned so that it may be logged; empty if there is none."""
         try:
-            content = answer.json()
-            error = content["error"]
-            message = str(error["message"] if isinstance(error, dict) else error)
+            error = answer.json()["error"]
+            message = error["message"] if isinstance(error, dict) else error
         except (web.Unreadable, KeyError, TypeError):
-            message = ""
-        return self._web.cleaned(f"{answer.status} {message}".strip())
+            return ""
+        return self._web.cleaned(message) if isinstance(message, str) else ""
 
-    def _json(self, answer: Answer, *names: str) -> Any:
-        """The value under these names in the answer; raises Refused for an unexpected form."""
+    def _form(self, content: Any, form: type[F]) -> F:
+        """What the provider sent, in the form that it should have; raises Refused for another."""
+        try:
+            return msgspec.convert(content, form)
+        except (msgspec.ValidationError, RecursionError):
+            raise Refused(f"{self._where} is not usable: its answer has an unknown form") from None
+
+    def _json(self, answer: Answer, form: type[F], *names: str) -> F:
+        """The value under these names in the answer; raises Refused for an unknown form."""
         try:
             content = answer.json()
             for name in names:
                 content = content[name]
         except (web.Unreadable, KeyError, TypeError):
-            raise Refused(
-                f"{self._where} is not usable: its answer has an unexpected form"
-            ) from None
-        return content
+            content = _NOTHING
+        return self._form(content, form)
 
     def _provider_time(self) -> datetime:
         """The time by the provider's clock, which may differ from ours."""

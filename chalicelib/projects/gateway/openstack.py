@@ -13,6 +13,18 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib.kernel.outbound.web import Answer
+from chalicelib.projects.gateway.connection import F
+from chalicelib.projects.gateway.forms import (
+    Domain,
+    Grant,
+    Id,
+    Named,
+    OwnProject,
+    RegionRow,
+    StoredCredential,
+    TaggedProject,
+    Token,
+)
 from chalicelib.projects.gateway.identity import USER_PREFIX, Identity, Project, ProjectSpec
 from chalicelib.projects.gateway.port import Busy, Credential, Down, Refused, Region, Role
 from chalicelib.projects.gateway.signatures import signed
@@ -78,7 +90,7 @@ class OpenStack(Identity):
             if "openstack-auth-receipt" in answer.headers:
                 raise Refused(f"{self._where} asks our account for a second factor")
             raise Refused(f"{self._where} refuses our log-in: check account, user and password")
-        token = self._checked(answer).headers.get("X-Subject-Token", "")
+        token = self._admitted(answer).headers.get("X-Subject-Token", "")
         if not token:
             raise Refused(f"{self._where} is not usable: its log-in gives no token")
         self._learn_domain(answer, token)
@@ -86,30 +98,29 @@ class OpenStack(Identity):
 
     def _learn_domain(self, answer: Answer, _token: str) -> None:
         """Keeps the domain of our account, in which we create projects and users."""
-        self._domain_id = str(self._json(answer, "token", "user", "domain", "id"))
+        self._domain_id = self._json(answer, Id, "token", "user", "domain", "id")
 
     def _scope_of(self, token: str) -> Scope:
         """The scope in which the account has a role: its own domain, else a project in it."""
-        domains = self._own(token, "domains", "id")
-        if domains:
+        if any(each.id == self._domain_id for each in self._own(token, Domain, "domains")):
             return {"domain": {"id": self._domain_id}}
-        projects = self._own(token, "projects", "domain_id")
+        found = self._own(token, OwnProject, "projects")
+        projects = [each for each in found if each.domain_id == self._domain_id]
         if not projects:
             raise Refused(f"{self._where} gives our account no role in its domain")
-        project = min(projects, key=lambda each: (each["name"] != "admin", each["name"]))
-        return {"project": {"id": project["id"]}}
+        project = min(projects, key=lambda each: (each.name != "admin", each.name))
+        return {"project": {"id": project.id}}
 
-    def _own(self, token: str, kind: str, field: str) -> list[dict[str, Any]]:
+    def _own(self, token: str, form: type[F], kind: str) -> list[F]:
         answer = self._checked(self._send("GET", f"/auth/{kind}", token))
-        rows: list[dict[str, Any]] = self._json(answer, kind)
-        return [row for row in rows if row[field] == self._domain_id]
+        return self._json(answer, list[form], kind)  # type: ignore[valid-type]
 
-    def _listed(self, path: str, kind: str, **query: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._json(self._call("GET", path, query=query), kind)
-        return rows
+    def _listed(self, path: str, kind: str, form: type[F], **query: str) -> list[F]:
+        answer = self._call("GET", path, query=query)
+        return self._json(answer, list[form], kind)  # type: ignore[valid-type]
 
-    def _in_domain(self, path: str, kind: str, **query: str) -> list[dict[str, Any]]:
-        return self._listed(path, kind, domain_id=self._domain(), **query)
+    def _in_domain(self, path: str, kind: str, form: type[F], **query: str) -> list[F]:
+        return self._listed(path, kind, form, domain_id=self._domain(), **query)
 
     def _domain(self) -> str:
         """The id of the account's domain, which the log-in's answer contains."""
@@ -122,16 +133,22 @@ class OpenStack(Identity):
         answer = self._call("POST", path, body={kind: values}, also=_EXISTS)
         if answer.status in _EXISTS:
             return None
-        return str(self._json(answer, kind, "id"))
+        return self._json(answer, Id, kind, "id")
 
     def _spec(self, mark: str, title: str, *, enabled: bool) -> ProjectSpec:
         name = f"{title[:_LONGEST_TITLE].strip()} {mark[:_MARK_SHOWN]}"
         return ProjectSpec(mark, name, title, enabled)
 
     def _find_project(self, mark: str) -> Project | None:
-        projects = self._in_domain("/projects", "projects", tags=_tag(mark))
-        first = min(projects, key=lambda each: str(each["id"]), default=None)
-        return Project(first["id"], first["name"], first["enabled"]) if first else None
+        """The project with our mark among its tags, whatever the provider lists beside it.
+
+        Servers before Identity API 3.9 know no tags and list all projects.
+        """
+        tag = _tag(mark)
+        listed = self._in_domain("/projects", "projects", TaggedProject, tags=tag)
+        ours = [each for each in listed if tag in each.tags]
+        first = min(ours, key=lambda each: each.id, default=None)
+        return Project(first.id, first.name, first.enabled) if first else None
 
     def _create_project(self, spec: ProjectSpec) -> str | None:
         values = {"domain_id": self._domain(), "tags": [_tag(spec.mark)], **_attributes(spec)}
@@ -150,17 +167,17 @@ class OpenStack(Identity):
         return self._create("/users", "user", values)
 
     def _list_users(self) -> dict[str, str]:
-        users = self._in_domain("/users", "users", name__startswith=USER_PREFIX)
-        return {user["name"]: user["id"] for user in users}
+        users = self._in_domain("/users", "users", Named, name__startswith=USER_PREFIX)
+        return {user.name: user.id for user in users if user.name.startswith(USER_PREFIX)}
 
     def _find_user(self, login: str) -> str | None:
-        users = self._in_domain("/users", "users", name=login)
-        return next((str(user["id"]) for user in users if user["name"] == login), None)
+        users = self._in_domain("/users", "users", Named, name=login)
+        return next((user.id for user in users if user.name == login), None)
 
     def _role_names(self) -> dict[Role, str]:
         """The ids of the roles, by which Keystone's grants name them."""
         if not self._role_ids:
-            ids = {role["name"]: str(role["id"]) for role in self._listed("/roles", "roles")}
+            ids = {role.name: role.id for role in self._listed("/roles", "roles", Named)}
             self._role_ids = {role: self._first(names, ids) for role, names in _ROLES.items()}
         return self._role_ids
 
@@ -173,9 +190,9 @@ class OpenStack(Identity):
     def _list_grants(self, project_id: str) -> dict[str, set[str]]:
         query = {"scope.project.id": project_id}
         granted: dict[str, set[str]] = {}
-        for grant in self._listed("/role_assignments", "role_assignments", **query):
-            if "user" in grant:
-                granted.setdefault(grant["user"]["id"], set()).add(grant["role"]["id"])
+        for grant in self._listed("/role_assignments", "role_assignments", Grant, **query):
+            if grant.user and grant.scope.project and grant.scope.project.id == project_id:
+                granted.setdefault(grant.user.id, set()).add(grant.role.id)
         return granted
 
     def _put_grant(self, project_id: str, user_id: str, role_name: str) -> None:
@@ -219,25 +236,28 @@ class OpenStack(Identity):
         also = (*_UNPROVABLE, HTTPStatus.UNAUTHORIZED)
         answer = self._call("POST", "/ec2tokens", body=body, also=also, final=_UNPROVABLE)
         if answer.status in _UNPROVABLE:
-            message = self._message(answer)
-            if answer.status == HTTPStatus.SERVICE_UNAVAILABLE and "ec2credential" not in message:
-                raise Down(f"{self._where} cannot be reached: {message}", after_seconds=5)
-            self._web.warn("credentials cannot be proved by signatures", why=message)
+            words = self._words(answer)
+            if answer.status == HTTPStatus.SERVICE_UNAVAILABLE and "ec2credential" not in words:
+                reason = f"{self._where} cannot be reached: {answer.status}"
+                raise Down(reason, after_seconds=5)
+            self._web.warn("credentials cannot be proved by signatures", words=words)
             self._checks_signatures = False
             return False
-        token = self._json(answer, "token") if answer.status == HTTPStatus.OK else {}
-        if not _is_of(token, project_id, user_id):
+        is_answered = answer.status == HTTPStatus.OK
+        token = self._json(answer, Token, "token") if is_answered else Token()
+        if (token.project.id, token.user.id) != (project_id, user_id):
             raise Busy(f"{self._where} does not accept the new credential yet", after_seconds=2)
         return True
 
     def _read_back(self, project_id: str, user_id: str, credential: Credential) -> None:
-        row = self._json(self._call("GET", f"/credentials/{credential.id}"), "credential")
-        shown = (row.get("user_id"), row.get("project_id"), credential.secret in row["blob"])
+        answer = self._call("GET", f"/credentials/{credential.id}")
+        row = self._json(answer, StoredCredential, "credential")
+        shown = (row.user_id, row.project_id, credential.secret in row.blob)
         if shown != (user_id, project_id, True):
             raise Busy(f"{self._where} does not show the new credential yet", after_seconds=2)
 
     def list_regions(self) -> list[str]:
-        return sorted(str(region["id"]) for region in self._listed("/regions", "regions"))
+        return sorted(region.id for region in self._listed("/regions", "regions", RegionRow))
 
 
 def _domain_reference(domain: str) -> dict[str, str]:
@@ -251,8 +271,3 @@ def _tag(mark: str) -> str:
 
 def _attributes(spec: ProjectSpec) -> dict[str, Any]:
     return {"name": spec.name, "description": spec.title, "enabled": spec.enabled}
-
-
-def _is_of(token: dict[str, Any], project_id: str, user_id: str) -> bool:
-    project, user = token.get("project", {}), token.get("user", {})
-    return (project.get("id"), user.get("id")) == (project_id, user_id)

@@ -11,9 +11,10 @@ They are modelled on Keystone: this class inherits them, or they are marked belo
 
 import secrets
 from http import HTTPStatus
-from typing import Any
 
 from chalicelib.kernel.outbound.web import Answer
+from chalicelib.projects.gateway.connection import F
+from chalicelib.projects.gateway.forms import Grant, Named, TaggedProject, UserReference
 from chalicelib.projects.gateway.identity import USER_PREFIX, Project
 from chalicelib.projects.gateway.openstack import OpenStack
 from chalicelib.projects.gateway.port import Refused, Role
@@ -39,26 +40,26 @@ class Zadara(OpenStack):
         if self._domain_id:
             return
         account = self.region.account.partition("/")[0]
-        domains = self._rows(self._checked(self._send("GET", "/domains", token)), "domains")
-        ids = [str(domain["id"]) for domain in domains if domain["name"] == account]
+        domains = self._rows(self._checked(self._send("GET", "/domains", token)), Named, "domains")
+        ids = [domain.id for domain in domains if domain.name == account]
         if not ids:
             raise Refused(f"{self._where} does not show the account {account} to our user")
         self._domain_id = ids[0]
 
-    def _rows(self, answer: Answer, kind: str) -> list[dict[str, Any]]:
+    def _rows(self, answer: Answer, form: type[F], kind: str) -> list[F]:
         """The rows of a list, which may be a bare array or stand under its name."""
-        content = self._json(answer)
-        rows: list[dict[str, Any]] = content if isinstance(content, list) else content[kind]
-        return rows
+        content = self._json(answer, object)
+        listed = content.get(kind) if isinstance(content, dict) else content
+        return self._form(listed, list[form])  # type: ignore[valid-type]
 
-    def _listed(self, path: str, kind: str, **query: str) -> list[dict[str, Any]]:
-        return self._rows(self._call("GET", path, query=query), kind)
+    def _listed(self, path: str, kind: str, form: type[F], **query: str) -> list[F]:
+        return self._rows(self._call("GET", path, query=query), form, kind)
 
     def _find_project(self, mark: str) -> Project | None:
         """The project with the mark at the end of its name, since tags are not documented."""
-        for row in self._in_domain("/projects", "projects"):
-            if str(row["name"]).endswith(mark[:_MARK_SHOWN]):
-                return Project(row["id"], row["name"], row.get("enabled", True))
+        for row in self._in_domain("/projects", "projects", TaggedProject):
+            if row.name.endswith(mark[:_MARK_SHOWN]):
+                return Project(row.id, row.name, row.enabled)
         return None
 
     def _create_user(self, login: str, email: str, name: str) -> str | None:  # noqa: ARG002  no field for it
@@ -74,13 +75,12 @@ class Zadara(OpenStack):
         answer = self._call("POST", "/users", body=body, also=(HTTPStatus.CONFLICT,))
         if answer.status == HTTPStatus.CONFLICT:
             return None
-        content = self._json(answer)
-        return str(content.get("user", content)["id"])
+        content = self._json(answer, dict[str, object])
+        return self._form(content.get("user", content), UserReference).id
 
     def _list_users(self) -> dict[str, str]:
-        users = self._in_domain("/users", "users")
-        ours = (user for user in users if str(user["name"]).startswith(USER_PREFIX))
-        return {user["name"]: str(user["id"]) for user in ours}
+        users = self._in_domain("/users", "users", Named)
+        return {user.name: user.id for user in users if user.name.startswith(USER_PREFIX)}
 
     def _role_names(self) -> dict[Role, str]:
         return _ROLES
@@ -89,9 +89,10 @@ class Zadara(OpenStack):
         """The names of the granted roles, by user. Not verified on a live cluster."""
         query = {"scope.project.id": project_id, "include_names": "true"}
         granted: dict[str, set[str]] = {}
-        for grant in self._listed("/role_assignments", "role_assignments", **query):
-            if "user" in grant:
-                granted.setdefault(grant["user"]["id"], set()).add(grant["role"]["name"])
+        for grant in self._listed("/role_assignments", "role_assignments", Grant, **query):
+            place = grant.scope.project  # which its lists may leave out
+            if grant.user and (place is None or place.id == project_id):
+                granted.setdefault(grant.user.id, set()).add(grant.role.name)
         return granted
 
     def list_regions(self) -> list[str]:

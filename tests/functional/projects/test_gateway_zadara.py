@@ -7,18 +7,17 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
-from chalicelib.kernel.outbound import web
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Credential, Down, Provider, Refused
 from tests.functional.projects import zadara
 from tests.functional.projects.zadara import Cluster
+from tests.functional.web.sessions import setting
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setattr(web, "settings", replace(web.settings, private_addresses=True))
+    setting(monkeypatch, private_addresses=True)
     with zadara.running() as started:
         yield started
 

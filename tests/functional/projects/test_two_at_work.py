@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from chalicelib.kernel.outbound import web
 from chalicelib.projects import gateway
 from chalicelib.projects.gateway import Credential
 from infra.local import clock, faults
@@ -25,11 +23,12 @@ from tests.functional.projects.workflow import (
     status,
 )
 from tests.functional.projects.zadara import Cluster
+from tests.functional.web.sessions import setting
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setattr(web, "settings", replace(web.settings, private_addresses=True))
+    setting(monkeypatch, private_addresses=True)
     with zadara.running() as started:
         yield started
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.kernel.outbound import web
+from chalicelib.kernel.outbound import connections, web
 from chalicelib.kernel.outbound.web import Limits, Session
 
 
@@ -17,7 +17,8 @@ def allow_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def setting(monkeypatch: pytest.MonkeyPatch, **values: Any) -> None:
-    monkeypatch.setattr(web, "settings", replace(web.settings, **values))
+    for module in (connections, web):
+        monkeypatch.setattr(module, "settings", replace(module.settings, **values))
 
 
 def session_of(server: ThreadingHTTPServer, **options: Any) -> Session:
