@@ -17,6 +17,15 @@ def start(context: Context, *, project_id: str, run: int) -> None:
 
 
 @job(tries=8, retry=_SOON)
+def go_on(context: Context, *, project_id: str, run: int) -> None:
+    """Begin a run anew that was parked while its tenant was suspended. Safe to repeat."""
+    # Late: saves the same as in `start`.
+    from chalicelib.projects.workflow import parking
+
+    parking.go_on(context.tenant_id, project_id, run)
+
+
+@job(tries=8, retry=_SOON)
 def suspend(context: Context, *, project_id: str) -> None:
     """Switch a project off at its provider. Safe to repeat."""
     _switch(context, project_id, on=False)

@@ -100,6 +100,8 @@ class Project(ProjectsRecord):
     completed_at = UnicodeAttribute(null=True)
     estimated_at = UnicodeAttribute()  #: when the last run should be done
     limit_at = Number(default=0)  #: epoch seconds at which the reconciler ends the run
+    #: the seconds that the run had left when it was parked; None: it is not parked
+    parked_seconds = Number(null=True)
     watch_shard = UnicodeAttribute(null=True)
     watch_at = Number(null=True)  #: epoch seconds of the reconciler's next check
 
@@ -110,6 +112,10 @@ class Project(ProjectsRecord):
     @property
     def is_running(self) -> bool:
         return self.status in rules.RUNNING
+
+    @property
+    def is_parked(self) -> bool:
+        return bool(self.parked_seconds)
 
     @property
     def users(self) -> rules.Users:

@@ -54,6 +54,7 @@ LAYERS = {
         "workflow.attempt": "service",
         "workflow.completion": "service",
         "workflow.credentials": "service",
+        "workflow.parking": "service",
         "workflow.participants": "service",
         "workflow.profile_sync": "service",
         "workflow.progress": "service",

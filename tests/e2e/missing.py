@@ -1,7 +1,8 @@
 """What ministack lacks and the deployment needs, by a proxy in between.
 
 - ImportRestApi and PutRestApi. ministack makes an API of a swagger document through
-  CloudFormation, so these two become a stack with one AWS::ApiGateway::RestApi.
+  CloudFormation, so these two become a stack with one AWS::ApiGateway::RestApi. A changed document
+  would make another API under another id: the stack is made anew, and a tag keeps the id.
 - Three habits of IAM. AWS has no action for a batch of SQS, which needs that of the single call:
   ministack asks for sqs:SendMessageBatch. It asks for ses:SendEmail on "*" alone. And a key that a
   call names by its alias is the alias to it, so that kms:ResourceAliases, on AWS the way to allow
@@ -16,6 +17,7 @@ All other calls of the deployment pass through as they are. The functions never 
 know ministack's own address.
 """
 
+import itertools
 import json
 import re
 import threading
@@ -25,7 +27,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from .ministack import REGION, Ministack
-from .stacks import create_stack, update_stack
+from .stacks import create_stack, delete_stack
 
 _FUNCTIONS = "/2015-03-31/functions"
 _NAMED = re.compile(rb'("SOCKET_ENDPOINT": ?")https://(\w+)\.execute-api\.[\w.-]+')
@@ -71,6 +73,8 @@ class Missing:
         self.stack_updates_left: int | None = None  #: then CloudFormation denies them; None: never
         self._ministack = ministack
         self._stacks: dict[str, str] = {}  #: of each API that was imported
+        self._imported: dict[str, bytes] = {}  #: what it was imported from
+        self._numbers = itertools.count()
         self._sockets = f"{ministack.endpoint_url}/_aws/execute-api/"
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Calls)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -80,12 +84,10 @@ class Missing:
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         if method == "POST" and _IMPORT.match(path):
-            stack = f"chalice-api-{len(self._stacks)}"
-            made = create_stack(self._ministack, stack, _api(body), {})
-            self._stacks[made["ApiId"]] = stack
-            return _told({"id": made["ApiId"], "name": "backburner"}, 201)
+            return _told({"id": self._import(body), "name": "backburner"}, 201)
         if method == "PUT" and (found := _PUT.match(path)):
-            update_stack(self._ministack, self._stacks[found["id"]], _api(body))
+            if self._imported[found["id"]] != body:
+                self._import(body, found["id"])
             return _told({"id": found["id"], "name": "backburner"}, 200)
         if self._refuses(body):
             return 403, {"Content-Type": "text/xml"}, _REFUSED
@@ -102,6 +104,15 @@ class Missing:
             passed = self._ministack.pass_on(method, path, kept, body)
         back = {name: value for name, value in passed.headers.items() if name.lower() not in _HOP}
         return passed.status, back, self._named(passed.data)
+
+    def _import(self, swagger: bytes, api_id: str | None = None) -> str:
+        """Makes an API, in the place of the one with this id; its id."""
+        if api_id is not None:
+            delete_stack(self._ministack, self._stacks[api_id])
+        stack = f"chalice-api-{next(self._numbers)}"
+        api_id = create_stack(self._ministack, stack, _api(swagger, api_id), {})["ApiId"]
+        self._stacks[api_id], self._imported[api_id] = stack, swagger
+        return api_id
 
     def _refuses(self, body: bytes) -> bool:
         if b"Action=UpdateStack" in body and self.stack_updates_left is not None:
@@ -148,6 +159,8 @@ def _told(answer: dict[str, str], status: int) -> tuple[int, dict[str, str], byt
     return status, {"Content-Type": "application/json"}, json.dumps(answer).encode()
 
 
-def _api(swagger: bytes) -> str:
-    api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": json.loads(swagger)}}
+def _api(swagger: bytes, api_id: str | None) -> str:
+    tags = [{"Key": "ms-custom-id", "Value": api_id}] if api_id else []
+    properties = {"Body": json.loads(swagger), "Tags": tags}
+    api = {"Type": "AWS::ApiGateway::RestApi", "Properties": properties}
     return json.dumps({"Resources": {"Api": api}, "Outputs": {"ApiId": {"Value": {"Ref": "Api"}}}})

@@ -55,6 +55,21 @@ def _reasons(cloudformation: Any, stack: str) -> str:
     )
 
 
+def delete_stack(ministack: Ministack, name: str) -> None:
+    """Deletes a stack with all that it has made."""
+    cloudformation = ministack.client("cloudformation")
+    cloudformation.delete_stack(StackName=name)
+
+    def gone() -> bool:
+        try:
+            stacks = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        except ClientError:
+            return True
+        return all(stack["StackStatus"] == "DELETE_COMPLETE" for stack in stacks)
+
+    wait_for(f"end of stack {name}", gone, STACK_SECONDS)
+
+
 def update_stack(ministack: Ministack, name: str, template: str) -> None:
     """Changes a stack, if need be. Raises RuntimeError with the failed resources."""
     cloudformation = ministack.client("cloudformation")

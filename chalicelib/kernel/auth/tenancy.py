@@ -85,6 +85,12 @@ def find(tenant_id: str) -> Tenant | None:
     return _tenants.get(tenant_id)
 
 
+def is_suspended(tenant_id: str) -> bool:
+    """True for a tenant that is suspended, not for one that is unknown, or for the platform."""
+    tenant = find(tenant_id) if is_tenant_id(tenant_id) else None
+    return tenant is not None and tenant.status == "suspended"
+
+
 def forget(tenant_id: str) -> None:
     """Drops what this instance remembers of one tenant."""
     _tenants.forget(tenant_id)

@@ -13,6 +13,7 @@ from chalicelib.kernel.jobs import (
     completion,
     ledger,
     outbox,
+    parking,
     registry,
     retry,
     unique,
@@ -120,6 +121,8 @@ def _end_unwanted(attempt: Attempt, *, took_over: bool) -> Outcome | None:
         reason = "an attempt ended without a result"  # it was charged by its own claim
         if outcome := _after_lost(attempt, reason, charged=False):
             return outcome
+    if scope := parking.scope_of(job):
+        return Outcome.drop("parked" if parking.park(job, scope) else "late")
     if job.attempts > job.max_attempts:
         # This claim tries nothing, so it is not counted.
         reason = "all attempts ended without a result"

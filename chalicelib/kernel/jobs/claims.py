@@ -13,7 +13,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.jobs import ledger
-from chalicelib.kernel.jobs.ledger import PREFIX, Job
+from chalicelib.kernel.jobs.ledger import PARKED, PREFIX, Job
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import batch_update
 from chalicelib.kernel.store.batch_update import ConditionalUpdate
@@ -50,6 +50,7 @@ def claim_first_attempts(keys: Iterable[Key]) -> dict[Key, Claim | Unsettled]:
         return {}
     actions = _claiming(token, clock.epoch_seconds())
     is_first = (Job.status == "queued") & Job.not_before.does_not_exist()
+    is_first &= Job.due_shard < PARKED  # one that is parked would be left where it is
     rows = (Job(tenant_id, PREFIX + job_id) for tenant_id, job_id in unique_keys)
     updates = [ConditionalUpdate(row, actions, is_first) for row in rows]
     items = batch_update.execute(updates, read=True)
@@ -75,7 +76,8 @@ def claim(tenant_id: str, job_id: str, token: str | None = None) -> Claim | Job 
     token, now = token or clock.new_id(), clock.epoch_seconds()
     waiting = (Job.status == "queued") & (Job.not_before.does_not_exist() | (Job.not_before <= now))
     job = Job(tenant_id, PREFIX + job_id)
-    if job.change_if(waiting, _claiming(token, now), read=True):
+    claiming = [*_claiming(token, now), Job.due_shard.set(ledger.shard_of(job_id))]
+    if job.change_if(waiting, claiming, read=True):
         return Claim(job, took_over=False)
     seen = ledger.get(tenant_id, job_id, consistent=True)
     if seen is None or seen.claim_token == token:

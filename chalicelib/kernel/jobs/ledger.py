@@ -28,6 +28,7 @@ from chalicelib.kernel.store.records import KernelRecord, Number
 from chalicelib.kernel.store.write_set import WriteSet
 
 PREFIX = "job#"
+PARKED = "parked#"  #: begins the partitions of the index `due` that parking.py has
 _MAX_HISTORY = 50  #: entries; without a limit a job deferred for days would outgrow its row
 ENDED = frozenset({"done", "failed", "skipped", "suppressed", "cancelled", "expired"})
 #: What providers' events say about a message. A state replaces those before it, never one after.
@@ -110,7 +111,7 @@ def new(
         max_attempts=tries,
         recipient=recipient,
         recipient_key=recipient and recipient_key(tenant_id, recipient),
-        due_shard=_shard(job_id),
+        due_shard=shard_of(job_id),
         not_before=not_before if is_later else None,
         due_at=not_before if is_later else now + settings.push_grace_seconds,
         due_step_seconds=(1 if is_later else 2) * settings.push_grace_seconds,
@@ -139,8 +140,14 @@ def recipient_key(tenant_id: str, recipient: str) -> str:
     return f"{tenant_id}#{recipient.lower()}"
 
 
-def _shard(job_id: str) -> str:
-    return str(zlib.crc32(job_id.encode()) % settings.due_shards)
+def shard_of(job_id: str) -> str:
+    """The partition of the index `due` in which a job waits that is not parked."""
+    return str(part_of(job_id, settings.due_shards))
+
+
+def part_of(job_id: str, parts: int) -> int:
+    """One of so many parts, the same for a job every time."""
+    return zlib.crc32(job_id.encode()) % parts
 
 
 def get(tenant_id: str, job_id: str, *, consistent: bool = False) -> Job | None:
@@ -205,7 +212,7 @@ def _ending(
     if reason is not None:
         actions.append(Job.last_error.set(reason))
     if status == "failed":
-        actions.append(Job.history.set(_with_entry(job, status, reason or "", None)))
+        actions.append(Job.history.set(with_entry(job, status, reason or "", None)))
     return actions
 
 
@@ -221,7 +228,7 @@ def wait(job: Job, outcome: str, detail: str, wait_seconds: int, *, charged: boo
         Job.due_at.set(not_before + settings.push_grace_seconds),
         Job.due_step_seconds.set(2 * settings.push_grace_seconds),
         Job.last_error.set(detail),
-        Job.history.set(_with_entry(job, outcome, detail, wait_seconds)),
+        Job.history.set(with_entry(job, outcome, detail, wait_seconds)),
         *(attribute.remove() for attribute in (Job.claim_token, Job.lease_until)),
     ]
     if job.counted_on:
@@ -261,11 +268,12 @@ def note_delivery(
 
 def note_lost_attempt(job: Job) -> None:
     """Adds an entry to the history: the attempt before the takeover left no result."""
-    entry = _with_entry(job, "lost", "the previous attempt ended without a result", None)
+    entry = with_entry(job, "lost", "the previous attempt ended without a result", None)
     job.change_if(Job.claim_token == job.claim_token, [Job.history.set(entry)], read=True)
 
 
-def _with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -> list[Any]:
+def with_entry(job: Job, outcome: str, detail: str, wait_seconds: int | None) -> list[Any]:
+    """The job's history with one more entry."""
     entry: dict[str, Any] = {
         "at": clock.iso(clock.now()),
         "attempt": int(job.attempts),

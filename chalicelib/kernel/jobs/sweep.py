@@ -31,7 +31,7 @@ from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel import clock, telemetry
-from chalicelib.kernel.jobs import outbox
+from chalicelib.kernel.jobs import outbox, parking
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import batch_update, failures
@@ -73,6 +73,7 @@ def run(has_time: HasTime = lambda: True) -> int:
     """
     pushed = longest_seconds = 0
     try:
+        parking.let_go(has_time)
         dues, errors = _read_shards(has_time)
         longest_seconds = max(map(_overdue_seconds, dues), default=0)
         accepted = _push(in_turns(dues), has_time)

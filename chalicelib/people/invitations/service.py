@@ -76,8 +76,8 @@ def renewed(person: Person) -> dict[str, Any]:
 def to_send(tenant_id: str, person_id: str, version: int, base_url: str) -> Invitation:
     """The current values of the invitation's texts; raises Skip when it is no longer wanted."""
     tenant = tenancy.find(tenant_id)
-    if tenant is None or tenant.status != "active":
-        raise Skip("tenant-suspended")  # its links are refused
+    if tenant is None:
+        raise Skip("tenant-unknown")
     person = models.get_person(tenant_id, person_id)
     if person is None or person.status == "deactivated":
         raise Skip("user-deleted")

@@ -11,7 +11,7 @@ from chalicelib.kernel.errors import AppError
 from chalicelib.projects.gateway import Busy, Refused
 from chalicelib.projects.models import Project
 from chalicelib.projects.rules import SYNC_USERS
-from chalicelib.projects.workflow import completion, progress, user_sync
+from chalicelib.projects.workflow import completion, parking, progress, user_sync
 
 Event = dict[str, Any]
 Answer = dict[str, Any]
@@ -49,6 +49,8 @@ def run(event: Event, do: Do) -> Answer:
     step = shown_step(str(event["step"]))
     try:
         project = progress.read_run(event["tenant"], event["project"], int(event["run"]))
+        if parking.park_if_suspended(project):
+            return dict(OVER)
         return _do(do, step, Work(project, event, time.monotonic() + SECONDS))
     except (progress.Overtaken, completion.Changed):
         telemetry.log.info("step of a run that is over", project=event["project"], step=step)

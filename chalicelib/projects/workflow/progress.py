@@ -31,8 +31,9 @@ class Overtaken(AppError):
 
 
 def current_run(project: Project) -> Condition:
-    """Holds while the run of `project`, as it was read, is running."""
+    """Holds while the run of `project`, as it was read, is running and not parked."""
     is_running: Condition = (Project.run == int(project.run)) & Project.status.is_in(*rules.RUNNING)
+    is_running &= Project.parked_seconds.does_not_exist()
     return is_running
 
 
@@ -67,7 +68,7 @@ def begin(project: Project, step: str, *more: Action) -> None:
             break
         except Overtaken:
             project.refresh(consistent_read=True)
-            if int(project.run) != run or not project.is_running:
+            if int(project.run) != run or not project.is_running or project.is_parked:
                 raise
     push(project)
 
@@ -141,9 +142,11 @@ def _write(project: Project, actions: list[Action], unchanged: Condition | None 
 
 
 def read_run(tenant_id: str, project_id: str, run: int) -> Project:
-    """The project, while this run is running; raises Overtaken."""
+    """The project, while this run is running and not parked; raises Overtaken."""
     project = models.get_project(tenant_id, project_id)
     if project is None or int(project.run) != run or not project.is_running:
+        raise Overtaken
+    if project.is_parked:
         raise Overtaken
     return project
 

@@ -10,7 +10,7 @@ from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.errors import AppError
 from chalicelib.projects import models, rules
 from chalicelib.projects.models import Project
-from chalicelib.projects.workflow import completion, progress, runs
+from chalicelib.projects.workflow import completion, parking, progress, runs
 
 _ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
@@ -22,6 +22,8 @@ def reconcile() -> int:
         try:
             project = models.get_project(tenant_id, project_id)
             if project is None or not project.is_running:
+                continue
+            if parking.park_if_suspended(project):
                 continue
             late += _exceeds_limit(project)
             ended += _check(project)

@@ -55,12 +55,18 @@ _ENTERED = (
 _CLEARED = ("completed_at", "error", "step")
 
 
-def _entering(project: Project) -> list[Update]:
+def entering(project: Project) -> list[Update]:
     """The attributes that `enter` has set, as actions of an update."""
     return [
         *(getattr(Project, name).set(getattr(project, name)) for name in _ENTERED),
         *(getattr(Project, name).remove() for name in _CLEARED),
     ]
+
+
+def same_run(project: Project) -> Condition:
+    """Holds while the run of `project`, as it was read, has not ended, parked or not."""
+    is_same: Condition = (Project.run == int(project.run)) & Project.status.is_in(*rules.RUNNING)
+    return is_same
 
 
 def enqueue_start(tx: Transaction, project: Project) -> Job:
@@ -127,7 +133,7 @@ def _begin(
     )
     enter(project, kind, durations.find(project.provider))
     project.version = int(project.version) + 1
-    actions = [*_entering(project), Project.version.set(project.version)]
+    actions = [*entering(project), Project.version.set(project.version)]
     tx.update(project, actions, *condition)
     enqueue_start(tx, project)
 
@@ -261,7 +267,7 @@ def _change_users(
         allowed &= _unchanged(project)
         enter(project, kind, durations.find(project.provider))
         project.version = int(project.version) + 1
-        actions += [*_entering(project), Project.version.set(project.version)]
+        actions += [*entering(project), Project.version.set(project.version)]
         enqueue_start(tx, project)
     tx.update(project, actions, allowed, error)
 

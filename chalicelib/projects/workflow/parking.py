@@ -1,0 +1,62 @@
+"""Runs of a suspended tenant: parked as one, and begun anew when the tenant is active again.
+
+A step that finds its tenant suspended ends the run's execution and leaves a job, `projects.go_on`,
+which the worker parks like every job of the tenant (kernel/jobs/parking.py). Meanwhile the run's
+clock stands still and the reconciler does not look at it. What the run has done stays done: the
+next run goes on from there, since runs converge.
+"""
+
+from chalicelib.kernel import clock, telemetry
+from chalicelib.kernel.auth import tenancy
+from chalicelib.kernel.errors import Skip
+from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.projects import durations, models
+from chalicelib.projects.models import Project
+from chalicelib.projects.workflow import progress, runs
+
+_LEAST_SECONDS = 60  #: that a run gets when it goes on, however late it was
+
+
+def park_if_suspended(project: Project) -> bool:
+    """Parks the run if its tenant is suspended; False if it may go on.
+
+    Raises Overtaken when the run has ended meanwhile, or was parked by another step.
+    """
+    tenant_id = str(project.tenant)
+    if not tenancy.is_suspended(tenant_id):
+        return False
+    left_seconds = int(project.limit_at) - clock.epoch_seconds()
+    tx = Transaction(tenant_id)
+    actions = [
+        Project.parked_seconds.set(max(_LEAST_SECONDS, left_seconds)),
+        Project.watch_at.remove(),
+        Project.watch_shard.remove(),
+    ]
+    tx.update(project, actions, progress.current_run(project), progress.Overtaken())
+    tx.enqueue("projects.go_on", project_id=project.id, run=int(project.run))
+    tx.commit()
+    telemetry.log.info("run parked", project=project.id, run=int(project.run))
+    return True
+
+
+def go_on(tenant_id: str, project_id: str, run: int) -> None:
+    """Begins a parked run anew, with the time that it had left; raises Skip when it is over.
+
+    Safe to repeat: the commit is conditional on the run that was parked.
+    """
+    project = models.get_project(tenant_id, project_id)
+    if project is None or int(project.run) != run or not project.is_parked:
+        raise Skip("run-over")
+    is_parked = runs.same_run(project) & Project.parked_seconds.exists()
+    left_seconds, started_at, percent = project.parked_seconds, project.started_at, project.percent
+    runs.enter(project, progress.kind_of(project), durations.find(project.provider))
+    project.started_at, project.floor = started_at, percent
+    project.limit_at = clock.epoch_seconds() + int(left_seconds)
+    tx = Transaction(tenant_id)
+    actions = [*runs.entering(project), Project.parked_seconds.remove()]
+    tx.update(project, actions, is_parked, progress.Overtaken())
+    runs.enqueue_start(tx, project)
+    try:
+        tx.commit()
+    except progress.Overtaken as overtaken:
+        raise Skip("run-over") from overtaken

@@ -1,0 +1,58 @@
+"""Runs of a suspended tenant stand still, and end well when it is active again."""
+
+import pytest
+
+from infra.local import faults, mailbox
+from infra.local.cloud import LocalCloud
+from infra.local.faults import Fault
+from tests.functional import aws
+from tests.functional.client import Caller, Client
+from tests.functional.projects import workflow as projects
+from tests.functional.projects.workflow import Workflow, created, people, status
+from tests.functional.tenants.suspended import reactivate, suspend, wait
+
+pytestmark = pytest.mark.local
+
+
+@pytest.fixture
+def platform(client: Client) -> Caller:
+    return client.as_("admin", None)
+
+
+def test_a_run_that_is_under_way_stands_still_and_has_the_rest_of_its_time_afterwards(
+    cloud: LocalCloud, client: Client, manager: Caller, platform: Caller, workflow: Workflow
+) -> None:
+    workflow.before("list_batches", lambda: suspend(cloud, platform))
+    project_id = created(manager, user_ids=people(2, "customer", prefix="c"))
+    cloud.run_until_idle()
+    row_ = aws.rows("projects")[f"project#{project_id}"]
+    assert "watch_at" not in row_
+    left = int(row_["parked_seconds"]["N"])
+    assert 60 <= left <= 300
+    calls = projects.provider_calls()
+    wait(cloud, days=3)
+    assert projects.provider_calls() == calls
+
+    reactivate(cloud, platform)
+    shown = status(client.as_("manager"), project_id)
+    assert shown["status"] == "active"
+    assert shown["progress"]["users"]["synced"] == shown["progress"]["users"]["total"] == 2
+    assert len(projects.credentials(project_id)) == 2
+    ready = [mail for mail in mailbox.sent() if "is ready" in mail.subject]
+    assert len(ready) <= 1
+
+
+def test_a_run_whose_execution_ended_meanwhile_goes_on(
+    cloud: LocalCloud, client: Client, manager: Caller, platform: Caller, workflow: Workflow
+) -> None:
+    """Nobody's step could park it; the reconciler does."""
+    faults.add(Fault("states", "StartExecution", "throttle", times=None))
+    project_id = created(manager)
+    cloud.run_until_idle()
+    suspend(cloud, platform)
+    faults.clear()
+    wait(cloud, days=1)
+    assert aws.rows("projects")[f"project#{project_id}"]["status"] == {"S": "provisioning"}
+
+    reactivate(cloud, platform)
+    assert status(client.as_("manager"), project_id)["status"] == "active"
