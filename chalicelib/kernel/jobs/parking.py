@@ -126,11 +126,16 @@ def _pages(shard: str) -> Iterator[list[Job]]:
 
 
 def _move(jobs: list[Job]) -> int:
-    actions: dict[str, list[Action]] = {}
+    """Moves up to 25 jobs that are still where they were seen; returns how many."""
+    going: dict[str, list[Action]] = {}
+    waits = (Job.status == "queued") & (Job.due_shard == jobs[0].due_shard)
     updates = []
     for job in jobs:
         home = ledger.shard_of(job.id)
-        waits = (Job.status == "queued") & (Job.due_shard == job.due_shard)
-        going = actions.setdefault(home, [Job.due_shard.set(home), *ledger.due_now()])
-        updates.append(ConditionalUpdate(job, going, waits))
-    return sum(batch_update.execute_alone(update) for update in updates)
+        actions = going.setdefault(home, [Job.due_shard.set(home), *ledger.due_now()])
+        updates.append(ConditionalUpdate(job, actions, waits))
+    rows = batch_update.execute(updates)
+    return sum(
+        row is not None or batch_update.execute_alone(update)
+        for update, row in zip(updates, rows, strict=True)
+    )
