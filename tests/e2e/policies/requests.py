@@ -28,6 +28,7 @@ def invites_changes_and_lists(lane: Lane) -> None:
     lane.must_hold("notify", manager.client.tenant_id("t1"))  # pushed, and not left to the sweep
     _ok(manager.get(one))
     _ok(manager.patch(one, {"name": "Ann B", "email": "ann-b@example.com"}))
+    _ok(manager.post(f"{one}/resend-invitation"), 429)  # the limits were asked before
     for query in ("", "?search=ann", "?search=ann-b@example.com"):
         _ok(manager.get(f"/admin/v1/users{query}"))
     for path in ("jobs", "notifications", "notifications?recipient=ann@example.com"):

@@ -73,11 +73,32 @@ def _lose_and_sweep(lane: Lane, *queues: str) -> None:
         row.due_at = clock.epoch_seconds() - 120
         row.save()
         rows.append(row)
-    event = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
-    lane.invoke({**event, "id": "1", "account": "", "time": "", "region": "", "resources": []})
+    _sweep(lane)
     for row in rows:
         lane.must_hold(row.queue, row.id)
         assert jobs.job_of(row.tenant, row.id).due_at > clock.epoch_seconds(), "not moved on"
+
+
+def _sweep(lane: Lane) -> None:
+    event = {"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+    lane.invoke({**event, "id": "1", "account": "", "time": "", "region": "", "resources": []})
+
+
+def lets_parked_jobs_go(lane: Lane) -> None:
+    """The tenant is active again: its job waits where all jobs do, and the note is gone."""
+    import app  # noqa: F401
+    from chalicelib.kernel import clock
+    from chalicelib.kernel.jobs import ledger, parking
+
+    tenant = lane.tenant()
+    job = ledger.new(tenant, "people.invitation", {}, queue="work", tries=3)
+    job.due_shard = f"{ledger.PARKED}tenant:{tenant}#0"
+    job.save()
+    parking.Note("#parked", f"tenant:{tenant}#0", noted_at=clock.epoch_seconds() - 3600).save()
+    _sweep(lane)
+    assert jobs.job_of(tenant, job.id).due_shard == ledger.shard_of(job.id), "not let go"
+    _sweep(lane)
+    assert not list(parking.Note.query("#parked", parking.Note.sk.startswith(f"tenant:{tenant}")))
 
 
 def admits_and_binds_a_login(lane: Lane) -> None:
@@ -124,7 +145,7 @@ SCENARIOS: dict[str, list[Scenario]] = {
     ],
     "bulk": [jobs.works_an_import, *jobs.SENDER, *jobs.WORKER],
     "feedback": [takes_in_a_bounce, hands_back_what_the_store_refuses],
-    "sweep": [pushes_what_is_due, pushes_one_job],
+    "sweep": [pushes_what_is_due, pushes_one_job, lets_parked_jobs_go],
     "reconcile": [projects.ends_what_takes_too_long],
     "provision": [
         projects.makes_a_project,

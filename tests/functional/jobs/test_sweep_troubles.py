@@ -104,7 +104,7 @@ def test_a_shard_that_cannot_be_read_stops_no_others_and_the_sweep_reports_it(
     from chalicelib.kernel.jobs import ledger
 
     ids = due(70)
-    shards = {ledger._shard(id_) for id_ in ids}
+    shards = {ledger.shard_of(id_) for id_ in ids}
     faults.add(Fault("dynamodb", "Query", "refuse", times=STORE_TRIES))
     with (
         settings.changed(sweep_threads=1),
@@ -112,7 +112,7 @@ def test_a_shard_that_cannot_be_read_stops_no_others_and_the_sweep_reports_it(
         pytest.raises(Exception, match="Failed to query items"),
     ):
         sweeps.sweep(cloud)
-    assert {ledger._shard(id_) for id_ in sends.jobs} == shards - {"0"}
+    assert {ledger.shard_of(id_) for id_ in sends.jobs} == shards - {"0"}
     assert len(sweeps.sweep(cloud).jobs) == 70 - len(sends.jobs)
 
 

@@ -42,7 +42,7 @@ MAY_EXPIRE = {
     "Unknown": "a login of nobody",
     **dict.fromkeys(("Project", "Participant", "NameGuard", "Request"), "a project"),
     # These are never given a time.
-    **dict.fromkeys(("TenantRecord", "DataKey", "Rate", "BreakerRecord"), ""),
+    **dict.fromkeys(("TenantRecord", "DataKey", "Rate", "BreakerRecord", "Note"), ""),
     **dict.fromkeys(("RegionRecord", "Credential", "Figures"), ""),
 }
 _BASES = {"KernelRecord", "Owned", "ProjectsRecord", "_Either"}
