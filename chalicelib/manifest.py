@@ -55,6 +55,12 @@ ROUTES: tuple[tuple[str, tuple[tuple[str, str, str, bool], ...]], ...] = (
                 "remove_project_user",
                 True,
             ),
+            (
+                "POST",
+                "/admin/v1/projects/{project_id}/users/{user_id}/rotate-credential",
+                "rotate_credential",
+                True,
+            ),
         ),
     ),
     ("chalicelib.projects.page", (("GET", "/projects/{project_id}", "show_project", False),)),

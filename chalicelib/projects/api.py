@@ -27,7 +27,7 @@ from chalicelib.projects.workflow import runs
 
 routes = Routes()
 
-ONE_READ = Calls(dynamodb=1)
+BY_NAME = Calls(dynamodb=2)  #: one read by an id, two by an identifier
 READ_AND_QUEUED = Calls(dynamodb=2, sqs=1)
 _CREATED = "Project created successfully. Infrastructure provisioning in progress."
 
@@ -81,11 +81,11 @@ def list_projects(caller: Caller, query: ProjectsQuery) -> Reply:
     allow=EVERYONE,
     answers=ProjectView,
     errors=(404,),
-    calls=ONE_READ,
+    calls=BY_NAME,
 )
 def get_project(caller: Caller, project_id: str) -> Reply:
-    """Read one project."""
-    project = membership.find(caller, project_id)
+    """Read one project, by its id or its identifier."""
+    project = membership.find_named(caller, project_id)
     return Reply(project_view(project), version=int(project.version))
 
 
@@ -94,12 +94,12 @@ def get_project(caller: Caller, project_id: str) -> Reply:
     allow=EVERYONE,
     answers=StatusView,
     errors=(404,),
-    calls=ONE_READ,
+    calls=BY_NAME,
     polled=True,
 )
 def get_project_status(caller: Caller, project_id: str) -> Reply:
-    """Read the progress of a project."""
-    project = membership.find(caller, project_id)
+    """Read the progress of a project, by its id or its identifier."""
+    project = membership.find_named(caller, project_id)
     headers = {"Retry-After": "2"} if project.is_running else {}
     return Reply(status_view(project), headers=headers)
 
@@ -198,6 +198,17 @@ def remove_project_user(caller: Caller, project_id: str, user_id: str, request: 
     tx = Transaction(caller.tenant_id)
     project, part = membership.find_part(caller, project_id, user_id)
     runs.remove_user(tx, project, part, request.if_match)
+    return _queued(project, tx, request, "Queued; the status shows the progress")
+
+
+@routes.post("/admin/v1/projects/{project_id}/users/{user_id}/rotate-credential", **CHANGED)
+def rotate_credential(caller: Caller, project_id: str, user_id: str, request: Request) -> Reply:
+    """Give a user of an active project a new credential. In the background it is made and proved;
+    only then is the old one deleted.
+    """
+    tx = Transaction(caller.tenant_id)
+    project, part = membership.find_part(caller, project_id, user_id)
+    runs.rotate_credential(tx, project, part, request.if_match)
     return _queued(project, tx, request, "Queued; the status shows the progress")
 
 

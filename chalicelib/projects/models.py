@@ -3,6 +3,7 @@
 sk                               record       found by
 project#<id>                     Project      get_project, get_projects, projects_of, get_with_part
 name#<folded name>               NameGuard    makes the name unique
+identifier#<identifier>          NameGuard    guards.id_of
 request#<project>#<id>           Request      requests_of
 participant#<project>#<person>   Participant  participants_of, find_participants, page_of
 credential#<project>#<person>    Credential   credentials.find
@@ -28,7 +29,6 @@ from chalicelib.projects import rules
 from chalicelib.projects.rules import Candidate, Kind, State, Status
 
 _PROJECT = "project#"
-_NAME = "name#"
 _REQUEST = "request#"
 _PARTICIPANT = "participant#"
 _SHARDS = 4  #: partitions of the index of running projects
@@ -134,12 +134,6 @@ class Project(ProjectsRecord):
         return dict(self.steps.as_dict())
 
 
-class NameGuard(ProjectsRecord):
-    """Makes a name unique in a tenant: only one project can create its guard."""
-
-    project_id = UnicodeAttribute()
-
-
 class Request(ProjectsRecord):
     """A request to add people, who become participants in the background."""
 
@@ -163,6 +157,7 @@ class Participant(ProjectsRecord):
     attempts = Number(default=0)  #: attempts within that run
     error = UnicodeAttribute(null=True)
     cloud_user_id = UnicodeAttribute(null=True)
+    turn = Number(default=0)  #: rises with each rotation that is wanted; Credential.turn follows
     changed_at = UnicodeAttribute()
 
     @property
@@ -245,10 +240,6 @@ def ids_joined(tenant_id: str, person_id: str, after: str) -> Iterator[str]:
     beyond = Participant.project_id > after if after else None
     parts = Participant.query(member_key(tenant_id, person_id), beyond, index_name="member")
     return (str(part.project_id) for part in parts)
-
-
-def name_guard(tenant_id: str, name_key: str, project_id: str) -> NameGuard:
-    return NameGuard(tenant_id, _NAME + name_key, project_id=project_id)
 
 
 def request(tenant_id: str, project_id: str, person_ids: Iterable[str], number: int) -> Request:

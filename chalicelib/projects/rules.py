@@ -23,7 +23,15 @@ Status = Literal[
 ]
 #: The purpose of a run of the workflow. `users` adds no participants by default.
 Kind = Literal["provision", "users", "deprovision"]
-Action = Literal["retry", "suspend", "resume", "deprovision", "change users", "sync profiles"]
+Action = Literal[
+    "retry",
+    "suspend",
+    "resume",
+    "deprovision",
+    "change users",
+    "rotate credentials",
+    "sync profiles",
+]
 ProjectRole = Literal["admin", "member", "reader"]
 Wanted = Literal["member", "gone"]
 State = Literal["waiting", "synced", "failed", "removed"]
@@ -48,6 +56,7 @@ ALLOWED: Mapping[Action, tuple[Status, ...]] = {
     "resume": ("suspended",),
     "deprovision": ("active", "failed", "suspended"),
     "change users": ("provisioning", "active", "failed"),
+    "rotate credentials": ("active",),
     "sync profiles": ("provisioning", "active", "failed", "suspended"),
 }
 _CAN: Mapping[Action, str] = {
@@ -56,6 +65,7 @@ _CAN: Mapping[Action, str] = {
     "resume": "It can be resumed",
     "deprovision": "It can be deleted",
     "change users": "Its users can be changed",
+    "rotate credentials": "The credentials of its users can be rotated",
     "sync profiles": "The profiles of its users can be updated",
 }
 
@@ -120,6 +130,11 @@ def identifier(name: str, project_id: str) -> str:
     """A unique name for addresses and shells: lower-case letters, digits and hyphens."""
     words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].rstrip("-")
     return f"{words or 'project'}-{project_id[-8:]}"
+
+
+def is_identifier(text: str) -> bool:
+    """True for a text in the form of an identifier, which is never that of an id."""
+    return re.fullmatch(r"[a-z0-9-]{1,40}-[a-z0-9]{8}", text) is not None
 
 
 class Candidate(msgspec.Struct, frozen=True):

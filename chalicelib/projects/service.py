@@ -18,7 +18,7 @@ from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import preconditions
 from chalicelib.kernel.store.preconditions import IfMatch
 from chalicelib.people import directory
-from chalicelib.projects import durations, models, rules
+from chalicelib.projects import durations, guards, models, rules
 from chalicelib.projects.models import Project
 from chalicelib.projects.regions import service as known_regions
 from chalicelib.projects.rules import SIMULATED, Estimate
@@ -113,7 +113,8 @@ def create(tx: ProjectTransaction, by: Caller, new: NewProject, *, base_url: str
     )
     runs.enter(project, "provision", durations.find(provider))
     tx.create(project)
-    tx.create(models.name_guard(by.tenant_id, project.name_key, project_id), _name_taken(new.name))
+    tx.create(guards.of_name(by.tenant_id, project.name_key, project_id), _name_taken(new.name))
+    tx.create(guards.of_identifier(by.tenant_id, project.identifier, project_id))
     if new.user_ids:
         tx.require_users(new.user_ids)
         tx.create(models.request(by.tenant_id, project_id, new.user_ids, 0))
@@ -195,5 +196,5 @@ def _move_name(tx: Transaction, project: Project, key: str, name: str) -> None:
     if key == project.name_key or project.status == "deleted":
         return
     tenant_id = str(project.tenant)
-    tx.create(models.name_guard(tenant_id, key, project.id), _name_taken(name))
-    tx.delete(models.name_guard(tenant_id, project.name_key, project.id))
+    tx.create(guards.of_name(tenant_id, key, project.id), _name_taken(name))
+    tx.delete(guards.of_name(tenant_id, project.name_key, project.id))

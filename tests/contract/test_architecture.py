@@ -48,6 +48,7 @@ LAYERS = {
     },
     "projects": {
         "durations": "service",
+        "guards": "service",
         "membership": "service",
         "notice_values": "service",
         "page": "api",

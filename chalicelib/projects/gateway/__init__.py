@@ -11,11 +11,13 @@ from chalicelib.projects.gateway.port import (
     CloudUser,
     Credential,
     Down,
+    Proved,
     Provider,
     Refused,
     Region,
     Role,
     Save,
+    Unproved,
 )
 from chalicelib.projects.gateway.simulated import Simulated
 from chalicelib.projects.gateway.zadara import Zadara
@@ -25,11 +27,13 @@ __all__ = [
     "CloudUser",
     "Credential",
     "Down",
+    "Proved",
     "Provider",
     "Refused",
     "Region",
     "Role",
     "Save",
+    "Unproved",
     "connect",
 ]
 

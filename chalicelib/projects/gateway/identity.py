@@ -6,8 +6,8 @@ name of a project or person has changed. What exists already is not created twic
     project     looked up by its mark, then created; "exists" means that another was quicker
     user        created; after the first "exists" all of our users are read once
     grant       the grants of a project are read once for each connection
-    credential  has one of two possible ids, the one that the old credential does not have. So the
-                next try uses or replaces what an interrupted one left, and there is never a third
+    credential  has an id that follows from that of the one it replaces. So the next try uses or
+                replaces what an interrupted one left, and an id that was dropped never comes back
 """
 
 import hashlib
@@ -18,14 +18,14 @@ import msgspec
 
 from chalicelib.projects.gateway.connection import Connection
 from chalicelib.projects.gateway.port import (
-    Busy,
     CloudUser,
     Credential,
-    Down,
+    Proved,
     Refused,
     Region,
     Role,
     Save,
+    Unproved,
 )
 
 USER_PREFIX = "bb-"  #: begins the log-in names of the users that we create
@@ -129,6 +129,7 @@ class Identity(Connection, ABC):
         user_id: str,
         save: Save,
         old: str | None,
+        proved: Proved | None = None,
     ) -> Credential:
         """The first credential of a user whom this connection has created is not proved: it
         replaces no older one, and the proof would be a fourth call for each new user.
@@ -141,6 +142,8 @@ class Identity(Connection, ABC):
             is_proved = self._replace_credential(project_id, user_id, credential)
         if not is_proved:
             self._prove(project_id, user_id, credential)
+        if proved is not None:
+            proved(credential)
         if old is not None:
             self.drop_credential(user_id, old)
         return credential
@@ -152,9 +155,8 @@ class Identity(Connection, ABC):
         """
         try:
             self._prove(project_id, user_id, credential)
-        except Busy as busy:
-            if isinstance(busy, Down):
-                raise
+        except Unproved:
+            pass  # not for any other Busy: a credential that works must not be deleted
         else:
             return True
         self.drop_credential(user_id, credential.id)  # an interrupted try left it
@@ -163,8 +165,8 @@ class Identity(Connection, ABC):
         return False
 
     def _new_credential(self, project_id: str, user_id: str, old: str | None) -> Credential:
-        keys = [mark_of(f"credential {n}", f"{project_id}\0{user_id}") for n in (0, 1)]
-        access = next(key for key in keys if self._credential_id(key) != old)
+        kind = "credential 0" if old is None else f"credential after {old}"
+        access = mark_of(kind, f"{project_id}\0{user_id}")
         return Credential(self._credential_id(access), access, secrets.token_hex(_SECRET_BYTES))
 
     @abstractmethod

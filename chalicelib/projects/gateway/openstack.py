@@ -26,7 +26,7 @@ from chalicelib.projects.gateway.forms import (
     Token,
 )
 from chalicelib.projects.gateway.identity import USER_PREFIX, Identity, Project, ProjectSpec
-from chalicelib.projects.gateway.port import Busy, Credential, Down, Refused, Region, Role
+from chalicelib.projects.gateway.port import Credential, Down, Refused, Region, Role, Unproved
 from chalicelib.projects.gateway.signatures import signed
 
 _EXISTS, _GONE = (HTTPStatus.CONFLICT,), (HTTPStatus.NOT_FOUND,)
@@ -246,7 +246,7 @@ class OpenStack(Identity):
         is_answered = answer.status == HTTPStatus.OK
         token = self._json(answer, Token, "token") if is_answered else Token()
         if (token.project.id, token.user.id) != (project_id, user_id):
-            raise Busy(f"{self._where} does not accept the new credential yet", after_seconds=2)
+            raise Unproved(f"{self._where} does not accept the new credential yet", after_seconds=2)
         return True
 
     def _read_back(self, project_id: str, user_id: str, credential: Credential) -> None:
@@ -254,7 +254,7 @@ class OpenStack(Identity):
         row = self._json(answer, StoredCredential, "credential")
         shown = (row.user_id, row.project_id, credential.secret in row.blob)
         if shown != (user_id, project_id, True):
-            raise Busy(f"{self._where} does not show the new credential yet", after_seconds=2)
+            raise Unproved(f"{self._where} does not show the new credential yet", after_seconds=2)
 
     def list_regions(self) -> list[str]:
         return sorted(region.id for region in self._listed("/regions", "regions", RegionRow))

@@ -44,6 +44,8 @@ class Credential(msgspec.Struct, frozen=True):
 #: Saves a credential before the provider creates it. It may return another one, which is created
 #: instead: the one of an attempt that was interrupted or is still under way.
 Save = Callable[[Credential], Credential | None]
+#: Is called with a credential that works, before the one that it replaces is deleted.
+Proved = Callable[[Credential], None]
 
 
 class Refused(Exception):
@@ -63,6 +65,10 @@ class Down(Busy):
 
     The call may have been carried out. Making it again does no harm.
     """
+
+
+class Unproved(Busy):
+    """The provider answers, and says that a credential does not work, or not yet."""
 
 
 class Provider(Protocol):
@@ -107,9 +113,11 @@ class Provider(Protocol):
         user_id: str,
         save: Save,
         old: str | None,
+        proved: Proved | None = None,
     ) -> Credential:
         """Creates a credential, which `save` gets before, proves it by using it, and drops `old`.
 
+        Between the proof and the end of `old` comes `proved`; what it raises keeps `old` alive.
         However often this is interrupted and repeated, there is one credential in the end.
         """
         ...

@@ -32,6 +32,7 @@ from chalicelib.projects.gateway.port import (
     Busy,
     CloudUser,
     Credential,
+    Proved,
     Refused,
     Region,
     Role,
@@ -95,14 +96,16 @@ class Simulated:
         user_id: str,
         save: Save,
         old: str | None,
+        proved: Proved | None = None,
     ) -> Credential:
         """Makes as many calls as other providers: one, and two more with an old credential."""
-        ids = [f"credential-{_derived(project_id, user_id, str(n))}" for n in (0, 1)]
-        new_id = next(each for each in ids if each != old)
+        new_id = f"credential-{_derived(project_id, user_id, old or '0')}"
         new = Credential(new_id, _derived(new_id, "access"), _derived(new_id, "secret"))
         credential = save(new) or new
         self._call()
         self._meet(_trouble_in(user_id), "credential", f"{project_id} {user_id}")
+        if proved is not None:
+            proved(credential)
         if old is not None:
             self._call()
             self.drop_credential(user_id, old)

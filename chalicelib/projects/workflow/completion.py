@@ -17,7 +17,7 @@ from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.notify import notices
 from chalicelib.kernel.settings import settings
 from chalicelib.people import directory
-from chalicelib.projects import durations, models
+from chalicelib.projects import durations, guards, models
 from chalicelib.projects.models import Participant, Project
 from chalicelib.projects.rules import FINISH, SYNC_USERS, Status
 from chalicelib.projects.workflow import progress, user_batches
@@ -167,8 +167,11 @@ def _last_steps(project: Project, status: Status, step: str, reason: str | None)
 
 def _release(tx: Transaction, project: Project) -> list[Action]:
     """Frees the name of a deleted project and lets its row expire."""
-    tx.delete(models.name_guard(tx.tenant_id, project.name_key, project.id))
+    tx.delete(guards.of_name(tx.tenant_id, project.name_key, project.id))
     expires = clock.epoch_seconds() + settings.retention_days * _DAY_SECONDS
+    guard = guards.of_identifier(tx.tenant_id, project.identifier, project.id)
+    guard.expires_at = expires  # together with the row that it leads to
+    tx.save(guard)
     return [Project.expires_at.set(expires)]
 
 

@@ -131,6 +131,7 @@ def _return_actions(part: Participant, candidate: Candidate) -> list[Action]:
         Participant.role.set(candidate.role),
         Participant.wanted.set("member"),
         Participant.state.set("waiting"),
+        Participant.turn.set(int(part.turn) + 1),  # what they knew from before must not work
         Participant.revision.set(int(part.revision) + 1),
         Participant.member_key.set(models.member_key(str(part.tenant), part.id)),
         Participant.changed_at.set(clock.iso(clock.now())),

@@ -181,11 +181,28 @@ def remove_user(
 
     Raises NotFound for somebody who takes no part.
     """
+    remove_part(tx, project, _present(part), "change users", if_match)
+
+
+def rotate_credential(
+    tx: Transaction, project: Project, part: Participant | None, if_match: IfMatch
+) -> None:
+    """Adds the wish for a new credential to `tx`, and the run that makes it at the provider.
+
+    Raises NotFound for somebody who takes no part.
+    """
+    part = _present(part)
+    wanted: list[Update] = [Participant.turn.set(int(part.turn) + 1)]
+    counted = _unsettle(tx, project, part, wanted)
+    _change_users(tx, project, counted, "rotate credentials", if_match)
+
+
+def _present(part: Participant | None) -> Participant:
     if part is None or part.wanted == "gone":
         raise NotFound(
             "No participant has this id; if the user was added just now, try again later"
         )
-    remove_part(tx, project, part, "change users", if_match)
+    return part
 
 
 def remove_part(

@@ -145,18 +145,41 @@ class _Batch(msgspec.Struct):
         user = self.cloud.ensure_user(part.id, part.email, part.name)
         self.cloud.ensure_grant(project_id, user.id, _role(part))
 
-        def save(credential: gateway.Credential) -> gateway.Credential:
-            return credentials.save(part, user.id, credential)
-
-        self.cloud.rotate_credential(project_id, user.id, save, None)
+        self._ensure_credential(part, project_id, user.id)
         return Result(part, "synced", cloud_user_id=user.id)
+
+    def _ensure_credential(self, part: Participant, project_id: str, user_id: str) -> None:
+        """Makes the user's credential, or a new one in its place if one is wanted.
+
+        The one that our row names works at every moment: the new one takes its name only once it
+        is proved, and the old one is deleted after that.
+        """
+        row = self.known.get(part.id)
+        rotates = row is not None and int(row.turn) < int(part.turn)
+        left = row.old_id if row else None  #: an interrupted rotation has not deleted it
+        if rotates and left:
+            self.cloud.drop_credential(user_id, left)
+        old = str(row.credential_id) if row and rotates else left
+
+        def save(credential: gateway.Credential) -> gateway.Credential:
+            if row and rotates:
+                return credentials.save_next(part, row, credential)
+            return credentials.save(part, user_id, credential)
+
+        def proved(credential: gateway.Credential) -> None:
+            credentials.promote(part, credential)
+
+        self.cloud.rotate_credential(project_id, user_id, save, old, proved if rotates else None)
+        if old:
+            credentials.forget(part, old)
 
     def _unlink(self, part: Participant) -> Result:
         """Removes a user's credential and grant. Grants are deleted with the project itself."""
         credential = self.known.get(part.id)
         user_id = part.cloud_user_id or (credential and credential.cloud_user_id)
         if credential:
-            self.cloud.drop_credential(credential.cloud_user_id, credential.credential_id)
+            for credential_id in credentials.ids_of(credential):
+                self.cloud.drop_credential(credential.cloud_user_id, credential_id)
         if not self.project.provider_project_id:
             return Result(part, "removed")  # the project was never created, or is deleted already
         if self.project.kind != "deprovision":

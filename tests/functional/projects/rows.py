@@ -8,7 +8,7 @@ _numbers = count()
 def project(tenant_id: str, status: str) -> str:
     """A project in this status, with nothing at its provider; its id."""
     from chalicelib.kernel import clock
-    from chalicelib.projects import models, rules
+    from chalicelib.projects import guards, models, rules
     from chalicelib.projects.workflow import runs
 
     name = f"grown {next(_numbers)}"
@@ -17,7 +17,7 @@ def project(tenant_id: str, status: str) -> str:
     row.created_at, row.created_by = clock.iso(clock.now()), "test"
     runs.enter(row, "provision", rules.estimate([]))
     row.status, row.watch_at, row.watch_shard = status, None, None
-    models.name_guard(tenant_id, name, row.id).save()
+    guards.of_name(tenant_id, name, row.id).save()
     row.save()
     return row.id
 

@@ -42,6 +42,36 @@ def test_the_old_credential_goes_only_after_the_new_one_was_saved(
     assert credentials(keystone, team.users[person]) == {team.saved[person][-1].id}
 
 
+def test_the_old_credential_stays_until_it_is_noted_that_the_new_one_works(
+    keystone: Keystone, connect: Connect
+) -> None:
+    team = Team("noted", 1)
+    (person,) = team.people
+    team.link(connect())
+    old, user = team.saved[person][-1], team.users[person]
+    seen: list[tuple[int, int]] = []
+
+    def note(new: Credential) -> None:
+        seen.append((sign_in(keystone, old), sign_in(keystone, new)))
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    made: list[Credential] = []
+
+    def save(new: Credential) -> Credential:
+        made.append(new)
+        return made[0]  # as the application does, which remembers the first attempt
+
+    with pytest.raises(KeyboardInterrupt):
+        connect().rotate_credential(team.project_id, user, save, old.id, note)
+    assert sign_in(keystone, old) == 200
+    connect().rotate_credential(team.project_id, user, save, old.id, note)
+
+    assert seen == [(200, 200)] * 2
+    assert (sign_in(keystone, old), sign_in(keystone, made[0])) == (401, 200)
+    assert credentials(keystone, user) == {made[0].id}
+
+
 @pytest.mark.parametrize("breaks_at", ["before it is saved", "after it is saved"])
 def test_a_rotation_that_was_broken_off_leaves_nothing_behind_once_it_is_made_again(
     keystone: Keystone, connect: Connect, breaks_at: str

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from chalicelib.projects import gateway
-from chalicelib.projects.gateway import Busy, Refused, Region, Role, Save
+from chalicelib.projects.gateway import Proved, Refused, Region, Role, Save, Unproved
 from chalicelib.projects.gateway.identity import Identity, ProjectSpec
 from chalicelib.projects.gateway.identity import Project as Found
 from chalicelib.projects.gateway.simulated import Simulated
@@ -67,7 +67,12 @@ class Derived(Simulated):
         self._all.call("revoke_grant", revoke, (project_id, user_id))
 
     def rotate_credential(
-        self, project_id: str, user_id: str, save: Save, old: str | None
+        self,
+        project_id: str,
+        user_id: str,
+        save: Save,
+        old: str | None,
+        proved: Proved | None = None,
     ) -> gateway.Credential:
         def keep(made: gateway.Credential) -> gateway.Credential:
             made = save(made) or made
@@ -76,7 +81,7 @@ class Derived(Simulated):
             self._all.call("create_credential", lambda: self._hold(made.id, held), about)
             return made
 
-        return super().rotate_credential(project_id, user_id, keep, old)
+        return super().rotate_credential(project_id, user_id, keep, old, proved)
 
     def _hold(self, credential_id: str, held: Held) -> None:
         self._listing.credentials[credential_id] = held
@@ -227,7 +232,7 @@ class LookedUp(Identity):
         def prove() -> None:
             held = self._listing.credentials.get(made.id)
             if held != Held(project_id, user_id, made.secret):
-                raise Busy("the credential does not work")
+                raise Unproved("the credential does not work")
 
         self._do("prove", prove)
 

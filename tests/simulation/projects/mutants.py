@@ -131,6 +131,19 @@ def _unknown_is_never_made() -> AbstractContextManager[Any]:
     )
 
 
+def _old_credential_goes_first() -> AbstractContextManager[Any]:
+    """In a rotation the old credential is deleted before the new one is proved and stored."""
+    usual = user_sync._Batch._ensure_credential
+
+    def ensure(batch: Any, part: Participant, project_id: str, user_id: str) -> None:
+        row = batch.known.get(part.id)
+        if row and int(row.turn) < int(part.turn):
+            batch.cloud.drop_credential(user_id, str(row.credential_id))
+        usual(batch, part, project_id, user_id)
+
+    return patch.object(user_sync._Batch, "_ensure_credential", ensure)
+
+
 MUTANTS: dict[str, Mutation] = {
     "no-count-at-the-end": _no_count_at_the_end,
     "no-look-for-requests": _no_look_for_requests,
@@ -143,11 +156,13 @@ MUTANTS: dict[str, Mutation] = {
     "steps-begun-from-old-rows": _steps_begun_from_old_rows,
     "floor-by-old-counts": _floor_by_old_counts,
     "unknown-is-never-made": _unknown_is_never_made,
+    "old-credential-goes-first": _old_credential_goes_first,
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
     "floor-by-old-counts": (378,),
     "unknown-is-never-made": (91,),
+    "old-credential-goes-first": (25, 35),
     "no-count-at-the-end": (3,),
     "no-look-for-requests": (32,),
     "execution-not-named-by-its-run": (2,),

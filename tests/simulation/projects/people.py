@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _ROOT = "/admin/v1/projects"
 #: What is asked for, by how often.
 KINDS = {"create": 4, "add": 5, "remove": 5, "retry": 5, "undo": 2, "look": 1}
+#: In every so many-th seed clients ask for new credentials too; the others keep their course.
+ROTATED_EVERY = 5
+ROTATIONS = 6  #: how often then, beside KINDS
 WAIT_SECONDS = 60  #: on average between two requests of one client
 
 
@@ -34,7 +37,9 @@ def project_event(
     resource = "/".join(each for each in (_ROOT, project_id and "{project_id}", more) if each)
     given = {"project_id": project_id} if project_id else {}
     if person:
-        resource, given = f"{resource}/{{user_id}}", {**given, "user_id": person}
+        users, _, action = resource.partition("/users")
+        resource = f"{users}/users/{{user_id}}{action}"
+        given = {**given, "user_id": person}
     event = http_event(method, resource, body, tenant=tenant, key=key, parameters=given)
     event["requestContext"]["authorizer"]["email"] = f"boss-of-{tenant}@example.com"
     return event
@@ -51,9 +56,12 @@ class Manager:
 
     def act(self) -> None:
         rng = self.play.world.random
+        kinds = KINDS
+        if self.play.world.seed % ROTATED_EVERY == 0:
+            kinds = {**KINDS, "rotate": ROTATIONS}
         for _ in range(self.requests):
             self.play.world.pause(rng.expovariate(1 / WAIT_SECONDS))
-            kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+            kind = rng.choices(list(kinds), list(kinds.values()))[0]
             getattr(self, f"_{kind if self.made else 'create'}")()
         self.play.busy.discard(self.name)
 
@@ -94,6 +102,19 @@ class Manager:
         asked = self._asked("removal", project_id=project_id, people=(rng.choice(known),))
         path, person = f"{asked.project_id}/users", asked.people[0]
         event = project_event("DELETE", path, None, self.tenant, asked.key, person)
+        self.play.try_for(self.process, asked, event)
+
+    def _rotate(self) -> None:
+        """For somebody of an active project where there is one: elsewhere it is refused."""
+        rng, rows = self.play.world.random, self.play.projects()
+        shown = {row["sk"]["S"].partition("#")[2]: row["status"]["S"] for row in rows}
+        active = (each for each in self.made if shown.get(each.project_id) == "active")
+        able = [each for each in active if each.people]
+        made = rng.choice(able or self.made)
+        person = rng.choice(made.people or self.play.guests[self.tenant])
+        asked = self._asked("rotation", project_id=made.project_id, people=(person,))
+        path = f"{asked.project_id}/users/rotate-credential"
+        event = project_event("POST", path, None, self.tenant, asked.key, person)
         self.play.try_for(self.process, asked, event)
 
     def _retry(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from chalicelib.projects import models, rules
 from chalicelib.projects.gateway import simulated
 from chalicelib.projects.gateway.identity import USER_PREFIX, mark_of
+from tests.simulation.projects.named import Named
 from tests.simulation.staleness import Key, Row
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Watch:
         self._touched: dict[tuple[str, str], tuple[float, str]] = {}  #: when and by whom
         self._places: dict[str, Place] = {}  #: by the project's id at the provider
         self.wrong: list[str] = []
+        self._named = Named()
         self.runs: dict[str, list[Run]] = defaultdict(list)
         self._active: dict[Place, str] = {}  #: what is shown active: its id at the provider
         self._rows: dict[Place, dict[str, Row]] = defaultdict(dict)  #: participants and requests
@@ -47,6 +49,7 @@ class Watch:
 
     def see_writes(self, changes: list[tuple[Key, Row | None, Row | None]]) -> None:
         """Rows of the table of projects were written, all at once."""
+        self._named.see(changes)
         for (_, _, sk), before, after in changes:
             if sk.startswith("project#") and before != after:
                 self._see_project(before, after)
@@ -56,6 +59,14 @@ class Watch:
                 self._keep((tenant, rest.partition("#")[0]), sk, after)
         for place in dict.fromkeys((tenant, sk.split("#")[1]) for (_, tenant, sk), _, _ in changes):
             self._look(place)
+            self._look_at_credentials(place[1])
+
+    def _look_at_credentials(self, project_id: str) -> None:
+        for person in self._named.broken(project_id, self.play.provider.listing):
+            told = f"{person[1]} in {project_id} is left without a credential that works"
+            if person not in self.late and told not in self.wrong:
+                self.wrong.append(told)
+                self.play.world.note("wrong", told)
 
     def _keep(self, place: Place, sk: str, row: Row | None) -> None:
         if sk.startswith("participant#"):
@@ -116,6 +127,7 @@ class Watch:
         if place is None:
             return
         self._see_late(place, about[1])
+        self._look_at_credentials(place[1])
         if place in self._active:
             self._look(place)
 
