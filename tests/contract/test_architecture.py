@@ -77,7 +77,7 @@ KERNEL_FLOORS = (
     {"keyring"},
     {"aws", "outbound"},
     {"telemetry"},
-    {"cache", "clock", "errors", "events", "settings", "templates", "version"},
+    {"cache", "clock", "errors", "events", "loading", "settings", "templates", "version"},
 )
 #: What of the kernel the pure parts may name: types, and the one folder that speaks HTTP.
 KERNEL_FOR = {

@@ -6,8 +6,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from chalicelib.kernel.loading import Late
 from chalicelib.kernel.outbound import addresses, deadline
 from chalicelib.kernel.settings import settings
+
+requests = Late("requests")  # which is large, and not needed to load this module
 
 _MOST_IPS = 3
 
@@ -63,8 +66,6 @@ def new_session(ca_file: str) -> Any:
 
     A proxy from the environment would get the requests that are meant for the checked address.
     """
-    import requests  # late: saves those that only load this module a large library
-
     session = requests.Session()
     session.trust_env = False
     session.verify = ca_file or True

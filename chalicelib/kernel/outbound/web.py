@@ -18,10 +18,13 @@ from typing import Any, Self
 import msgspec
 
 from chalicelib.kernel import telemetry
+from chalicelib.kernel.loading import Late
 from chalicelib.kernel.outbound import addresses, connections, redaction
 from chalicelib.kernel.outbound.addresses import Hostile
 from chalicelib.kernel.outbound.deadline import Deadline
 from chalicelib.kernel.settings import settings
+
+requests = Late("requests")  # which is large, and not needed to load this module
 
 __all__ = ["Answer", "Hostile", "Limits", "NoAnswer", "Session", "Throttled", "Unreadable"]
 
@@ -155,8 +158,6 @@ class Session:
 
     def _exchange(self, method: str, path: str, options: dict[str, Any]) -> Answer:
         """Raises errors without their causes, which contain headers and query strings."""
-        import requests  # late: saves those that only load this module a large library
-
         with Deadline(WHOLE_ANSWER_SECONDS) as limit:
             try:
                 with self._session().request(
@@ -210,8 +211,6 @@ def _too_long() -> NoAnswer:
 
 def _error_for(error: Exception) -> WebError:
     """What an error of `requests` means."""
-    import requests  # late: saves those that only load this module a large library
-
     kind = type(error).__name__
     if isinstance(error, requests.exceptions.SSLError):
         if "CERTIFICATE_VERIFY_FAILED" in str(error) or "doesn't match" in str(error):

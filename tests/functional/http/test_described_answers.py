@@ -141,6 +141,10 @@ def of_projects(cloud: LocalCloud, manager: Caller) -> Iterator[Sample]:
     users = {"user_ids": [user]}
     yield "POST", f"{one}/users", manager.post(f"{project}/users", users)
     cloud.run_until_idle()
+    rotation = "users/{user_id}/rotate-credential"
+    yield "POST", f"{one}/{rotation}", manager.post(f"{project}/{rotation.format(user_id=user)}")
+    yield "POST", f"{one}/{rotation}", manager.post(f"{project}/{rotation.format(user_id=user)}")
+    cloud.run_until_idle()
     yield "DELETE", f"{one}/users/{{user_id}}", manager.delete(f"{project}/users/{user}")
     cloud.run_until_idle()
     yield "POST", f"{one}/retry", manager.post(f"{project}/retry")
