@@ -160,16 +160,16 @@ MUTANTS: dict[str, Mutation] = {
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
-    "floor-by-old-counts": (378,),
-    "unknown-is-never-made": (91,),
-    "old-credential-goes-first": (25, 35),
-    "no-count-at-the-end": (3,),
-    "no-look-for-requests": (32,),
+    "floor-by-old-counts": (8,),
+    "unknown-is-never-made": (19,),
+    "old-credential-goes-first": (35,),
+    "no-count-at-the-end": (2,),
+    "no-look-for-requests": (9,),
     "execution-not-named-by-its-run": (2,),
     "no-reconciler": (26,),
     "runs-of-anybody": (2,),
     "mark-before-the-provider": (1,),
     "lost-answer-is-a-failure": (16,),
-    "credential-of-each-attempt": (6,),
-    "steps-begun-from-old-rows": (41,),
+    "credential-of-each-attempt": (41,),
+    "steps-begun-from-old-rows": (3,),
 }
