@@ -1,7 +1,9 @@
 """Runs of a suspended tenant stand still, and end well when it is active again."""
 
 import pytest
+from msgspec.structs import replace
 
+from chalicelib.kernel.aws import clients
 from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
@@ -12,6 +14,13 @@ from tests.functional.projects.workflow import Workflow, created, people, status
 from tests.functional.tenants.suspended import reactivate, suspend, wait
 
 pytestmark = pytest.mark.local
+
+
+@pytest.fixture(autouse=True)
+def _just_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each function asks for the addresses of its queues itself."""
+    monkeypatch.setattr(clients, "settings", replace(clients.settings, queue_url_base=""))
+    monkeypatch.setattr(clients, "_fetch_queue_url", clients._fetch_queue_url.__wrapped__)
 
 
 @pytest.fixture
