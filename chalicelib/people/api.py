@@ -98,7 +98,8 @@ def change_user(caller: Caller, user_id: str, body: UserChange, request: Request
     """Change a user's name, e-mail address, phone number or role. Nobody can change their own role,
     and the last active manager keeps it.
 
-    A new e-mail address ends the login that was used until now, and is sent a new invitation.
+    The weaker role of token and user counts, within a minute of the change. A new e-mail address
+    ends the login that was used until now, also within a minute, and is sent a new invitation.
     """
     tx, new = Transaction(caller.tenant_id), cast("Change", validation.provided(body))
     base_url = request.base_url
