@@ -81,3 +81,14 @@ def test_a_secret_at_the_cut_does_not_show_its_beginning(before: int) -> None:
 def test_a_text_without_secrets_is_shown_in_one_line() -> None:
     assert redaction.cleaned("No such\nproject\x00", {SECRET}) == "No such project "
     assert redaction.cleaned("x" * 5000, set()) == "x" * 300
+
+
+@pytest.mark.parametrize("blanks", [1, 24, 150])
+def test_a_secret_full_of_blanks_takes_milliseconds(blanks: int) -> None:
+    """A provider chooses the token that we hide, and the text in which we look for it."""
+    secret, text = f"a{' ' * blanks}b", f"a{' ' * (blanks + blanks // 2)}c"
+    started = time.perf_counter()
+    redaction.cleaned(text, {secret})
+
+    assert time.perf_counter() - started < 0.25
+    assert redaction.cleaned(f"x {secret} y", {secret}) == "x *** y"

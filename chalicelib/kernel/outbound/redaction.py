@@ -53,7 +53,10 @@ def _pattern_of(secrets: frozenset[str]) -> tuple[re.Pattern[str] | None, tuple[
     if not forms:
         return None, ()
     spaced = (
-        r"\s?".join(map(re.escape, each)) for each in secrets if 1 < len(each) <= _LONGEST_SPACED
+        r"\s{0,3}".join(map(re.escape, letters))
+        # Without its own blanks: beside `\s{0,3}` a run of them would match in too many ways.
+        for letters in ("".join(each.split()) for each in secrets)
+        if 1 < len(letters) <= _LONGEST_SPACED
     )
     pattern = re.compile("|".join([*map(re.escape, forms), *spaced]), re.IGNORECASE)
     return pattern, tuple(form.lower() for form in forms)

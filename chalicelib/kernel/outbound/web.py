@@ -48,6 +48,10 @@ class NoAnswer(WebError):
     """No answer, a late one or a broken service's; the call may have been carried out."""
 
 
+class TooLong(NoAnswer):
+    """The answer took longer than `WHOLE_ANSWER_SECONDS`; it is not asked for again."""
+
+
 class Throttled(WebError):
     """The service limits us: the call was not carried out."""
 
@@ -205,8 +209,8 @@ def _read(response: Any) -> bytes:
     return b"".join(parts)
 
 
-def _too_long() -> NoAnswer:
-    return NoAnswer("its answer takes too long")
+def _too_long() -> TooLong:
+    return TooLong("its answer takes too long")
 
 
 def _error_for(error: Exception) -> WebError:
@@ -241,6 +245,8 @@ def _wait_of(answer: Answer) -> int:
 
 def _wait_before_next(error: NoAnswer | Throttled, *, may_repeat: bool) -> float | None:
     """Seconds until the call is repeated here; None when it is not repeated here."""
+    if isinstance(error, TooLong):
+        return None
     if isinstance(error, Throttled):
         return error.after_seconds if error.after_seconds <= LONGEST_WAIT_SECONDS else None
     return random.uniform(*REPEAT_AFTER_SECONDS) if may_repeat else None

@@ -1,5 +1,6 @@
 """One connection to a provider: one log-in for all calls, and what the answers mean."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,15 @@ F = TypeVar("F")
 
 _NO_TOKEN = frozenset({HTTPStatus.UNAUTHORIZED})
 _REDIRECTS = range(300, 400)
+#: No part is empty or holds only dots.
+_PATH = re.compile(r"(?:/(?!\.+(?:/|\?|\Z))[A-Za-z0-9_.-]+)+(?:\?[a-z]+)?")
+_TOKEN = re.compile(r"[!-~]{1,8192}")
 _NOTHING = object()  #: has no form
+
+
+def is_token(text: str) -> bool:
+    """True for a text that may be a token; another one would be dear to hide in texts."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def _limits() -> Limits:
@@ -87,6 +96,8 @@ class Connection(ABC):
         self._token_served = False
 
     def _send(self, method: str, path: str, token: str, **options: Any) -> Answer:
+        if not _PATH.fullmatch(path):  # of an id that an earlier release saved unchecked
+            raise Refused(f"an id that {self._where} gave us cannot be used")
         headers = {"X-Auth-Token": token} if token else {}
         try:
             answer = self._web.send(method, path, headers=headers, repeatable=True, **options)

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib.kernel.outbound.web import Answer
-from chalicelib.projects.gateway.connection import F
+from chalicelib.projects.gateway.connection import F, is_token
 from chalicelib.projects.gateway.forms import (
     Domain,
     Grant,
@@ -91,7 +91,7 @@ class OpenStack(Identity):
                 raise Refused(f"{self._where} asks our account for a second factor")
             raise Refused(f"{self._where} refuses our log-in: check account, user and password")
         token = self._admitted(answer).headers.get("X-Subject-Token", "")
-        if not token:
+        if not is_token(token):
             raise Refused(f"{self._where} is not usable: its log-in gives no token")
         self._learn_domain(answer, token)
         return token

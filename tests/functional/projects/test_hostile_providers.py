@@ -16,13 +16,15 @@ import pytest
 
 from chalicelib.kernel import cache
 from chalicelib.kernel.outbound import web
-from chalicelib.projects.gateway import openstack
+from chalicelib.projects import gateway
+from chalicelib.projects.gateway import Region, openstack
 from infra.local import mailbox
 from infra.local.cloud import LocalCloud
 from tests import settings
 from tests.functional.client import Caller, Client
 from tests.functional.projects.workflow import status
 from tests.functional.services import Script, answering, serving
+from tests.functional.web.sessions import setting
 
 PASSWORD = 'Tr0ub"ä & 4dor\\3'
 MARKS = ("Tr0ub", "4dor", "VHIwdWI", "547230756222")
@@ -184,6 +186,36 @@ def test_an_id_that_must_not_stand_in_a_path_is_refused(
         shown = tried(cloud, manager)
 
     assert "its answer has an unknown form" in error_of(shown)
+    assert hostile.changes == []
+
+
+@pytest.mark.parametrize(
+    "token", ["a" + " " * 60 + "b", "x" * 9000, ""], ids=["blanks", "long", "no"]
+)
+def test_a_token_that_is_none_is_refused_at_once(
+    cloud: LocalCloud, client: Client, manager: Caller, token: str
+) -> None:
+    body = json.dumps({**LOGGED_IN, "error": {"message": "a" + " " * 90 + "c"}}).encode()
+    started = time.monotonic()
+    with region(client, answering(201, body, X_Subject_Token=token)):
+        shown = tried(cloud, manager)
+
+    assert "its log-in gives no token" in error_of(shown)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("saved", ["../../../evil?x=", "..", "", "a/../b", "a b"])
+def test_an_id_that_an_earlier_release_saved_stands_in_no_path(
+    monkeypatch: pytest.MonkeyPatch, saved: str
+) -> None:
+    setting(monkeypatch, private_addresses=True)
+    openstack._scopes.clear()
+    hostile = Keystone()
+    with serving(hostile) as server:
+        address = f"http://127.0.0.1:{server.server_port}/v3"
+        where = Region("openstack", "hostile", address, "Default/admin", "backburner", PASSWORD)
+        with gateway.connect(where) as cloud, pytest.raises(gateway.Refused, match="an id that"):
+            cloud.delete_project(saved)
     assert hostile.changes == []
 
 

@@ -100,7 +100,7 @@ def dripping(drip: Drip) -> Iterator[int]:
 def assert_given_up(address: str) -> None:
     started = time.monotonic()
     with (
-        Session(address, Limits(read_seconds=1, tries=1)) as session,
+        Session(address, Limits(read_seconds=1, tries=3)) as session,
         pytest.raises(NoAnswer) as no,
     ):
         session.send("GET", "/x")
