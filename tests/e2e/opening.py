@@ -48,7 +48,7 @@ def _open(tenant: str, key: str) -> str:
         "chalicelib.projects.workflow.credentials", "chalicelib.projects.credentials"
     )
     row = credentials.Credential.get(tenant, key)
-    open_row = getattr(credentials, "_unsealed", None) or credentials._opened
+    open_row = getattr(credentials, "_opened", None) or credentials._unsealed
     return str(open_row(row).secret)
 
 

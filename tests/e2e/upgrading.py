@@ -61,6 +61,13 @@ class Upgrading:
         token = self.token(subject, **claims)
         return int(self.running.call("GET", "/admin/v1/users", token=token).status)
 
+    def projects_seen_by(self, subject: str) -> list[str]:
+        """The names of the projects that a member of staff with this login takes part in."""
+        token = self.token(subject, role="staff")
+        answer = self.running.call("GET", "/admin/v1/projects", token=token)
+        assert answer.status == 200, answer.data
+        return [project["name"] for project in answer.json()["data"]]
+
     def read(self, path: str) -> Any:
         answer = self.call("GET", path)
         assert answer.status == 200, answer.data
