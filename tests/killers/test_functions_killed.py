@@ -94,6 +94,7 @@ def deployed(tmp_path: Path) -> Iterator[Deployed]:
         environment = {
             "ISSUER": issuer.url,
             "AUDIENCE": AUDIENCE,
+            "UNKNOWN_SUBJECTS": "report",  # the test's caller is no user
             "JWKS_URL": f"{issuer.url}/jwks",
             **SETTINGS,
         }

@@ -84,7 +84,10 @@ def _ticket(tenant: str, subject: str = "") -> str:
     from chalicelib.kernel.auth.tenancy import Caller as By
     from chalicelib.kernel.sockets import connections
 
-    caller = By(subject, "staff", tenant) if subject else By("root", "manager", tenant)
+    if subject:
+        caller = By(subject, "staff", tenant, home=tenant)
+    else:
+        caller = By("root", "manager", tenant, home=tenant)
     ticket, transaction = connections.issue(caller)
     transaction.commit()
     return ticket
@@ -101,8 +104,10 @@ def member(tenant: str, project_id: str) -> str:
 
     person_id = clock.new_id()
     ann = NewPerson("Ann", f"{person_id}@example.com", "staff")
-    service.new_person(tenant, person_id, ann, created_by="root").save()
-    people.login(tenant, f"s-{person_id}", person_id).save()
+    row = service.new_person(tenant, person_id, ann, created_by="root")
+    row.subject = f"s-{person_id}"
+    row.save()
+    people.login(tenant, f"s-{person_id}", person_id=person_id).save()
     candidate = Candidate(person_id, "Ann", f"{person_id}@example.com", "member")
     models.participant(tenant, project_id, candidate).save()
     return f"s-{person_id}"
