@@ -75,7 +75,7 @@ class Weather:
         if self.counts.calls > self.MOST_CALLS:
             raise Treadmill(f"seed {self.world.seed} does not come to rest")
         self.trespasses += call.trespasses(process.tenant)
-        fault = self._choose(call, process)
+        fault = meetings.after_a_lost_answer(call, process, self._choose(call, process))
         process.stood_still = process.stood_still or fault == "frozen"
         self.world.pause(self._duration(fault))
         self._die_of_age(process, fault)

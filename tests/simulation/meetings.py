@@ -28,15 +28,29 @@ MET = "met a transaction"  #: its name among the faults that are counted
 _STRANGER = 0  #: no thread has this number
 
 _strangers: list[tuple[float, Key]] = []  #: until when a stranger holds which item
+_without_answer: set[Process] = set()  #: those whose last transaction had none
 
 
 def begin(*, are_on: bool) -> None:
     """Begins a run, in which requests meet or do not."""
     conflicts.release([key for _, key in _strangers])
     _strangers.clear()
+    _without_answer.clear()
     conflicts.end()
     if are_on:
         conflicts.begin(0.0)  # the time is the world's
+
+
+def after_a_lost_answer(call: Call, process: Process, fault: str | None) -> str | None:
+    """What happens to the call: a transaction that had no answer meets another at its repeat."""
+    if not conflicts.is_on() or call.operation != "TransactWriteItems":
+        return fault
+    if process in _without_answer:
+        _without_answer.discard(process)
+        return fault or "other"
+    if fault == "answer lost":
+        _without_answer.add(process)
+    return fault
 
 
 @contextmanager

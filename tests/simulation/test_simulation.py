@@ -6,7 +6,7 @@
 import pytest
 
 from tests.simulation.meetings import MET
-from tests.simulation.mutants import KILLERS, MUTANTS
+from tests.simulation.mutants import KILLERS, MEETING, MUTANTS
 from tests.simulation.run import Chosen, replay_command
 from tests.simulation.simulate import simulate
 
@@ -38,7 +38,9 @@ def test_no_promise_is_broken_when_transactions_meet(first: int) -> None:
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_the_application_without_a_safeguard_is_caught(mutant: str) -> None:
-    assert any(simulate(seed, mutant=mutant).broken for seed in (*KILLERS[mutant], *SEARCHED))
+    meet = mutant in MEETING
+    seeds = (*KILLERS[mutant], *SEARCHED)
+    assert any(simulate(seed, mutant=mutant, conflicts=meet).broken for seed in seeds)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
