@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from infra.local import clock, faults, roles
 from infra.local.cloud import LocalCloud
+from tests import settings
 from tests.functional.client import Caller, Client
 from tests.functional.deployed import Deployed
 from tests.functional.http.lines import Line, Open, ticket_of
@@ -78,6 +79,19 @@ def other(client: Client) -> Caller:
 def admin(client: Client) -> Caller:
     """An admin of the platform, who names the tenant t1 with each call."""
     return client.as_("admin", None).naming("t1")
+
+
+@pytest.fixture
+def as_on_a_stage(cloud: LocalCloud) -> Iterator[None]:
+    """Logins of nobody are refused; the admin of the platform is the one whom settings name."""
+    with settings.changed(unknown_subjects="refuse", platform_admins="root"):
+        yield
+
+
+@pytest.fixture
+def root(client: Client) -> Caller:
+    """The admin whom `as_on_a_stage` names."""
+    return client.as_("admin", None, sub="root").naming("t1")
 
 
 @pytest.fixture

@@ -151,9 +151,11 @@ def test_a_sweep_that_is_interrupted_is_continued_by_the_next(
     suspend(cloud, platform)
     cloud.run_until_idle()
     platform.patch("/admin/v1/tenants/t1", {"status": "active"})
-    faults.add(Fault("dynamodb", "UpdateItem", "refuse", times=1))
+    for call in ("BatchExecuteStatement", "UpdateItem"):
+        faults.add(Fault("dynamodb", call, "refuse", times=None))
     cloud.advance(60)
-    cloud.run_until_idle()
+    assert notes()
+    faults.clear()
     reactivate(cloud, platform)
 
     assert {sample_jobs.starts[label] for label in labels} == {1}

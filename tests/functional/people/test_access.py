@@ -3,7 +3,6 @@
 As on a stage: a login that is bound to nobody is refused.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,21 +15,12 @@ from tests.functional import aws
 from tests.functional.client import Answer, Caller, Client
 from tests.functional.people.invitations import ACCEPT, by_api, newest_token
 
-pytestmark = pytest.mark.local  # the settings of a stage are changed
+pytestmark = [
+    pytest.mark.local,
+    pytest.mark.usefixtures("as_on_a_stage"),
+]  # the settings of a stage are changed
 
 USERS = "/admin/v1/users"
-
-
-@pytest.fixture(autouse=True)
-def _as_on_a_stage(cloud: LocalCloud) -> Iterator[None]:
-    with settings.changed(unknown_subjects="refuse", platform_admins="root"):
-        yield
-
-
-@pytest.fixture
-def root(client: Client) -> Caller:
-    """An admin whom the deployment names."""
-    return client.as_("admin", None, sub="root").naming("t1")
 
 
 def invited(cloud: LocalCloud, by: Caller, role: str = "manager", **values: Any) -> dict[str, Any]:

@@ -1,30 +1,19 @@
 """Sockets: who may see a project no more hears no more of it."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from chalicelib.kernel.sockets import connections
 from infra.local import faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
-from tests import settings
 from tests.functional.client import Caller, Client
 from tests.functional.http.lines import Line, Open
 from tests.functional.people.invitations import newest_token
 
-pytestmark = pytest.mark.local  # pushes are made in this process
-
-
-@pytest.fixture(autouse=True)
-def _as_on_a_stage(cloud: LocalCloud) -> Iterator[None]:
-    with settings.changed(unknown_subjects="refuse", platform_admins="root"):
-        yield
-
-
-@pytest.fixture
-def root(client: Client) -> Caller:
-    return client.as_("admin", None, sub="root").naming("t1")
+pytestmark = [
+    pytest.mark.local,
+    pytest.mark.usefixtures("as_on_a_stage"),
+]  # pushes are made in this process
 
 
 def joined(cloud: LocalCloud, root: Caller, client: Client, name: str, role: str) -> Caller:
