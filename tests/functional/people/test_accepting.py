@@ -93,7 +93,7 @@ def test_who_clicks_twice_or_opens_the_link_again_reads_that_it_is_accepted(
 
     answer = again(client, token)
     assert answer.status_code == 200
-    assert "This invitation is accepted already" in answer.text
+    assert "This invitation has already been accepted" in answer.text
     assert "<button" not in answer.text
 
 

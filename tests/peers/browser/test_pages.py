@@ -107,7 +107,7 @@ def test_an_invitation_is_accepted_once(local: Cloud, tab: Tab, manager: Manager
     tab.page.click("button")
     tab.page.wait_for_selector("text=Welcome")
     tab.page.goto(_link_to(local, tab, email))
-    tab.page.wait_for_selector("text=This link does not work")
+    tab.page.wait_for_selector("text=This invitation has already been accepted")
 
 
 def _link_to(local: Cloud, tab: Tab, email: str) -> str:
