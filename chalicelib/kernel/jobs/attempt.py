@@ -4,6 +4,7 @@ import time
 from typing import Self
 
 import msgspec
+from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.kernel import aws, clock, telemetry
 from chalicelib.kernel.errors import AppError, Later, Retry, Skip, Suppressed, Unconfirmed
@@ -24,6 +25,8 @@ from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.jobs.registry import Context, Declared, Result
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store import failures
+
+_STORE_FAILED = (*aws.CALL_FAILED, PynamoDBException)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -121,26 +124,57 @@ def _end_unwanted(attempt: Attempt, *, took_over: bool) -> Outcome | None:
         reason = "an attempt ended without a result"  # it was charged by its own claim
         if outcome := _after_lost(attempt, reason, charged=False):
             return outcome
-    if scope := parking.scope_of(job):
-        return Outcome.drop("parked" if parking.park(job, scope) else "late")
-    if job.attempts > job.max_attempts:
-        # This claim tries nothing, so it is not counted.
-        reason = "all attempts ended without a result"
-        return _fail(attempt, reason, attempts=int(job.max_attempts))
-    if job.not_after is not None and clock.epoch_seconds() > job.not_after:
-        return _end(attempt, "expired", "it could not run in time")
-    if batches.is_cancelled(job):
-        return _end(attempt, "cancelled", "its batch was cancelled")
-    return _end_copy(attempt) if job.unique_key else None
+    return _park(attempt) or _end_for_reason(attempt)
 
 
-def _end_copy(attempt: Attempt) -> Outcome | None:
-    """Ends a unique job in whose place another one runs; None if it must run."""
+def _park(attempt: Attempt) -> Outcome | None:
+    """Parks a job whose tenant is suspended; None if the tenant is active."""
+    job = attempt.job
     try:
-        must_run = unique.enter(attempt.job, attempt.declared.lock_seconds)
+        if scope := parking.scope_of(job):
+            return Outcome.drop("parked" if parking.park(job, scope) else "late")
+    except _STORE_FAILED as error:
+        return _defer_if_store_is_down(attempt, error)
+    return None
+
+
+def _end_for_reason(attempt: Attempt) -> Outcome | None:
+    try:
+        ending = _reason_to_end(attempt)
     except Retry as later:
         return _defer(attempt, later)
-    return None if must_run else _end(attempt, "skipped", unique.SKIPPED)
+    except _STORE_FAILED as error:
+        return _defer_if_store_is_down(attempt, error)
+    if ending is None:
+        return None
+    status, reason = ending
+    if status == "failed":  # this claim tries nothing, so it is not counted
+        return _fail(attempt, reason, attempts=int(attempt.job.max_attempts))
+    return _end(attempt, status, reason)
+
+
+def _reason_to_end(attempt: Attempt) -> tuple[str, str] | None:
+    """The status and reason with which a job ends that must not run; None if it must run.
+
+    Raises Retry while that is not known. For a unique job, enters its kind's lock.
+    """
+    job = attempt.job
+    if job.attempts > job.max_attempts:
+        return "failed", "all attempts ended without a result"
+    if job.not_after is not None and clock.epoch_seconds() > job.not_after:
+        return "expired", "it could not run in time"
+    if batches.is_cancelled(job):
+        return "cancelled", "its batch was cancelled"
+    if job.unique_key and not unique.enter(job, attempt.declared.lock_seconds):
+        return "skipped", unique.SKIPPED
+    return None
+
+
+def _defer_if_store_is_down(attempt: Attempt, error: Exception) -> Outcome:
+    """An outage costs no attempt. Raises `error` again when it is of another kind."""
+    if not failures.is_transient(error):
+        raise error
+    return _defer(attempt, Retry(f"the store is down: {type(error).__name__}"))
 
 
 def _after_lost(attempt: Attempt, detail: str, *, charged: bool) -> Outcome | None:
@@ -181,7 +215,7 @@ def _try(attempt: Attempt) -> Outcome:
         )
     except Exception as error:  # noqa: BLE001  unexpected: logged, and costs an attempt
         if failures.is_transient(error):
-            return _defer(attempt, Retry(f"the store is down: {type(error).__name__}"))
+            return _defer_if_store_is_down(attempt, error)
         telemetry.log.exception("job raised", type=job.type, job=job.id)
         return _retry(attempt, "error", f"{type(error).__name__}: {error}"[:500])
     return _end(attempt, "done", None, result)

@@ -2,7 +2,7 @@
 
 A *scope* says for what they are parked: now `tenant:<id>`, for a tenant that is suspended. A worker
 that has claimed such a job gives it back and moves it to one of the scope's 16 partitions of the
-index `due`. Each partition has a note, saved in the same transaction, by which the sweep finds it.
+index `due`. Each partition has a note, saved before the job is moved, by which the sweep finds it.
 Once the scope holds no longer, the sweep moves the jobs to where all jobs wait, oldest first.
 
     tenant      sk                 record
@@ -11,6 +11,8 @@ Once the scope holds no longer, the sweep moves the jobs to where all jobs wait,
 Nothing is lost in between. A claim brings a job back to its own partition, so one that dies while
 it runs is found. A note is deleted only when nothing was parked for `_NOTE_SECONDS`: until then the
 index may not show the latest job, and another instance may still believe that the scope holds.
+The note and the job are written one after the other and not in a transaction, because workers that
+park at the same time would refuse each other on the note.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +22,10 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.auth import tenancy
 from chalicelib.kernel.jobs import ledger
-from chalicelib.kernel.jobs.ledger import ClaimLost, Job
+from chalicelib.kernel.jobs.ledger import Job
 from chalicelib.kernel.store import batch_update
 from chalicelib.kernel.store.batch_update import ConditionalUpdate
 from chalicelib.kernel.store.records import KernelRecord, Number
-from chalicelib.kernel.store.write_set import WriteSet
 
 PARTITIONS = 16
 MOST_AT_ONCE = 10_000  #: jobs that one sweep lets go
@@ -47,28 +48,20 @@ def scope_of(job: Job) -> str | None:
 
 
 def _holds(scope: str) -> bool:
-    return tenancy.is_suspended(scope.removeprefix(_TENANT))
+    """True also for a scope of another kind: a newer release has parked for it."""
+    return not scope.startswith(_TENANT) or tenancy.is_suspended(scope.removeprefix(_TENANT))
 
 
 def park(job: Job, scope: str) -> bool:
     """Gives a claimed job back and parks it; False, and no change, if the claim was lost.
 
-    No attempt is charged, and the history says once that the job was parked.
+    No attempt is charged, and the history says once that the job was parked. Raises PutError or
+    UpdateError when the store was down; the job is then still claimed, or parked.
     """
     partition = f"{scope}#{ledger.part_of(job.id, PARTITIONS)}"
-    tx = WriteSet()
-    tx.update(
-        job,
-        _parking(job, ledger.PARKED + partition, f"its {_named(scope)} is suspended"),
-        Job.claim_token == job.claim_token,
-        ClaimLost(),
-    )
-    tx.save(Note(_NOTES, partition, noted_at=clock.epoch_seconds()))
-    try:
-        tx.commit()
-    except ClaimLost:
-        return False
-    return True
+    Note(_NOTES, partition, noted_at=clock.epoch_seconds()).save()
+    actions = _parking(job, ledger.PARKED + partition, f"its {_named(scope)} is suspended")
+    return job.change_if(Job.claim_token == job.claim_token, actions)
 
 
 def _parking(job: Job, shard: str, detail: str) -> list[Action]:
@@ -91,18 +84,22 @@ def _named(scope: str) -> str:
 def let_go(has_time: Callable[[], bool]) -> int:
     """Moves the jobs of scopes that hold no longer back to where jobs wait; returns how many.
 
-    Safe to repeat, and to run twice at once: a job is moved only from where it was seen.
+    All partitions get the same share of `MOST_AT_ONCE`, so that a tenant with many jobs does not
+    make the others wait. Safe to repeat, and to run twice at once: a job is moved only from where
+    it was seen.
     """
+    notes = [note for note in Note.query(_NOTES) if not _holds(_scope_of(note))]
     moved = 0
-    for note in list(Note.query(_NOTES)):
-        scope = str(note.sk).rpartition("#")[0]
-        if moved >= MOST_AT_ONCE or not has_time():
-            break
-        if not _holds(scope):
-            moved += _empty(note, MOST_AT_ONCE - moved, has_time)
+    for note in notes:
+        if has_time():
+            moved += _empty(note, MOST_AT_ONCE // len(notes) or 1, has_time)
     if moved:
         telemetry.log.info("parked jobs let go", count=moved)
     return moved
+
+
+def _scope_of(note: Note) -> str:
+    return str(note.sk).rpartition("#")[0]
 
 
 def _empty(note: Note, most: int, has_time: Callable[[], bool]) -> int:
@@ -112,7 +109,7 @@ def _empty(note: Note, most: int, has_time: Callable[[], bool]) -> int:
         for at in range(0, len(jobs), batch_update.MAX_STATEMENTS):
             if moved >= most or not has_time():
                 return moved
-            moved += _move(jobs[at : at + batch_update.MAX_STATEMENTS])
+            moved += _move(jobs[at : at + min(batch_update.MAX_STATEMENTS, most - moved)])
     is_old = note.noted_at < clock.epoch_seconds() - _NOTE_SECONDS
     if not found and is_old:
         note.delete_if(Note.noted_at == int(note.noted_at))

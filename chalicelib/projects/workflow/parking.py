@@ -2,9 +2,12 @@
 
 A step that finds its tenant suspended ends the run's execution and leaves a job, `projects.go_on`,
 which the worker parks like every job of the tenant (kernel/jobs/parking.py). Meanwhile the run's
-clock stands still and the reconciler does not look at it. What the run has done stays done: the
-next run goes on from there, since runs converge.
+clock stands still. What the run has done stays done: the next run goes on from there, since runs
+converge. The reconciler looks at a parked run once an hour, and begins it anew should its job have
+failed.
 """
+
+import contextlib
 
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.auth import tenancy
@@ -14,6 +17,7 @@ from chalicelib.projects import durations, models
 from chalicelib.projects.models import Project
 from chalicelib.projects.workflow import progress, runs
 
+_CHECK_SECONDS = 3600  #: between two looks of the reconciler at a parked run
 _LEAST_SECONDS = 60  #: that a run gets when it goes on, however late it was
 
 
@@ -29,14 +33,26 @@ def park_if_suspended(project: Project) -> bool:
     tx = Transaction(tenant_id)
     actions = [
         Project.parked_seconds.set(max(_LEAST_SECONDS, left_seconds)),
-        Project.watch_at.remove(),
-        Project.watch_shard.remove(),
+        Project.watch_at.set(clock.epoch_seconds() + _CHECK_SECONDS),
     ]
     tx.update(project, actions, progress.current_run(project), progress.Overtaken())
     tx.enqueue("projects.go_on", project_id=project.id, run=int(project.run))
     tx.commit()
     telemetry.log.info("run parked", project=project.id, run=int(project.run))
     return True
+
+
+def look_after(project: Project) -> None:
+    """Begins a parked run anew if its tenant is active; its job should have done so long ago."""
+    tenant_id, run = str(project.tenant), int(project.run)
+    if tenancy.is_suspended(tenant_id):
+        still_parked = runs.same_run(project) & Project.parked_seconds.exists()
+        next_at = clock.epoch_seconds() + _CHECK_SECONDS
+        project.change_if(still_parked, [Project.watch_at.set(next_at)])
+        return
+    telemetry.log.error("parked run begun anew by the reconciler", project=project.id, run=run)
+    with contextlib.suppress(Skip):  # its job has come first
+        go_on(tenant_id, project.id, run)
 
 
 def go_on(tenant_id: str, project_id: str, run: int) -> None:

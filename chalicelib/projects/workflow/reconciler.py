@@ -23,6 +23,9 @@ def reconcile() -> int:
             project = models.get_project(tenant_id, project_id)
             if project is None or not project.is_running:
                 continue
+            if project.is_parked:
+                parking.look_after(project)
+                continue
             if parking.park_if_suspended(project):
                 continue
             late += _exceeds_limit(project)

@@ -1,18 +1,19 @@
 """A suspended tenant's work waits, uncharged and unharmed, and goes on afterwards."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
 
 from chalicelib.kernel import clock
-from chalicelib.kernel.jobs import claims, completion, ledger, parking
+from chalicelib.kernel.jobs import batches, claims, completion, ledger, parking
 from chalicelib.kernel.jobs.outbox import Delivery, Transaction
-from infra.local import faults, mailbox
+from infra.local import conflicts, faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws, sample_jobs
-from tests.functional.client import Caller, Client, at_once
+from tests.functional.client import Caller, Client, at_once, let_transactions_meet
 from tests.functional.projects import workflow as projects
 from tests.functional.projects.workflow import created, status
 from tests.functional.tenants.suspended import reactivate, suspend, wait
@@ -105,6 +106,95 @@ def test_a_parked_job_can_be_cancelled(cloud: LocalCloud, platform: Caller) -> N
     assert completion.cancel("t1", job_id)
     reactivate(cloud, platform)
     assert row(job_id).status == "cancelled"
+    assert sample_jobs.starts["x"] == 0
+
+
+def test_members_of_a_batch_that_is_cancelled_meanwhile_do_not_run(
+    cloud: LocalCloud, platform: Caller
+) -> None:
+    with Transaction("t1") as tx:
+        batch = batches.create(tx)
+        jobs = [
+            tx.enqueue("functional.count", Delivery(batch=batch), label="member") for _ in range(3)
+        ]
+    suspend(cloud, platform)
+    cloud.run_until_idle()
+    assert batches.cancel("t1", batch.id)
+    reactivate(cloud, platform)
+
+    assert {row(job.id).status for job in jobs} == {"cancelled"}
+    assert sample_jobs.starts["member"] == 0
+
+
+def test_while_a_job_cannot_be_parked_it_waits_and_no_attempt_is_charged(
+    cloud: LocalCloud, platform: Caller
+) -> None:
+    (job_id,) = sample_jobs.enqueue(("count", {"label": "x"}))
+    suspend(cloud, platform)
+    faults.add(Fault("dynamodb", "PutItem", "refuse", times=None))
+    for _ in range(30):
+        cloud.advance(30)
+        cloud.run_until_idle()
+    assert (row(job_id).status, int(row(job_id).attempts)) == ("queued", 0)
+    assert not row(job_id).due_shard.startswith("parked#")
+    assert {entry["outcome"] for entry in row(job_id).history} == {"held"}
+
+    faults.clear()
+    wait(cloud, days=1)
+    assert row(job_id).due_shard.startswith("parked#tenant:t1#")
+    reactivate(cloud, platform)
+    assert (row(job_id).status, int(row(job_id).attempts)) == ("done", 1)
+
+
+def test_workers_that_park_at_once_do_not_refuse_each_other(
+    cloud: LocalCloud, platform: Caller
+) -> None:
+    ids = sample_jobs.enqueue(*(("count", {"label": "x"}) for _ in range(120)))
+    suspend(cloud, platform)
+    let_transactions_meet()
+    (queue,) = [each for each in cloud.mappings if each.queue_name.endswith("-work")]
+
+    def work(_: int) -> None:
+        while queue.poll_once(cloud._sqs):
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert conflicts.refused() == {}
+    assert {row(job_id).due_shard.partition("#")[0] for job_id in ids} == {"parked"}
+
+
+@pytest.mark.parametrize("jobs", [400, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_many_parked_jobs_of_one_tenant_do_not_make_another_wait(
+    cloud: LocalCloud, platform: Caller, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    monkeypatch.setattr(parking, "MOST_AT_ONCE", jobs // 2)
+    many = sample_jobs.enqueue(*(("count", {"label": "many"}) for _ in range(jobs)))
+    (one,) = sample_jobs.enqueue(("count", {"label": "one"}), tenant="t2")
+    for tenant in ("t1", "t2"):
+        suspend(cloud, platform, tenant)
+    cloud.run_until_idle()
+    for tenant in ("t1", "t2"):
+        platform.patch(f"/admin/v1/tenants/{tenant}", {"status": "active"})
+    cloud.advance(61)  # one sweep, after which every instance knows
+
+    lonely = ledger.get("t2", one, consistent=True)
+    assert lonely is not None
+    assert not str(lonely.due_shard).startswith("parked#")
+    still = [job_id for job_id in many if row(job_id).due_shard.startswith("parked#")]
+    assert jobs // 2 <= len(still) < jobs
+
+
+def test_what_a_newer_release_has_parked_waits_for_that_release(cloud: LocalCloud) -> None:
+    (job_id,) = sample_jobs.enqueue(("count", {"label": "x"}))
+    claim = claims.claim("t1", job_id)
+    assert isinstance(claim, claims.Claim)
+    aws.client("sqs").purge_queue(QueueUrl=aws.queue_url("work"))  # its message was worked
+    assert parking.park(claim.job, "queue:work")
+    for _ in range(10):
+        cloud.advance(60)
+        cloud.run_until_idle()
+    assert row(job_id).due_shard.startswith("parked#queue:work#")
     assert sample_jobs.starts["x"] == 0
 
 

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.kernel.aws import clients
+from chalicelib.kernel.jobs import completion
 from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
@@ -36,7 +37,6 @@ def test_a_run_that_is_under_way_stands_still_and_has_the_rest_of_its_time_after
     project_id = created(maker, user_ids=people(2, "customer", prefix="c"))
     cloud.run_until_idle()
     row_ = aws.rows("projects")[f"project#{project_id}"]
-    assert "watch_at" not in row_
     left = int(row_["parked_seconds"]["N"])
     assert 60 <= left <= 300
     calls = projects.provider_calls()
@@ -66,3 +66,45 @@ def test_a_run_whose_execution_ended_meanwhile_goes_on(
 
     reactivate(cloud, platform)
     assert status(client.as_("manager"), project_id)["status"] == "active"
+
+
+def jobs_that_go_on(manager: Caller) -> list[str]:
+    return [job["id"] for job in manager.jobs(type="projects.go_on")]
+
+
+def test_two_attempts_at_a_step_park_the_run_once(
+    cloud: LocalCloud, client: Client, manager: Caller, platform: Caller, workflow: Workflow
+) -> None:
+    workflow.trouble("ensure_project", "twice at once")
+    workflow.before("ensure_project", lambda: suspend(cloud, platform))
+    project_id = created(manager)
+    cloud.run_until_idle()
+    assert aws.rows("projects")[f"project#{project_id}"]["run"] == {"N": "1"}
+
+    reactivate(cloud, platform)
+    faults.clear()
+    fresh = client.as_("manager")
+    assert status(fresh, project_id)["status"] == "active"
+    assert len(jobs_that_go_on(fresh)) == 1
+    assert aws.rows("projects")[f"project#{project_id}"]["run"] == {"N": "2"}
+
+
+def test_a_run_whose_job_was_cancelled_goes_on_too(
+    cloud: LocalCloud, client: Client, manager: Caller, platform: Caller, workflow: Workflow
+) -> None:
+    """Within an hour: the reconciler looks after what is parked."""
+    workflow.before("ensure_project", lambda: suspend(cloud, platform))
+    project_id = created(manager)
+    cloud.run_until_idle()
+    (sk,) = [
+        sk for sk, item in aws.rows("kernel").items() if item.get("type") == {"S": "projects.go_on"}
+    ]
+    assert completion.cancel("t1", sk.removeprefix("job#"))
+    wait(cloud, days=2)
+    reactivate(cloud, platform)
+    for _ in range(60):
+        cloud.advance(60)
+        cloud.run_until_idle()
+
+    shown = status(client.as_("manager"), project_id)
+    assert shown["status"] == "active"
