@@ -25,7 +25,12 @@ def remove_somebody(manager: Caller, path: str, tag: dict[str, str]) -> Answer:
     return manager.delete(f"{path}/users/{user['user_id']}", headers=tag)
 
 
-@pytest.mark.parametrize("ask", [suspend, add_nobody_new, remove_somebody])
+def rotate_somebody(manager: Caller, path: str, tag: dict[str, str]) -> Answer:
+    (user, *_) = manager.listed(f"{path}/users")
+    return manager.post(f"{path}/users/{user['user_id']}/rotate-credential", headers=tag)
+
+
+@pytest.mark.parametrize("ask", [suspend, add_nobody_new, remove_somebody, rotate_somebody])
 def test_a_stale_tag_is_refused_and_the_project_stays_as_it_is(
     manager: Caller, active: str, ask: Ask
 ) -> None:

@@ -56,6 +56,20 @@ def test_a_rotation_makes_a_new_credential_and_ends_the_old_one(
     assert others.items() <= projects.credentials(project).items()
 
 
+def test_a_request_that_is_sent_again_rotates_once(
+    cloud: LocalCloud, manager: Caller, project: str, who: str
+) -> None:
+    before, key = kept(project, who), {"Idempotency-Key": "rotate-1"}
+    first = manager.post(rotation(project, who), headers=key)
+    cloud.run_until_idle()
+    again = manager.post(rotation(project, who), headers=key)
+    cloud.run_until_idle()
+
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert_rotated(project, who, before)
+
+
 def test_while_a_run_is_under_way_there_is_no_rotation(
     cloud: LocalCloud, manager: Caller, project: str, who: str
 ) -> None:

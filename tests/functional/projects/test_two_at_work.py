@@ -29,7 +29,7 @@ from tests.functional.web.sessions import setting
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     setting(monkeypatch, private_addresses=True)
-    with zadara.running() as started:
+    with zadara.running(Cluster()) as started:
         yield started
 
 

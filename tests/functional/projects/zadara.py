@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.projects.gateway import Credential, Region
@@ -30,6 +30,7 @@ ROLES = ("_member_", "tenant_admin")
 Answer = tuple[int, Any]
 Row = dict[str, Any]
 Handler = Callable[..., Answer]
+C = TypeVar("C", bound="Cluster")
 
 
 class Cluster:
@@ -170,9 +171,8 @@ def _is_signed(given: dict[str, Any], row: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def running() -> Iterator[Cluster]:
-    """A cluster on a free port."""
-    cluster = Cluster()
+def running(cluster: C) -> Iterator[C]:
+    """The cluster on a free port."""
 
     def script(request: BaseHTTPRequestHandler, _number: int) -> None:
         # Else the body of an answer waits for the other side to acknowledge its head, for 40 ms.
