@@ -12,6 +12,7 @@ meetings    transactions that take a while, and refuse what meets them
 staleness   reads that are not of the latest
 stage       the application, its tables and queues, once a process; emptied for each seed
 actors      clients, workers, the sweep, SES
+suspensions a tenant that is suspended for a while, in some seeds
 jobs        sample jobs, declared as any domain declares its jobs
 books       what was asked and answered, what the tables hold
 invariants  what must be true at the end

@@ -9,7 +9,7 @@ from typing import Any
 from infra.local import mail_events, mailbox
 from infra.local.mapping import LambdaContext
 from tests.simulation import queues, staleness
-from tests.simulation.books import Asked
+from tests.simulation.books import Asked, Suspension
 from tests.simulation.injection import Weather
 from tests.simulation.stage import Stage
 from tests.simulation.world import START, Actor, Crash, Over, Process, World
@@ -33,6 +33,7 @@ class Play:
     coming: list[Any] = field(default_factory=list)  #: events on their way, by moment
     under_way: int = 0  #: invocations
     lost: list[str] = field(default_factory=list)  #: messages that were to come back
+    suspensions: list[Suspension] = field(default_factory=list)
     _serial: Any = field(default_factory=itertools.count)
 
     # -- functions ----------------------------------------------------------------------------

@@ -12,6 +12,14 @@ Row = dict[str, Any]
 
 
 @dataclass
+class Suspension:
+    """A time in which a tenant was suspended, by the world's own clock."""
+
+    began: float
+    ended: float = float("inf")
+
+
+@dataclass
 class Asked:
     """One thing that a client wanted, with all tries at it."""
 

@@ -24,7 +24,7 @@ OUTAGES_OF_MESSAGES = ("dynamodb", "dynamodb.TransactWriteItems", "sqs", "sesv2"
 WRITES = frozenset(
     {"UpdateItem", "PutItem", "DeleteItem", "TransactWriteItems", "BatchExecuteStatement"}
 )
-_FREE_PARTITIONS = frozenset({"#tenants", "#platform"})
+_FREE_PARTITIONS = frozenset({"#tenants", "#platform", "#parked"})
 
 Answer = tuple[Any, Any]
 #: Stands for a service: given the call, its endpoint and its operation, it answers.

@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib.kernel.jobs.attempt import Outcome
 from tests import settings
+from tests.simulation import suspensions
 from tests.simulation.actors import Play
 from tests.simulation.clients import Client
 from tests.simulation.stage import InLine, Stage
@@ -34,6 +35,7 @@ def take_places(play: Play) -> None:
         play.busy.add(client.name)
         world.spawn(client.name, client.act)
     take_workers(play)
+    suspensions.take_place(play, within_seconds=120)
     world.spawn("watch", lambda: (play.watch(), world.end()))
 
 

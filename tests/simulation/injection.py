@@ -60,6 +60,7 @@ class Weather:
         self.workers: list[Process] = []
         self.intrusions: list[str] = []  #: jobs taken from a worker that had them
         self.late_sends: set[str] = set()  #: jobs sent by a process that had been standing still
+        self.sent_at: list[tuple[float, str]] = []  #: moment and job
         self.channels: dict[str, str] = {}  #: by job
         self.trespasses: list[str] = []  #: keys of other tenants that were touched
         self.past = Past()
@@ -196,6 +197,7 @@ class Weather:
 
     def _note_send(self, process: Process, job: str, channel: str, *, troubled: bool) -> None:
         self.sent[job] += 1
+        self.sent_at.append((self.world.now, job))
         self.channels[job] = channel
         self.counts.sends[channel] += 1
         process.unmarked, process.troubled = job, troubled

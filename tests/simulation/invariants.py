@@ -1,6 +1,6 @@
 """What must be true when all is quiet again."""
 
-from tests.simulation import saved, worked
+from tests.simulation import saved, suspensions, worked
 from tests.simulation.actors import Play
 from tests.simulation.books import Tables
 from tests.simulation.evidence import Check, Evidence
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     saved.imports_count_the_users_they_made,
     saved.what_follows_a_batch_is_queued_once,
     worked.no_other_tenants_keys_are_touched,
+    suspensions.nothing_is_sent_for_a_suspended_tenant,
 )
 
 

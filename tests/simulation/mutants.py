@@ -16,7 +16,7 @@ from pynamodb.expressions.update import RemoveAction
 
 from chalicelib.kernel import clock
 from chalicelib.kernel.http import idempotency
-from chalicelib.kernel.jobs import attempt, claims, ledger, registry, sweep
+from chalicelib.kernel.jobs import attempt, claims, ledger, parking, registry, sweep
 from chalicelib.kernel.jobs.claims import Claim
 from chalicelib.kernel.jobs.ledger import PREFIX, Job
 from chalicelib.kernel.store import write_set
@@ -182,6 +182,14 @@ def _new_token_for_each_try() -> AbstractContextManager[Any]:
     )
 
 
+def _no_note_of_what_is_parked() -> AbstractContextManager[Any]:
+    return patch.object(parking.Note, "save", lambda _: None)
+
+
+def _suspension_not_asked_for() -> AbstractContextManager[Any]:
+    return patch.object(parking, "scope_of", lambda _: None)
+
+
 def _exists() -> Any:
     return Job.sk.exists()
 
@@ -200,6 +208,8 @@ MUTANTS: dict[str, Mutation] = {
     "old-reads": _old_reads,
     "no-look-at-the-time": _no_look_at_the_time,
     "new-token-for-each-try": _new_token_for_each_try,
+    "no-note-of-what-is-parked": _no_note_of_what_is_parked,
+    "suspension-not-asked-for": _suspension_not_asked_for,
 }
 
 KILLERS: dict[str, tuple[int, ...]] = {
@@ -214,8 +224,10 @@ KILLERS: dict[str, tuple[int, ...]] = {
     "failures-returned-to-a-plain-mapping": (1, 2, 3),
     "batch-counter-outside-the-transaction": (10,),
     "old-reads": (6, 8),
-    "no-look-at-the-time": (7, 17),
+    "no-look-at-the-time": (4, 12),
     "new-token-for-each-try": (12,),
+    "no-note-of-what-is-parked": (7, 14),
+    "suspension-not-asked-for": (14, 28),
 }
 #: Those that are caught where transactions meet; elsewhere it takes hundreds of seeds.
 MEETING = frozenset({"new-token-for-each-try"})

@@ -115,7 +115,7 @@ class Index:
     def holds(self, row: Row, values: list[Any]) -> bool:
         """True when a query by these values finds the row."""
         shard = next(value["S"] for value in values if "S" in value)
-        until = next(float(value["N"]) for value in values if "N" in value)
+        until = next((float(value["N"]) for value in values if "N" in value), float("inf"))
         at = float(row.get(self.at, {}).get("N", "inf"))
         return row.get(self.shard, {}).get("S") == shard and at <= until
 

@@ -13,7 +13,7 @@ from chalicelib.projects.regions import service as regions
 from chalicelib.projects.workflow import participants, user_batches, user_sync
 from infra.local import mailbox
 from tests import settings
-from tests.simulation import books, cast, injection
+from tests.simulation import books, cast, injection, suspensions
 from tests.simulation.injection import Treadmill
 from tests.simulation.projects import executions, invariants
 from tests.simulation.projects.connections import connect
@@ -122,4 +122,5 @@ def _take_places(play: ProjectsPlay) -> None:
     reconciler = Process("reconcile", world.skew())
     world.spawn("reconcile", lambda: play.reconcile(reconciler), after=rng.uniform(0, 60))
     world.spawn("vandal", play.stop_some)
+    suspensions.take_place(play, within_seconds=300)
     world.spawn("watch", lambda: (play.watch(), world.end()))

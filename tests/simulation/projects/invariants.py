@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.kernel.auth import vault
-from tests.simulation import worked
+from tests.simulation import suspensions, worked
 from tests.simulation.books import Row, Tables, arguments
 from tests.simulation.evidence import Check, Evidence
 from tests.simulation.world import SKEW_SECONDS
@@ -219,6 +219,7 @@ CHECKS: tuple[Check, ...] = (
     worked.what_a_worker_keeps_stays_in_its_queue,
     worked.nobody_changes_a_job_that_another_worker_has,
     worked.no_other_tenants_keys_are_touched,
+    suspensions.nothing_is_sent_for_a_suspended_tenant,
 )
 
 

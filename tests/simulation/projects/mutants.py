@@ -162,7 +162,7 @@ MUTANTS: dict[str, Mutation] = {
 KILLERS: dict[str, tuple[int, ...]] = {
     "floor-by-old-counts": (8,),
     "unknown-is-never-made": (19,),
-    "old-credential-goes-first": (35,),
+    "old-credential-goes-first": (70,),
     "no-count-at-the-end": (2,),
     "no-look-for-requests": (9,),
     "execution-not-named-by-its-run": (2,),

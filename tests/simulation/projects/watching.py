@@ -97,7 +97,7 @@ class Watch:
         if now.status != before and now.status not in rules.NEXT[cast("rules.Status", before)]:
             self.wrong.append(f"{now.id} went from {before} to {now.status}")
         if was is None or now.run != was.run:
-            if (was and was.is_running) or not now.is_running:
+            if (was and was.is_running and not was.is_parked) or not now.is_running:
                 self.wrong.append(f"{now.id}: run {now.run} began while it was {before}")
             run = Run(now.id, int(now.run), now.kind, self.play.world.now)
             self.runs[now.id].append(run)
@@ -105,6 +105,9 @@ class Watch:
             run = self.runs[now.id][-1]
             run.ended, run.status = self.play.world.now, now.status
             self._see_end(now)
+        elif now.is_parked and not was.is_parked:
+            run = self.runs[now.id][-1]
+            run.ended, run.status = self.play.world.now, "parked"
         place = (str(now.tenant), now.id)
         self._places[now.provider_project_id or ""] = place
         self._active.pop(place, None)
