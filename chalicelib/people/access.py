@@ -1,9 +1,10 @@
 """What a login may do here: the user that it is bound to, and how it is bound.
 
 A token's subject is bound to one user: when the user accepts the invitation while signed in, or at
-the first login whose verified e-mail address, or whose claim USER_CLAIM, is the user's. A machine's
-subject is bound to a role by `backburner tenant bind`. A binding is never replaced, and it ends
-when the user's e-mail address is changed. Part of the domain's service.
+the first login whose verified e-mail address, or whose claim USER_CLAIM, is the user's; whoever was
+still invited is active from then on. A user's binding is never replaced, and it ends when the
+user's e-mail address is changed. A machine's subject is bound to a role by `tenant bind`. Part of
+the domain's service.
 """
 
 from typing import cast
@@ -30,11 +31,11 @@ def stand(caller: Caller, *, may_bind: bool = True) -> Standing:
 
     With `may_bind` the first login that names a user by its token is bound to the user.
     """
-    if caller.role == "admin":
-        standing = _stand_on_platform(caller.subject)
-        if standing is not UNKNOWN:
-            return standing
-    return _stand_in_tenant(caller, may_bind) if caller.home else UNKNOWN
+    if caller.role != "admin":
+        return _stand_in_tenant(caller, may_bind)
+    standing = _stand_on_platform(caller.subject)
+    # Whoever is no admin of the platform, or not any more, may still be a user of their tenant.
+    return standing if standing.role == "admin" else _stand_in_tenant(caller, may_bind, standing)
 
 
 def _stand_on_platform(subject: str) -> Standing:
@@ -44,10 +45,18 @@ def _stand_on_platform(subject: str) -> Standing:
     if login.role:
         return Standing("known", cast("Role", login.role))
     person = models.get_person(str(login.home), str(login.person_id))
-    return _standing_of(person, subject) if person else ENDED
+    is_bound = person is not None and person.subject == subject
+    return _standing_of(person, subject) if person is not None and is_bound else ENDED
 
 
-def _stand_in_tenant(caller: Caller, may_bind: bool) -> Standing:  # noqa: FBT001
+def _stand_in_tenant(
+    caller: Caller,
+    may_bind: bool,  # noqa: FBT001
+    otherwise: Standing = UNKNOWN,
+) -> Standing:
+    """What the records of the tenant that the token names say; `otherwise` if it names none."""
+    if not caller.home:
+        return otherwise
     login = models.get_login(caller.home, caller.subject)
     if login is not None and login.role:
         return Standing("known", cast("Role", login.role))
@@ -55,11 +64,11 @@ def _stand_in_tenant(caller: Caller, may_bind: bool) -> Standing:  # noqa: FBT00
         bound = models.get_person(caller.home, str(login.person_id))
         if bound is not None and bound.subject == caller.subject:
             return _standing_of(bound, caller.subject)
-    person = _named_by(caller)
+    person = _named_by(caller, login)
     if person is None:
         return ENDED if login else UNKNOWN
-    if may_bind and not person.subject:
-        _bind(caller, person, login)
+    if may_bind and not person.subject and not _bind(caller, person, login):
+        return _stand_in_tenant(caller, may_bind=False)  # the user was changed meanwhile
     return _standing_of(person, caller.subject)
 
 
@@ -71,9 +80,14 @@ def _standing_of(person: Person, subject: str) -> Standing:
     return Standing("known", cast("Role", person.role), person.id if is_bound else "")
 
 
-def _named_by(caller: Caller) -> Person | None:
-    """The user whom the token names by the claim, or by a verified e-mail address."""
-    person_id = caller.claimed_id or _with_address(caller.home, caller.email)
+def _named_by(caller: Caller, login: Login | None) -> Person | None:
+    """The user whom the token names by the claim, or by a verified e-mail address.
+
+    The claim does not bring back a login that another address has ended; the new address does.
+    """
+    person_id = caller.claimed_id
+    if not person_id or (login is not None and login.person_id == person_id):
+        person_id = _with_address(caller.home, caller.email)
     return models.get_person(caller.home, person_id) if person_id else None
 
 
@@ -82,16 +96,23 @@ def _with_address(tenant_id: str, email: str) -> str:
     return guard.person_id if guard else ""
 
 
-def _bind(caller: Caller, person: Person, login: Login | None) -> None:
-    """Binds the login to the person, unless either is bound meanwhile."""
+def _bind(caller: Caller, person: Person, login: Login | None) -> bool:
+    """Binds the login to the person; False if either was bound, or the person changed, meanwhile.
+
+    Whoever signs in with the invited address has accepted by that.
+    """
     tx = Transaction(caller.home)
     actions, is_free = binding(tx, person, caller.subject, login)
-    tx.update(person, actions, Person.sk.exists() & is_free)
+    if person.status == "invited":
+        actions += [Person.status.set("active"), Person.version.set(Person.version + 1)]
+    is_same = (Person.email_key == person.email_key) & (Person.status == person.status)
+    tx.update(person, actions, is_same & is_free)
     try:
         tx.commit()
     except Conflict:
-        return  # another login was bound first: this one stays unbound
+        return False
     person.subject = caller.subject
+    return True
 
 
 def binding(

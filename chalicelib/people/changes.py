@@ -6,6 +6,7 @@ Part of the domain's service.
 from typing import Any, TypedDict, cast
 
 import msgspec
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.kernel.auth import tenancy
 from chalicelib.kernel.auth.tenancy import Caller, Role
@@ -38,17 +39,19 @@ def change(
 
     With another address the login that was bound ends, and a new invitation goes there. Returns the
     changed user. Raises NotFound, Forbidden for a role that the caller may not give or change, and
-    Conflict for the last manager. The commit raises PreconditionFailed when the user is in none of
+    Conflict for the last manager, whose address only an admin may change: with a mistake in it
+    nobody could enter any more. The commit raises PreconditionFailed when the user is in none of
     the versions of `if_match`, Conflict when another change came between or the address is taken.
     """
     person = service.get(tx.tenant_id, person_id)
     _check_roles(by, person, new.get("role"))
-    if new.get("role", "manager") not in ("manager", "admin"):
+    is_moved = "email" in new and rules.email_key(new["email"]) != person.email_key
+    is_demoted = new.get("role", "manager") not in ("manager", "admin")
+    if is_demoted or (is_moved and by.role != "admin"):
         _keep_a_manager(tx, person)
     values: dict[str, Any] = {**new}
     if "name" in new:
         values["name_key"] = rules.name_key(new["name"])
-    is_moved = "email" in new and rules.email_key(new["email"]) != person.email_key
     if is_moved:
         values |= _moved(tx, person, new["email"])
     _apply(tx, person, values, if_match)
@@ -126,29 +129,44 @@ def _check_roles(by: Caller, person: Person, role: Role | None, *, is_ended: boo
 
 
 def _keep_a_manager(tx: Transaction, person: Person) -> None:
-    """Makes `tx` fail unless another active manager is left. Raises Conflict when there is none.
+    """Makes `tx` fail unless another manager is left who can enter. Raises Conflict for the last.
 
     The other one is checked in the transaction, so that of two managers who end each other at the
     same time one stays.
     """
-    if person.role != "manager" or person.status != "active":
+    if person.role != "manager" or not (person.status == "active" or _has_entered(person)):
         return
     other = _another_manager(person)
     if other is None:
         raise Conflict("This is the tenant's last active manager; make somebody else one first")
-    is_manager = (Person.role == "manager") & (Person.status == "active")
     key = (tx.tenant_id, models.key_of_person(other.id))
     tx.check(
-        Person, key, is_manager, Conflict("The other manager was changed meanwhile; try again")
+        Person,
+        key,
+        _is_able_manager(),
+        Conflict("The other manager was changed meanwhile; try again"),
     )
 
 
+def _has_entered(person: Person) -> bool:
+    """True for a user whose login an earlier release bound without making them active."""
+    return bool(person.status == "invited" and person.subject)
+
+
+def _is_able_manager() -> Condition:
+    """Holds for a manager who can enter: an active one, or one for whom `_has_entered` holds."""
+    has_entered = (Person.status == "invited") & Person.subject.exists()
+    is_able: Condition = (Person.status == "active") | has_entered
+    is_able &= Person.role == "manager"
+    return is_able
+
+
 def _another_manager(person: Person) -> Person | None:
-    """Another active manager of the tenant, among its first 20,000 users.
+    """Another manager of the tenant who can enter, among its first 20,000 users.
 
     That is mostly one read: a tenant's first users are its managers.
     """
-    only = (Person.role == "manager") & (Person.status == "active")
+    only = _is_able_manager()
     after: str | None = None
     for _ in range(MOST_READS):
         found, after = models.people_after(str(person.tenant), after, only, _PAGE)

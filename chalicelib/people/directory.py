@@ -12,7 +12,7 @@ from chalicelib.kernel.errors import AppError
 from chalicelib.kernel.settings import settings
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.people import models, rules
-from chalicelib.people.models import EmailGuard, Login, Person
+from chalicelib.people.models import Person
 
 MOST_AT_ONCE = 100  #: the most people that one call reads
 _PRESENT = ("invited", "active")
@@ -74,10 +74,19 @@ def ids_by_email(tenant_id: str, emails: Iterable[str]) -> dict[str, str]:
     return {email: guard.person_id for email, guard in guards.items() if guard}
 
 
+def _bound_to(tenant_id: str, subject: str) -> Person | None:
+    """The user that the login is bound to now."""
+    login = models.get_login(tenant_id, subject)
+    if login is None or login.person_id is None:  # a machine is no user
+        return None
+    person = models.get_person(tenant_id, login.person_id)
+    return person if person is not None and person.subject == subject else None
+
+
 def _read_id(tenant_and_subject: tuple[str, str]) -> str | None:
     with telemetry.configuration():
-        login = models.get_login(*tenant_and_subject)
-    return login.person_id if login else None
+        person = _bound_to(*tenant_and_subject)
+    return person.id if person else None
 
 
 _ids = Cache(_read_id, keep_seconds=lambda: settings.config_cache_seconds)
@@ -93,13 +102,13 @@ def id_of(caller: Caller) -> str | None:
 def address_of(tenant_id: str, subject: str, email: str) -> str:
     """The address for mails to whoever has this login or verified address; empty for nobody.
 
-    That is the user's own address, or the token's address for an admin of the platform who is no
-    user of the tenant.
+    That is the user's own address, or the token's address for a login that is no user of the
+    tenant, such as an admin of the platform or a machine.
     """
-    bound: Login | EmailGuard | None = models.get_login(tenant_id, subject)
-    if bound is None and email:
-        bound = models.get_email_guard(tenant_id, rules.email_key(email))
-    person = models.get_person(tenant_id, bound.person_id) if bound else None
+    person = _bound_to(tenant_id, subject)
+    if person is None and email:
+        guard = models.get_email_guard(tenant_id, rules.email_key(email))
+        person = models.get_person(tenant_id, guard.person_id) if guard else None
     if person is None:
         return email
     return person.email if person.status in _PRESENT else ""

@@ -102,6 +102,8 @@ class Project(ProjectsRecord):
     limit_at = Number(default=0)  #: epoch seconds at which the reconciler ends the run
     #: the seconds that the run had left when it was parked; None: it is not parked
     parked_seconds = Number(null=True)
+    parked_at = Number(null=True)  #: epoch seconds at which it was parked
+    paused_seconds = Number(default=0)  #: for which it was parked since it began
     watch_shard = UnicodeAttribute(null=True)
     watch_at = Number(null=True)  #: epoch seconds of the reconciler's next check
 

@@ -28,6 +28,16 @@ FORMS = {
     "upper case": SECRET.upper(),
     "blanks between": " ".join(SECRET),
 }
+SPECIAL = "Tr0ub<\"/'dor-3!x"
+#: As encoders of other languages write it.
+SPELLINGS = {
+    "Go's JSON": "Tr0ub\\u003c\\\"/'dor-3!x",
+    "PHP's JSON": "Tr0ub<\\\"\\/'dor-3!x",
+    "Jinja": "Tr0ub&lt;&#34;/&#39;dor-3!x",
+    "Django's escapejs": "Tr0ub\\u003C\\u0022/\\u0027dor\\u002D3!x",
+    "encodeURIComponent": "Tr0ub%3C%22%2F'dor-3!x",
+    "a string in a string": "Tr0ub<\\\\\\\"/'dor-3!x",
+}
 WORDS = ("token", "password", "passphrase", "secret", "authorization", "signature", "api_key")
 
 
@@ -39,6 +49,20 @@ def test_an_echoed_secret_is_hidden_in_every_form(form: str) -> None:
     for part in ("Tr0ub", "4dor", "tr0ub", "VHIwdWI", "5472307562", "T r 0"):
         assert part.lower() not in shown.lower()
     assert shown.startswith("Invalid input: ")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_an_echo_is_hidden_however_another_language_escapes_it(spelling: str) -> None:
+    assert redaction.cleaned(f"no: {spelling} here", {SPECIAL}) == "no: *** here"
+
+
+@pytest.mark.parametrize("secret", ["\\" * 30 + "x", '\\"' * 15, "%" * 30, "&" * 30, "  a" * 10])
+def test_no_secret_makes_a_pattern_that_takes_long(secret: str) -> None:
+    texts = [letter * 2000 for letter in ("\\", "%25", "&amp;", " ", '\\"', "%", "&")]
+    began = time.perf_counter()
+    for text in texts:
+        redaction.cleaned(text, {secret})
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(

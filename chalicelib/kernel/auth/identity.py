@@ -115,6 +115,6 @@ def admit_again(caller: Caller) -> Caller:
     if standing.state == "ended":
         raise Forbidden("This account was deactivated, or has another e-mail address now")
     raise Forbidden(
-        "No user here has this login. Open the link of your invitation while you are signed in, "
+        "No user here has this login. Accept your invitation while you are signed in, "
         "or sign in with the e-mail address that was invited"
     )

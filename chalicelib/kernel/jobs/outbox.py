@@ -54,10 +54,7 @@ class Expecting(Protocol):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """How one job is queued, where that differs from its declaration.
-
-    The shop will use `not_after`.
-    """
+    """How one job is queued, where that differs from its declaration."""
 
     channel: str | None = None  #: a notice's channel
     recipient: str | None = None  #: a notice's address or number

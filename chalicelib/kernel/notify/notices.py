@@ -100,15 +100,19 @@ def enqueue(
     to: Mapping[Channel, str | None],
     *,
     queue: str | None = None,
+    not_after: int | None = None,
     **args: Any,
 ) -> dict[Channel, Job]:
     """Adds a message to the caller's transaction for each channel that has an address in `to`.
 
-    `queue` replaces the notices' own queue, for messages that nobody waits for.
+    `queue` replaces the notices' own queue, for messages that nobody waits for. After `not_after`,
+    in epoch seconds, a message that has not been sent ends as `expired`.
     """
     return {
         channel: transaction.enqueue(
-            name, Delivery(channel=channel, recipient=address, queue=queue), **args
+            name,
+            Delivery(channel=channel, recipient=address, queue=queue, not_after=not_after),
+            **args,
         )
         for channel, address in to.items()
         if address

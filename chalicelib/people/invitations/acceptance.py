@@ -42,7 +42,8 @@ class _NotOpen(AppError):
 class Acceptance:
     """A transaction that accepts an invitation; of several at the same time only one succeeds.
 
-    Its commit raises AlreadyAccepted for a token that was used, NotFound for one that was replaced
+    Whoever accepted without being signed in, on the page, may still bind a login by the same token.
+    The commit raises AlreadyAccepted for a token that was used, NotFound for one that was replaced
     or is unknown, and Gone for one that has expired.
     """
 
@@ -50,16 +51,14 @@ class Acceptance:
         self._tx = Transaction(token.tenant_id)
         self._token = token
         now = clock.epoch_seconds()
-        is_open: Condition = (
-            (Person.status == "invited")
-            & (Person.invitation_version == token.version)
-            & (Person.invitation_expires_at > now)
+        self._is_current: Condition = (Person.invitation_version == token.version) & (
+            Person.invitation_expires_at > now
         )
         self._actions: list[Action] = [
             Person.status.set("active"),
             Person.version.set(Person.version + 1),
         ]
-        self._is_open = is_open
+        self._is_open: Condition = Person.status == "invited"
 
     def bind(self, caller: Caller, person: Person) -> None:
         """Binds the login of whoever accepts to the person, in the same transaction.
@@ -76,7 +75,7 @@ class Acceptance:
         ended = access.find_ended(self._token.tenant_id, caller.subject)
         actions, is_free = access.binding(self._tx, person, caller.subject, ended)
         self._actions += actions
-        self._is_open &= is_free
+        self._is_open = Person.status.is_in("invited", "active") & is_free
 
     def save(self, *arguments: Any) -> None:
         """Adds a record to the transaction, such as the answer stored for an Idempotency-Key."""
@@ -84,7 +83,7 @@ class Acceptance:
 
     def commit(self) -> None:
         person = models.person(self._token.tenant_id, self._token.person_id)
-        self._tx.update(person, self._actions, self._is_open, _NotOpen())
+        self._tx.update(person, self._actions, self._is_current & self._is_open, _NotOpen())
         try:
             self._tx.commit()
         except _NotOpen as refused:
@@ -96,7 +95,7 @@ def _error_for(person: Person | None, token: Token) -> AppError:
     if person is None or int(person.invitation_version) != token.version:
         return NotFound(_UNKNOWN)
     if person.status == "active":
-        return AlreadyAccepted(_UNKNOWN)
+        return AlreadyAccepted("You can sign in; the invitation is not needed any more")
     if person.status == "invited" and person.invitation_expires_at <= clock.epoch_seconds():
         return Gone("This invitation has expired; ask for a new one")
     if person.status == "invited":

@@ -53,6 +53,7 @@ def queue(
         "people.invitation",
         {"email": person.email if email else None, "sms": person.phone if sms else None},
         queue=queue,
+        not_after=int(person.invitation_expires_at),
         person_id=person.id,
         version=int(person.invitation_version),
         base_url=base_url,

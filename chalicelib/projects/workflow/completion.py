@@ -207,4 +207,6 @@ def _record(project: Project, status: Status, step: str) -> None:
 
 
 def _seconds(project: Project) -> int:
-    return int((clock.now() - datetime.fromisoformat(project.started_at)).total_seconds())
+    """How long the run was at work, without the time for which it was parked."""
+    passed = clock.now() - datetime.fromisoformat(project.started_at)
+    return max(0, int(passed.total_seconds()) - int(project.paused_seconds))

@@ -29,11 +29,13 @@ def park_if_suspended(project: Project) -> bool:
     tenant_id = str(project.tenant)
     if not tenancy.is_suspended(tenant_id):
         return False
-    left_seconds = int(project.limit_at) - clock.epoch_seconds()
+    now = clock.epoch_seconds()
+    left_seconds = int(project.limit_at) - now
     tx = Transaction(tenant_id)
     actions = [
         Project.parked_seconds.set(max(_LEAST_SECONDS, left_seconds)),
-        Project.watch_at.set(clock.epoch_seconds() + _CHECK_SECONDS),
+        Project.parked_at.set(now),
+        Project.watch_at.set(now + _CHECK_SECONDS),
     ]
     tx.update(project, actions, progress.current_run(project), progress.Overtaken())
     tx.enqueue("projects.go_on", project_id=project.id, run=int(project.run))
@@ -64,12 +66,15 @@ def go_on(tenant_id: str, project_id: str, run: int) -> None:
     if project is None or int(project.run) != run or not project.is_parked:
         raise Skip("run-over")
     is_parked = runs.same_run(project) & Project.parked_seconds.exists()
-    left_seconds, started_at, percent = project.parked_seconds, project.started_at, project.percent
+    now, left_seconds = clock.epoch_seconds(), int(project.parked_seconds)
+    paused_seconds = int(project.paused_seconds) + now - int(project.parked_at or now)
+    started_at, percent = project.started_at, project.percent
     runs.enter(project, progress.kind_of(project), durations.find(project.provider))
-    project.started_at, project.floor = started_at, percent
-    project.limit_at = clock.epoch_seconds() + int(left_seconds)
+    project.started_at, project.floor, project.paused_seconds = started_at, percent, paused_seconds
+    project.limit_at = now + left_seconds
     tx = Transaction(tenant_id)
-    actions = [*runs.entering(project), Project.parked_seconds.remove()]
+    unpark = [Project.parked_seconds.remove(), Project.parked_at.remove()]
+    actions = [*runs.entering(project), *unpark]
     tx.update(project, actions, is_parked, progress.Overtaken())
     runs.enqueue_start(tx, project)
     try:

@@ -30,10 +30,11 @@ def reconcile() -> int:
                 continue
             late += _exceeds_limit(project)
             ended += _check(project)
-        except (AppError, *aws.CALL_FAILED, PynamoDBException) as error:
-            # It is checked again in a minute, and this error must not hold up the others.
+        except Exception as error:  # noqa: BLE001  it must not hold up the other projects
+            is_known = isinstance(error, (AppError, *aws.CALL_FAILED, PynamoDBException))
+            write = telemetry.log.warning if is_known else telemetry.log.exception
             kind, detail = type(error).__name__, getattr(error, "detail", "")
-            telemetry.log.warning("not looked at", project=project_id, error=kind, detail=detail)
+            write("not looked at", project=project_id, error=kind, detail=detail)
     telemetry.emit({"runs_over_limit": late, "runs_ended_from_outside": ended})
     return ended
 

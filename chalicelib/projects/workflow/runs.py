@@ -42,7 +42,7 @@ def enter(project: Project, kind: Kind, estimate: Estimate) -> None:
     project.completed_at = project.error = project.step = None
     project.estimated_at = clock.iso_seconds(now + estimate.p90_seconds)
     project.steps = progress.new_rows(kind)
-    project.floor = project.users_failed = project.users_removed = 0
+    project.floor = project.users_failed = project.users_removed = project.paused_seconds = 0
     project.limit_at = now + settings.provisioning_seconds
     project.watch_shard = models.watch_shard(project.id)
     project.watch_at = now + min(CHECK_SECONDS, settings.provisioning_seconds)
@@ -51,6 +51,7 @@ def enter(project: Project, kind: Kind, estimate: Estimate) -> None:
 _ENTERED = (
     *("status", "kind", "run", "started_at", "estimated_at", "steps", "floor"),
     *("users_failed", "users_removed", "limit_at", "watch_shard", "watch_at"),
+    "paused_seconds",
 )
 _CLEARED = ("completed_at", "error", "step")
 

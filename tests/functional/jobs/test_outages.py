@@ -4,10 +4,13 @@ from datetime import datetime
 
 import pytest
 
+from chalicelib.kernel import cache
+from chalicelib.kernel.jobs import ledger
 from infra.local import faults, mailbox
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional.client import Caller, aws_calls
+from tests.functional.sending import notices
 
 
 def test_a_user_is_accepted_while_sqs_refuses_everything_and_the_sweep_delivers_after_it(
@@ -220,3 +223,22 @@ def test_a_job_that_waits_says_when_it_will_be_tried_next(
     waits = datetime.fromisoformat(job["next_attempt_at"]) - at
     assert job["status"] == "queued"
     assert abs(waits.total_seconds() - job["history"][0]["wait_seconds"]) < 2
+
+
+@pytest.mark.parametrize("name", ["code", "reminder"])
+def test_a_tenant_that_cannot_be_read_costs_no_attempt(cloud: LocalCloud, name: str) -> None:
+    """A worker that has just started asks whether the tenant is suspended, after the claim."""
+    (job_id,) = notices.queue(name, "ann@example.com")
+    faults.add(Fault("dynamodb", "Query", "throttle", times=None))
+    for _ in range(8):
+        cache.forget_all()
+        cloud.advance(61)
+        cloud.run_until_idle()
+    faults.clear()
+    for _ in range(60):
+        cloud.advance(60)
+        cloud.run_until_idle()
+    job = ledger.get("t1", job_id, consistent=True)
+    assert job is not None
+    assert (job.status, int(job.attempts)) == ("done", 1)
+    assert len(mailbox.sent()) == 1

@@ -87,6 +87,18 @@ def test_a_job_that_is_not_wanted_later_expires(
     assert sample_jobs.starts["late"] == 0
 
 
+def test_an_invitation_whose_link_has_expired_meanwhile_is_shown_as_expired(
+    cloud: LocalCloud, client: Client, manager: Caller, platform: Caller
+) -> None:
+    assert manager.create_user().status_code == 201
+    suspend(cloud, platform)
+    wait(cloud, days=8)
+    reactivate(cloud, platform)
+    (shown,) = client.as_("manager").notifications(kind="people.invitation")
+    assert shown["status"] == "expired"
+    assert mailbox.sent() == []
+
+
 def test_another_tenant_and_the_platform_are_not_held_up(
     cloud: LocalCloud, other: Caller, platform: Caller
 ) -> None:

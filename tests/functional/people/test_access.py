@@ -55,7 +55,7 @@ def test_a_login_that_is_bound_to_nobody_is_refused_with_advice(client: Client) 
     for role in ("manager", "staff", "customer"):
         answer = client.as_(role).get("/v1/batches/none")
         assert answer.status_code == 403
-        assert "Open the link of your invitation" in answer.json()["detail"]
+        assert "Accept your invitation while you are signed in" in answer.json()["detail"]
 
 
 def test_an_admin_of_the_platform_is_one_that_the_deployment_names(

@@ -181,10 +181,12 @@ def test_a_bound_login_is_known_whatever_its_address_says_later(
 
 @pytest.mark.local  # API Gateway remembers the authorizer's answer
 def test_a_deactivated_users_login_is_refused(client: Client, manager: Caller) -> None:
-    user = created(manager, role="manager")
+    user, other = created(manager, role="manager"), "bob@example.com"
+    created(manager, role="manager", email=other)
     login = {"sub": "ann-1", "email": "ann@example.com", "email_verified": True}
-    assert client.as_("manager", **login).get("/admin/v1/users").status_code == 200
-    manager.delete(path_of(user))
+    for claims in (login, {"sub": "bob-1", "email": other, "email_verified": True}):
+        assert client.as_("manager", **claims).get("/admin/v1/users").status_code == 200
+    assert manager.delete(path_of(user)).status_code == 200
 
     for claims in (login, {"sub": "ann-1"}):
         answer = client.as_("manager", **claims).get("/admin/v1/users")

@@ -71,6 +71,18 @@ def test_the_last_active_manager_is_neither_ended_nor_demoted(
     assert aws_calls(answer) <= 4
 
 
+def test_the_address_of_the_last_active_manager_is_changed_by_admins_only(
+    cloud: LocalCloud, client: Client, manager: Caller, admin: Caller
+) -> None:
+    """With a mistake in it nobody of the tenant could enter any more."""
+    last = active(cloud, client, manager, "ann", role="manager")
+    answer = manager.patch(last, {"email": "typo@example.com"})
+    assert answer.status_code == 409
+    assert "last active manager" in answer.json()["detail"]
+    assert status_of(manager, last) == "active"
+    assert admin.patch(last, {"email": "right@example.com"}).status_code == 200
+
+
 # Returning ---------------------------------------------------------------------------------------
 
 
@@ -239,11 +251,11 @@ def test_of_two_who_want_the_same_address_at_once_one_gets_it(
 
 
 def test_the_old_login_is_not_known_by_its_old_address(
-    cloud: LocalCloud, client: Client, manager: Caller
+    cloud: LocalCloud, client: Client, manager: Caller, admin: Caller
 ) -> None:
     """Also where unknown logins are refused, and the token still names the old address."""
     path = active(cloud, client, manager, "ann", role="manager")
-    moved(manager, path)
+    assert moved(admin, path).status_code == 200
     login = {"sub": "second", "email": "ann@example.com", "email_verified": True}
     with settings.changed(unknown_subjects="refuse"):
         assert client.as_("manager", **login).get(USERS).status_code == 403

@@ -1,5 +1,7 @@
 """Runs of a suspended tenant stand still, and end well when it is active again."""
 
+from datetime import datetime
+
 import pytest
 from msgspec.structs import replace
 
@@ -108,3 +110,19 @@ def test_a_run_whose_job_was_cancelled_goes_on_too(
 
     shown = status(client.as_("manager"), project_id)
     assert shown["status"] == "active"
+
+
+def test_the_time_of_a_suspension_is_in_no_estimate(
+    cloud: LocalCloud, client: Client, manager: Caller, platform: Caller, workflow: Workflow
+) -> None:
+    workflow.before("list_batches", lambda: suspend(cloud, platform))
+    project_id = created(manager)
+    cloud.run_until_idle()
+    wait(cloud, days=3)
+    reactivate(cloud, platform)
+    assert status(client.as_("manager"), project_id)["status"] == "active"
+
+    answer = projects.create(client.as_("manager", "t2"), "Birch").json()
+    ends_at = datetime.fromisoformat(answer["estimated_completion"])
+    began_at = datetime.fromisoformat(answer["data"]["created_at"])
+    assert (ends_at - began_at).total_seconds() < 600

@@ -189,7 +189,7 @@ def test_an_invitation_that_waited_past_its_expiry_is_not_sent(
     cloud.run_until_idle()
 
     assert mailbox.sent() == []
-    assert manager.the_job()["status"] == "skipped"
+    assert manager.the_job()["status"] == "expired"
 
 
 @pytest.mark.parametrize(
