@@ -16,7 +16,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.kernel import clock, telemetry
 from chalicelib.kernel.auth.identity import ENDED, PLATFORM, UNKNOWN, Standing
 from chalicelib.kernel.auth.tenancy import Caller, Role
-from chalicelib.kernel.errors import Conflict
+from chalicelib.kernel.errors import Conflict, NotFound
 from chalicelib.kernel.jobs.outbox import Transaction
 from chalicelib.kernel.store import failures
 from chalicelib.kernel.store.write_set import WriteSet
@@ -157,6 +157,12 @@ def bind_machine(tenant_id: str, subject: str, role: Role) -> None:
         if not failures.condition_failed(error):
             raise
         raise Conflict("This login is bound to a user") from error
+
+
+def unbind_machine(tenant_id: str, subject: str) -> None:
+    """Ends a machine's access. Raises NotFound for a subject that is bound to no role."""
+    if not models.login(tenant_id, subject).delete_if(Login.role.exists()):
+        raise NotFound("No machine with this subject may enter there")
 
 
 def note_unknown(caller: Caller) -> None:

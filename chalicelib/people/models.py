@@ -10,7 +10,7 @@ index name         Person      people_by_name     (tenant, name_key)
 index email        Person      people_by_email    (tenant, email_key)
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, TypeVar
 
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, UnicodeAttribute
@@ -177,6 +177,12 @@ def login(tenant_id: str, subject: str, **values: Any) -> Login:
 
 def get_login(tenant_id: str, subject: str) -> Login | None:
     return _get(Login, tenant_id, _LOGIN + subject)
+
+
+def machines_of(tenant_id: str) -> Iterator[tuple[str, str]]:
+    """The subjects of the machines that may enter, with their roles."""
+    rows = Login.query(tenant_id, Login.sk.startswith(_LOGIN), Login.role.exists())
+    return ((str(row.sk).removeprefix(_LOGIN), str(row.role)) for row in rows)
 
 
 def save_unknown(tenant_id: str, subject: str, **values: Any) -> None:

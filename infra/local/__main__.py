@@ -132,9 +132,11 @@ curl {past_proxy}-i -w '\\n' {cloud.url}/admin/v1/users \\
 def _logins() -> str:
     from chalicelib.kernel.settings import settings
 
-    if settings.unknown_subjects == "allow":
-        return "whoever has a token may enter; a stage refuses those who are no users"
-    return f"UNKNOWN_SUBJECTS is {settings.unknown_subjects}"
+    ways = {
+        "allow": "whoever has a token may enter; a stage refuses those who are no users",
+        "report": "whoever has a token may enter; those who are no users are noted",
+    }
+    return ways.get(settings.unknown_subjects, "those who are no users are refused, as on a stage")
 
 
 def _worker_hint(cloud: "LocalCloud", arguments: argparse.Namespace) -> str:

@@ -18,7 +18,7 @@ from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.kernel.tenants import service
 from chalicelib.kernel.tenants.api import NewTenant
-from chalicelib.people import access
+from chalicelib.people import access, models
 from chalicelib.people import service as people
 from chalicelib.people.service import NewPerson
 from chalicelib.people.views import NewUser
@@ -29,8 +29,8 @@ _OPERATOR = Caller("operator", "admin", "")
 
 
 def add_commands(subjects: Any) -> None:
-    """Adds `tenant create|bind|list|show|suspend|resume`."""
-    tenant = subjects.add_parser("tenant", help="create, bind, list, show, suspend, resume tenants")
+    """Adds `tenant create|bind|unbind|machines|list|show|suspend|resume`."""
+    tenant = subjects.add_parser("tenant", help="tenants, their first manager, logins of machines")
     actions = tenant.add_subparsers(required=True, metavar="ACTION")
     create_parser = actions.add_parser("create", help="create a tenant")
     create_parser.add_argument(
@@ -44,21 +44,33 @@ def add_commands(subjects: Any) -> None:
         "--public-url", help="start of the invitation's link; PUBLIC_URL or the stage's by default"
     )
     create_parser.set_defaults(command=create)
-    bind_parser = actions.add_parser("bind", help="let a machine's login in, with a role")
-    bind_parser.add_argument("id", nargs="?", help="the tenant")
-    bind_parser.add_argument("--platform", action="store_true", help="as an admin of the platform")
-    bind_parser.add_argument("--subject", required=True, help="`sub` of the machine's tokens")
-    bind_parser.add_argument("--role", choices=ROLES[1:], default="staff", help="(staff)")
-    bind_parser.set_defaults(command=bind)
+    _add_machine_commands(actions)
     actions.add_parser("list", help="all tenants").set_defaults(command=list_all)
     for action, description, command in (
         ("show", "one tenant", show),
-        ("suspend", "refuse its requests, at the latest after a minute", suspend),
-        ("resume", "accept its requests again", resume),
+        ("suspend", "refuse its requests and park its work, within a minute", suspend),
+        ("resume", "accept its requests within a minute, go on with its work within four", resume),
     ):
         parser = actions.add_parser(action, help=description)
         parser.add_argument("id")
         parser.set_defaults(command=command)
+
+
+def _add_machine_commands(actions: Any) -> None:
+    binding = actions.add_parser(
+        "bind", help="let a machine's login in, or give it another role within a minute"
+    )
+    unbinding = actions.add_parser("unbind", help="end a machine's access, within a minute")
+    listing = actions.add_parser("machines", help="the machines that may enter")
+    for parser in (binding, unbinding, listing):
+        parser.add_argument("id", nargs="?", help="the tenant")
+        parser.add_argument("--platform", action="store_true", help="admins of the platform")
+    for parser in (binding, unbinding):
+        parser.add_argument("--subject", required=True, help="`sub` of the machine's tokens")
+    binding.add_argument("--role", choices=ROLES[1:], default="staff", help="(staff)")
+    binding.set_defaults(command=bind)
+    unbinding.set_defaults(command=unbind)
+    listing.set_defaults(command=machines)
 
 
 def create(options: argparse.Namespace) -> str:
@@ -99,15 +111,34 @@ def _public_url(given: str | None) -> str:
 
 def bind(options: argparse.Namespace) -> str:
     """Binds a machine's login to a role, in one tenant or on the platform."""
+    where = _where(options)
+    if where == PLATFORM:
+        access.bind_machine(PLATFORM, options.subject, "admin")
+        return f"{options.subject} is an admin of the platform, if its tokens say so too."
+    access.bind_machine(where, options.subject, cast("Role", options.role))
+    return f"{options.subject} is {options.role} in {where}, if its tokens say so too."
+
+
+def unbind(options: argparse.Namespace) -> str:
+    """Ends a machine's access to one tenant, or to the platform."""
+    access.unbind_machine(_where(options), options.subject)
+    ended = f"{options.subject} is refused within a minute"
+    return f"{ended}, where UNKNOWN_SUBJECTS is refuse."
+
+
+def machines(options: argparse.Namespace) -> str:
+    """The machines that may enter one tenant, or the platform."""
+    found = models.machines_of(_where(options))
+    lines = [msgspec.json.encode({"subject": each, "role": role}).decode() for each, role in found]
+    return "\n".join(lines) or "No machine may enter there."
+
+
+def _where(options: argparse.Namespace) -> str:
+    """The partition of logins that the options name. Raises Invalid and NotFound."""
     if (options.id is None) != options.platform:
         wrong = (FieldError("id", "name one tenant, or --platform"),)
         raise Invalid("Where may this login enter?", field_errors=wrong)
-    if options.platform:
-        access.bind_machine(PLATFORM, options.subject, "admin")
-        return f"{options.subject} is an admin of the platform, if its tokens say so too."
-    service.get(options.id)
-    access.bind_machine(options.id, options.subject, cast("Role", options.role))
-    return f"{options.subject} is {options.role} in {options.id}, if its tokens say so too."
+    return PLATFORM if options.platform else str(service.get(options.id).sk)
 
 
 def list_all(_: argparse.Namespace) -> str:

@@ -83,6 +83,39 @@ def test_a_machine_that_is_bound_enters_with_its_role(cloud: LocalCloud, client:
         assert robot.get("/admin/v1/tenants").status_code == 200
 
 
+@pytest.mark.parametrize("where", ["alder", "--platform"])
+def test_a_machines_access_is_listed_and_ends_within_a_minute(
+    cloud: LocalCloud, client: Client, where: str
+) -> None:
+    create()
+    assert command("machines", where) == "No machine may enter there."
+    command("bind", where, "--subject", "ci")
+    role, tenant, path = (
+        ("staff", "alder", "/v1/batches/none")
+        if where == "alder"
+        else ("admin", None, "/admin/v1/tenants")
+    )
+    assert command("machines", where) == f'{{"subject":"ci","role":"{role}"}}'
+    machine = client.as_(role, tenant, sub="ci")
+
+    with settings.changed(unknown_subjects="refuse"):
+        assert machine.get(path).status_code in (200, 404)
+        assert "refused within a minute" in command("unbind", where, "--subject", "ci")
+        cloud.advance(61)
+        assert machine.get(path).status_code == 403
+        assert command("machines", where) == "No machine may enter there."
+        with pytest.raises(NotFound):
+            command("unbind", where, "--subject", "ci")
+
+
+def test_a_users_login_is_not_ended_as_a_machines(cloud: LocalCloud, client: Client) -> None:
+    create("--manager-email", "mona@example.com")
+    login = {"email": "mona@example.com", "email_verified": True}
+    client.as_("manager", "alder", sub="mona", **login).users()
+    with pytest.raises(NotFound):
+        command("unbind", "alder", "--subject", "mona")
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
