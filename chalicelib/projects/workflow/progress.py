@@ -38,8 +38,11 @@ def current_run(project: Project) -> Condition:
 
 
 def counts_unchanged(project: Project) -> Condition:
-    """Holds while nobody else has counted users or set the floor: a new floor is not too low."""
+    """Holds while nobody else has counted users, set the floor, or begun to sync the users, from
+    when on they count: so a new floor is not too low.
+    """
     unchanged: Condition = Project.floor == int(project.floor)
+    unchanged &= row_unchanged(project, rules.SYNC_USERS)
     for name in ("users_total", "users_synced", "users_failed", "users_removed"):
         unchanged &= getattr(Project, name) == int(getattr(project, name))
     return unchanged

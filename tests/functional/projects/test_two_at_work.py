@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.projects import gateway
+from chalicelib.kernel.errors import Conflict
+from chalicelib.kernel.jobs.outbox import Transaction
+from chalicelib.projects import gateway, models
 from chalicelib.projects.gateway import Credential
+from chalicelib.projects.models import Project
+from chalicelib.projects.workflow import runs
 from infra.local import clock, faults
 from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
@@ -182,3 +186,35 @@ def test_a_project_that_cannot_be_looked_at_keeps_no_other_from_being_ended(
 
     assert steps.reconcile() == len(ids) - 1
     assert [status(manager, each)["status"] for each in ids].count("failed") == len(ids) - 1
+
+
+def test_a_change_of_users_that_read_the_project_before_syncing_began_is_refused(
+    cloud: LocalCloud, manager: Caller, workflow: Workflow
+) -> None:
+    """Its floor would be that of then, and the percentage would go back."""
+    ids = people(4, "customer")
+    project_id = created(manager, user_ids=ids[:3])
+    cloud.run_until_idle()
+    read: list[Project] = []
+    refused: list[Conflict] = []
+
+    def remove() -> None:
+        tx = Transaction("t1")
+        part = models.find_participants("t1", project_id, ids[:1])[ids[0]]
+        runs.remove_user(tx, read[0], part, None)
+        with pytest.raises(Conflict) as raised:
+            tx.commit()
+        refused.append(raised.value)
+
+    workflow.before("list_batches", lambda: read.append(_read(project_id)))
+    workflow.before("sync_users", remove)
+    assert manager.post(path(project_id, "users"), {"user_ids": ids[3:]}).status_code == 202
+    cloud.run_until_idle()
+    assert (len(read), len(refused)) == (1, 1)
+    assert status(manager, project_id)["status"] == "active"
+
+
+def _read(project_id: str) -> Project:
+    found = models.get_project("t1", project_id)
+    assert found is not None
+    return found
