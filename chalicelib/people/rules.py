@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import Role
+from chalicelib.kernel.text import folded
 
 INVITATION_DAYS = 7
 INVITATION_SECONDS = INVITATION_DAYS * 86_400
@@ -34,11 +35,11 @@ def email_key(email: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """The key by which names are searched: without case and outer blanks.
+    """The key by which names are searched, without what people do not see as a difference.
 
     Folding can make a name three times as long, so the key is cut to what an index accepts.
     """
-    return name.strip().casefold().encode()[:_LONGEST_KEY_BYTES].decode(errors="ignore")
+    return folded(name).encode()[:_LONGEST_KEY_BYTES].decode(errors="ignore")
 
 
 def may_give(giver: Role, role: Role) -> bool:

@@ -3,13 +3,13 @@
 import hashlib
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import Role
+from chalicelib.kernel.text import folded
 
 Provider = Literal[
     "openstack",
@@ -117,8 +117,7 @@ def name_key(name: str) -> str:
     """The key of a name. Names have the same key exactly if they differ only in case, in outer
     blanks, or in how accents are composed.
     """
-    folded = unicodedata.normalize("NFD", name.strip()).casefold()
-    key = unicodedata.normalize("NFC", folded)
+    key = folded(name)
     whole = key.encode()
     if len(whole) <= _LONGEST_WHOLE_KEY_BYTES:
         return key

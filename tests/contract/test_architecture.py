@@ -77,11 +77,11 @@ KERNEL_FLOORS = (
     {"keyring"},
     {"aws", "outbound"},
     {"telemetry"},
-    {"cache", "clock", "errors", "events", "loading", "settings", "templates", "version"},
+    {"cache", "clock", "errors", "events", "loading", "settings", "templates", "text", "version"},
 )
 #: What of the kernel the pure parts may name: types, and the one folder that speaks HTTP.
 KERNEL_FOR = {
-    "rules": {"chalicelib.kernel.auth.tenancy"},
+    "rules": {"chalicelib.kernel.auth.tenancy", "chalicelib.kernel.text"},
     "gateway": {"chalicelib.kernel.outbound.web"},
     "settings": {"chalicelib.kernel.settings"},
     "defaults": {"chalicelib.kernel.tenants.defaults"},

@@ -20,6 +20,7 @@ from chalicelib.kernel.auth import identity, tenancy
 from chalicelib.kernel.auth.tenancy import Caller, Role
 from chalicelib.kernel.errors import (
     AppError,
+    BadRequest,
     FieldError,
     Forbidden,
     Invalid,
@@ -38,6 +39,7 @@ from chalicelib.kernel.store.preconditions import IfMatch
 
 FORM = "application/x-www-form-urlencoded"
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _POSSIBLE_ID = re.compile(r"[!-~]{1,100}\Z")  # DynamoDB refuses keys that are much longer
 _PAGE_HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -130,8 +132,12 @@ def _prefix(raw: ChaliceRequest) -> str:
 def _base_url(raw: ChaliceRequest) -> str:
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    scheme = raw.headers.get("x-forwarded-proto", "http")
-    return f"{scheme}://{raw.headers.get('host', 'localhost')}{_prefix(raw)}"
+    # A proxy before another one makes it a list, the outermost first.
+    scheme = raw.headers.get("x-forwarded-proto", "http").partition(",")[0].strip().lower()
+    host = raw.headers.get("host", "localhost")
+    if scheme not in ("http", "https") or not _HOST.fullmatch(host):
+        raise BadRequest("The headers Host and X-Forwarded-Proto do not make an address")
+    return f"{scheme}://{host}{_prefix(raw)}"
 
 
 def _answer(
@@ -226,6 +232,8 @@ def _is_over(expires_at: str | None) -> bool:
 
 def _body(route: Route, request: Request) -> Any:
     """The body as the struct that the view takes, or unchanged where it takes bytes."""
+    if request.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise UnsupportedMediaType("Send the body without a Content-Encoding")
     sent = request.headers.get("content-type", route.media[0]).partition(";")[0].strip().lower()
     if sent not in route.media:
         raise UnsupportedMediaType(f"Send a body of type {' or '.join(route.media)}")

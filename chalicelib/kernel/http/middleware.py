@@ -4,7 +4,7 @@ Answers that Chalice itself gives, such as 405 for an unknown method, become pro
 strings are never logged, since they hold addresses and tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from chalicelib.kernel.telemetry import Meter
 SLOW_REQUEST_MS = 500
 SLOW_CALL_MS = 100
 MANY_CALLS = 20
+_LONGEST_TENANT = 64  #: characters of a header that are logged
 _PROBLEMS: dict[int, type[AppError]] = {
     error.STATUS: error for error in (BadRequest, MethodNotAllowed, UnsupportedMediaType)
 }
@@ -82,7 +83,8 @@ def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> 
         aws_calls=len(meter.calls),
         aws_ms=round(meter.aws_ms, 1),
         conf_calls=meter.conf_calls,
-        tenant=claims.get("tenant_id", ""),
+        tenant=_tenant_meant(raw, claims),
+        sub=claims.get("sub", ""),
         request_id=request_id,
     )
     telemetry.emit(
@@ -95,6 +97,13 @@ def _record(raw: ChaliceRequest, request_id: str, status: int, meter: Meter) -> 
         },
         route=f"{raw.method} {raw.path}",
     )
+
+
+def _tenant_meant(raw: ChaliceRequest, claims: Mapping[str, str]) -> str:
+    """The tenant that the request is about, for which an admin names one in a header."""
+    if claims.get("role") == "admin":
+        return str(raw.headers.get("x-tenant-id", ""))[:_LONGEST_TENANT]
+    return claims.get("tenant_id", "")
 
 
 def _warnings(raw: ChaliceRequest, meter: Meter) -> list[str]:

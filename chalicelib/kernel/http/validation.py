@@ -5,6 +5,7 @@ refuses is examined field by field.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
@@ -27,6 +28,17 @@ from chalicelib.kernel.errors import BadRequest, FieldError, Invalid
 
 T = TypeVar("T", bound=msgspec.Struct)
 _CONTROLS = r"\x00-\x1f\x7f-\x9f"
+#: Letters that nobody sees, or that turn the direction of others: format characters, fillers, line
+#: and paragraph separators, private use (Unicode's Cf, Zl, Zp, Co and a few letters). Not those of
+#: Arabic numbers, which are seen, and not the two joiners, which Persian and emoji need.
+_UNSEEN = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ue000-\uf8ff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff"
+)
+_JOINERS = r"\u200c\u200d"
+#: Names are mailed to people who did not ask for them: no addresses of web sites.
+_NO_LINK = r"(?!.*(?:://|[wW][wW][wW]\.|[A-Za-z0-9-]\.[A-Za-z]{2,24}/))"
 _MAX_ERRORS_OF_A_LIST = 100  #: errors named of one list, which may have thousands of members
 _KINDS: Mapping[Any, str] = {
     bool: "true or false",
@@ -42,8 +54,14 @@ Name = Annotated[
     msgspec.Meta(
         min_length=1,
         max_length=200,
-        pattern=rf"^[^\S{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*\Z",
-        description="1 to 200 characters, not all blank, without control characters",
+        pattern=(
+            rf"^{_NO_LINK}[^\S{_CONTROLS}{_UNSEEN}]*[^\s{_CONTROLS}{_UNSEEN}{_JOINERS}]"
+            rf"[^{_CONTROLS}{_UNSEEN}]*\Z"
+        ),
+        description=(
+            "1 to 200 characters, not all blank, without control characters, invisible ones and "
+            "addresses of web sites"
+        ),
     ),
 ]
 Text = Annotated[
@@ -77,11 +95,32 @@ Phone = Annotated[
 def decode_body(raw: bytes, shape: type[T]) -> T:
     """The body as `shape`. Raises BadRequest when it is not JSON, Invalid with all its errors."""
     try:
-        return _decode(raw, shape)
+        body = _decode(raw, shape)
+        repeated = repeated_member(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadRequest("The body is not readable JSON") from error
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply") from error
+    if repeated is not None:
+        twice = FieldError(repeated, "stands twice in one object; nobody knows which one counts")
+        raise Invalid("Some values cannot be used; see errors", field_errors=(twice,))
+    return body
+
+
+def repeated_member(text: bytes | str) -> str | None:
+    """A name that an object of this JSON has twice (RFC 8259 leaves open which one counts).
+
+    msgspec takes the last one and says nothing. Raises RecursionError, and ValueError for what is
+    no JSON.
+    """
+    repeated: list[str] = []
+
+    def look(members: list[tuple[str, Any]]) -> None:
+        names = Counter(name for name, _ in members)
+        repeated.extend(name for name, count in names.items() if count > 1)
+
+    json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str, parse_constant=str)
+    return repeated[0] if repeated else None
 
 
 def _decode(raw: bytes, shape: type[T]) -> T:

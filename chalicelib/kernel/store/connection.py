@@ -54,6 +54,8 @@ class SharedConnection(Connection):
                 if code_of(error) != _MET_TRANSACTION or not contention.wait_after(tries):
                     raise
                 continue
+            if answer.get("LastEvaluatedKey") == {}:  # the end, by the API's reference of Query
+                del answer["LastEvaluatedKey"]
             left = answer.get("UnprocessedItems")
             if not left or not contention.wait_after(tries):
                 return answer

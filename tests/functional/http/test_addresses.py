@@ -113,6 +113,26 @@ def test_the_link_in_the_mail_holds_under_a_prefix(cloud: LocalCloud) -> None:
     assert f"{GATEWAY}/invitations/accept?token=" in mailbox.sent()[0].text
 
 
+def test_of_several_forwarded_protocols_the_outermost_counts(cloud: LocalCloud) -> None:
+    answer = create(cloud, headers={"X-Forwarded-Proto": "https, http"})
+    assert answer["headers"]["Location"].startswith(f"{GATEWAY}/admin/v1/users/")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Proto": "javascript:alert(1)//"},
+        {"X-Forwarded-Proto": "ftp"},
+        {"Host": 'evil.example"><script>'},
+        {"Host": "user@evil.example"},
+        {"Host": ""},
+    ],
+    ids=str,
+)
+def test_headers_that_make_no_address_are_a_400(cloud: LocalCloud, headers: dict[str, str]) -> None:
+    assert create(cloud, headers=headers)["statusCode"] == 400
+
+
 def test_the_described_server_is_the_address_with_its_prefix(cloud: LocalCloud) -> None:
     described = json.loads(call(cloud, "GET", "/openapi.json")["body"])
 

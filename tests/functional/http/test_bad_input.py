@@ -105,6 +105,22 @@ def test_json_that_is_no_object_is_a_422(cloud: LocalCloud, manager: Caller, bod
             ({"name": f"An{control}n"}, "name")
             for control in ("\x00", "\n", "\r\n", "\t", "\x1b", "\x7f", "\x85", "\x9f")
         ],
+        *[
+            ({"name": name}, "name")
+            for name in (
+                "\u200b",
+                "\u3164",
+                "\u200d",
+                "Ann\u202e",
+                "\u2066Ann",
+                "An\U000e0041n",
+                "\ue000",
+            )
+        ],
+        *[
+            ({"name": name}, "name")
+            for name in ("Win at https://evil.example", "WWW.evil.example", "evil.example/login")
+        ],
         ({"email": "an\x00n@example.com"}, "email"),
     ],
     ids=repr,
@@ -117,6 +133,38 @@ def test_a_value_that_cannot_be_taken_is_a_422_that_names_its_field(
     assert_refused(cloud, answer, 422)
     assert fields(answer) == [field]
     assert answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+        "\U0001f468\u200d\U0001f469",
+        "O\u2019Neil / J. R.",
+        "Dr.Ann",
+    ],
+)
+def test_names_of_people_are_taken_as_they_are(manager: Caller, name: str) -> None:
+    """Persian and emoji need joiners, which nobody sees by themselves."""
+    answer = manager.create_user(name)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["data"]["user"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        (b'{"name":"A","email":"a@example.com","role":"staff","email":"b@example.com"}', "email"),
+        (b'{"name":"A","email":"a@example.com","role":"staff","x":{"y":1,"y":2}}', "y"),
+    ],
+    ids=["a member", "a member within one"],
+)
+def test_a_member_that_stands_twice_is_a_422_that_names_it(
+    cloud: LocalCloud, manager: Caller, body: bytes, member: str
+) -> None:
+    answer = send(manager, body)
+    assert_refused(cloud, answer, 422)
+    assert [error["field"] for error in answer.json()["errors"]] == [member]
 
 
 @pytest.mark.parametrize("missing", ["name", "email", "role"])

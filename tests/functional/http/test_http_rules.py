@@ -1,6 +1,7 @@
 """What holds for every answer: ids, timings, problems, and how paths and methods are refused."""
 
 import io
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -153,6 +154,18 @@ def log_lines() -> Iterator[io.StringIO]:
     logger.addHandler(handler)
     yield written
     logger.removeHandler(handler)
+
+
+def test_each_request_s_line_says_who_did_it_and_for_which_tenant(
+    manager: Caller, admin: Caller, client: Client, log_lines: io.StringIO
+) -> None:
+    manager.get("/admin/v1/users")
+    admin.naming("t2").get("/admin/v1/users")
+    client.as_("admin", None, sub="root").get("/admin/v1/tenants")
+    lines = [json.loads(line) for line in log_lines.getvalue().splitlines()]
+    said = [(line["sub"], line["tenant"]) for line in lines if line["message"] == "request"]
+    assert said == [("manager-of-t1", "t1"), (said[1][0], "t2"), ("root", "")]
+    assert said[1][0]
 
 
 def test_no_name_address_number_token_or_query_is_logged(

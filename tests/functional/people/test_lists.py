@@ -1,7 +1,8 @@
 """Lists: pages without gaps or repeats, cursors that cannot be forged, search and filters."""
 
+import unicodedata
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +12,9 @@ from infra.local.cloud import LocalCloud
 from infra.local.faults import Fault
 from tests.functional import aws
 from tests.functional.client import Answer, Caller, aws_calls
+from tests.functional.http.store_calls import hooked
 
+Form = Literal["NFC", "NFD"]
 PATH = "/admin/v1/users"
 PEOPLE = 120
 
@@ -198,6 +201,28 @@ def test_a_search_finds_those_whose_name_or_address_begins_with_it(
     manager: Caller, few: None, search: str, found: list[str]
 ) -> None:
     assert names(manager, search=search) == sorted(found)
+
+
+@pytest.mark.parametrize(("kept", "sought"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_name_is_found_however_its_accents_are_composed(
+    manager: Caller, kept: Form, sought: Form
+) -> None:
+    """MacOS decomposes letters, most others compose them."""
+    name = unicodedata.normalize(kept, "Zoë Müller")
+    assert manager.create_user(name).status_code == 201
+    assert names(manager, search=unicodedata.normalize(sought, "zoë mü")) == [name]
+
+
+def test_an_empty_last_key_is_the_end(manager: Caller, few: None) -> None:
+    """As DynamoDB's reference of Query has it."""
+
+    def end(parsed: dict[str, Any], **_: Any) -> None:
+        parsed.setdefault("LastEvaluatedKey", {})
+
+    with hooked("after-call.dynamodb.Query", end):
+        page = manager.get("/admin/v1/users").json()
+    assert len(page["data"]) == 5
+    assert page["meta"]["next_cursor"] is None
 
 
 def test_who_is_found_by_name_and_by_address_comes_once(manager: Caller, few: None) -> None:
