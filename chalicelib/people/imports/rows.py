@@ -5,7 +5,6 @@ Line numbers are those of the file: the header of a CSV is line 1, and a line br
 counts. An error in a row, even in its quotes or bytes, affects that row only.
 """
 
-import codecs
 import csv
 import io
 import re
@@ -15,17 +14,19 @@ from typing import Annotated, Any
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import Role
-from chalicelib.kernel.errors import BadRequest, FieldError, Invalid
-from chalicelib.kernel.http.validation import Email, Name, Phone, errors_of
+from chalicelib.kernel.errors import BadRequest
+from chalicelib.kernel.http.validation import Email, Name, Phone, errors_of, repeated_member
 from chalicelib.people import rules
+from chalicelib.people.imports import files
 
 MOST_ROWS = 10_000
 _COLUMNS = ("name", "email", "phone", "role")
 _REQUIRED = ("name", "email", "role")
 _FLAGS = ("send_email", "send_sms")
 _BOOLEANS = {"true": True, "false": False}
+_ELSE_THAN_UTF8 = 'is not UTF-8; save the file as UTF-8 (in Excel: "CSV UTF-8")'
 _NOT_UTF8 = re.compile(r"[\udc80-\udcff]")  #: how "surrogateescape" decodes such bytes
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_QUOTE_AFTER_BLANK = re.compile(r'\s+"')
 
 # The size of a body is limited already. This limit holds for the whole process.
 csv.field_size_limit(2**31 - 1)
@@ -80,25 +81,19 @@ class _RawRow(msgspec.Struct, frozen=True):
 def parse(body: bytes, *, as_csv: bool, by: Role) -> Parsed:
     """The rows of the file.
 
-    Raises BadRequest for a file that is neither, Invalid for a header that lacks a required column,
-    for a file without rows and for one with too many.
+    Raises BadRequest or UnsupportedMediaType for a file that is neither, Invalid for a header that
+    lacks a required column or has one twice, for a file without rows and for one with too many.
     """
-    if body.startswith(_UTF16):
-        raise BadRequest("The file is UTF-16; save it as UTF-8")
-    text = body.decode("utf-8-sig", errors="surrogateescape")
+    text = files.decoded(body)
     parsed = Parsed([], [])
     seen: dict[str, int] = {}
     for row in _csv_rows(text) if as_csv else _json_rows(text):
         _add(parsed, seen, row, by)
         if parsed.total > MOST_ROWS:
-            raise _invalid(f"has more than {MOST_ROWS:,} rows; split it into several files")
+            raise files.invalid(f"has more than {MOST_ROWS:,} rows; split it into several files")
     if not parsed.total:
-        raise _invalid("has no rows")
+        raise files.invalid("has no rows")
     return parsed
-
-
-def _invalid(detail: str) -> Invalid:
-    return Invalid(f"The file {detail}", field_errors=(FieldError("body", detail),))
 
 
 def _csv_rows(text: str) -> Iterator[_RawRow]:
@@ -165,21 +160,24 @@ def _why_unreadable(error: csv.Error, began: int, ended: int) -> str:
 def _header(first: _Record | None, lines: list[str]) -> list[str]:
     """The names of the columns. Raises BadRequest or Invalid."""
     line, _, cells = first or (1, 1, [])
-    if lines and "," not in lines[line - 1] and re.search("[;\t]", lines[line - 1]):
-        raise _invalid("has no commas between its columns; separate the columns by commas")
+    header = [] if isinstance(cells, str) else [name.strip().lower() for name in cells]
+    text = lines[line - 1] if lines else ""
+    if other := files.why_otherwise_separated(text, header, _REQUIRED):
+        raise files.invalid(other)
     if isinstance(cells, str):
         raise BadRequest(f"The file cannot be read: its header in line {line} {cells}")
-    header = [name.strip().lower() for name in cells]
-    missing = [name for name in _REQUIRED if name not in header]
-    if missing:
-        columns = ",".join(_COLUMNS)
-        raise _invalid(f"needs a first line with {columns}; it lacks {', '.join(missing)}")
+    if not set(_REQUIRED) <= set(header):
+        raise files.invalid(files.why_no_header(header, _REQUIRED))
+    if repeated := files.why_repeated(header, (*_COLUMNS, *_FLAGS)):
+        raise files.invalid(repeated)
     return header
 
 
 def _form_error(cells: list[str], columns: int) -> str | None:
     if _NOT_UTF8.search("".join(cells)):
-        return "is not UTF-8"
+        return _ELSE_THAN_UTF8
+    if any(map(_QUOTE_AFTER_BLANK.match, cells)):
+        return "has a blank before a quote; write no blanks after the commas"
     return f"has {len(cells)} cells, the header {columns}" if len(cells) > columns else None
 
 
@@ -202,9 +200,12 @@ def _json_rows(text: str) -> Iterator[_RawRow]:
 
 def _json_row(line: int, text: str) -> _RawRow:
     readable, broken = _NOT_UTF8.subn("\ufffd", text)
-    form_error = "is not UTF-8" if broken else None
+    form_error = _ELSE_THAN_UTF8 if broken else None
     try:
-        return _RawRow(line, msgspec.json.decode(readable), form_error)
+        values = msgspec.json.decode(readable)
+        if repeated := repeated_member(readable):
+            form_error = form_error or f"has {repeated} twice"
+        return _RawRow(line, values, form_error)
     except (msgspec.DecodeError, RecursionError):
         return _RawRow(line, form_error=form_error or "is not readable JSON")
 

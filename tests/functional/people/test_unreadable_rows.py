@@ -12,6 +12,7 @@ from tests.functional.people.uploads import HEADER, emails, errors_by_line, impo
 ANN = "Ann,ann@example.com,,staff\n"
 BOB = "Bob,bob@example.com,,staff\n"
 JSON_LINES = "application/x-ndjson"
+NOT_UTF8 = 'is not UTF-8; save the file as UTF-8 (in Excel: "CSV UTF-8")'
 
 
 def line_of(name: str) -> str:
@@ -78,7 +79,7 @@ def test_bytes_that_are_not_utf_8_cost_their_own_row(cloud: LocalCloud, manager:
     rows = HEADER + ANN + "J\u00f6rg,joerg@example.com,,staff\n" + BOB
     batch = imported(cloud, manager, rows.encode("latin-1"))
 
-    assert errors_by_line(batch) == {3: "is not UTF-8"}
+    assert errors_by_line(batch) == {3: NOT_UTF8}
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
 
 
@@ -89,7 +90,7 @@ def test_json_lines_that_are_not_utf_8_cost_their_own_row(
     file = b"\n".join([line_of("Ann").encode(), joerg, line_of("Bob").encode(), b"\xff"])
     batch = imported(cloud, manager, file, JSON_LINES)
 
-    assert errors_by_line(batch) == {2: "is not UTF-8", 4: "is not UTF-8"}
+    assert errors_by_line(batch) == {2: NOT_UTF8, 4: NOT_UTF8}
     assert emails(manager) == ["ann@example.com", "bob@example.com"]
 
 
