@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast
 import msgspec
 
 from chalicelib.kernel.auth.tenancy import Role
-from chalicelib.kernel.http.validation import Email, Name, Phone
+from chalicelib.kernel.http.fields import Email, Name, Phone
 from chalicelib.kernel.store.paging import Filter, PageQuery
 from chalicelib.people.models import Person
 from chalicelib.people.rules import Status

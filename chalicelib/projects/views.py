@@ -4,7 +4,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from chalicelib.kernel.http.validation import Name, Text
+from chalicelib.kernel.http.fields import Name, Text
 from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.projects import rules
 from chalicelib.projects.models import Participant, Project

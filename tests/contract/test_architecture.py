@@ -43,6 +43,7 @@ LAYERS = {
         "access": "service",
         "changes": "service",
         "directory": "service",
+        "imports.files": "service",
         "imports.rows": "service",
         "invitations.acceptance": "service",
     },

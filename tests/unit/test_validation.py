@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel.errors import BadRequest, Invalid
 from chalicelib.kernel.http import validation
-from chalicelib.kernel.http.validation import Email, Name, Phone, Text
+from chalicelib.kernel.http.fields import Email, Name, Phone, Text
 
 CONTROLS = st.characters(max_codepoint=0x9F, categories=["Cc"])
 LETTERS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60)

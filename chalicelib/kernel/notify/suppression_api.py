@@ -4,8 +4,8 @@ import msgspec
 
 from chalicelib.kernel.auth.tenancy import MANAGERS, Caller
 from chalicelib.kernel.errors import NotFound
+from chalicelib.kernel.http.fields import Email
 from chalicelib.kernel.http.routes import Calls, Reply, Routes
-from chalicelib.kernel.http.validation import Email
 from chalicelib.kernel.notify import limits
 from chalicelib.kernel.store import paging
 from chalicelib.kernel.store.paging import PageQuery

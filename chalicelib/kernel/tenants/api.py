@@ -6,8 +6,8 @@ import msgspec
 
 from chalicelib.kernel.auth.tenancy import ADMIN, DEFAULTS, TenantRecord
 from chalicelib.kernel.http import validation
+from chalicelib.kernel.http.fields import Name
 from chalicelib.kernel.http.routes import Calls, Reply, Request, Routes
-from chalicelib.kernel.http.validation import Name
 from chalicelib.kernel.store.paging import PageQuery
 from chalicelib.kernel.store.write_set import WriteSet
 from chalicelib.kernel.tenants import defaults, service

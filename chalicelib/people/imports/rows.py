@@ -15,7 +15,8 @@ import msgspec
 
 from chalicelib.kernel.auth.tenancy import Role
 from chalicelib.kernel.errors import BadRequest
-from chalicelib.kernel.http.validation import Email, Name, Phone, errors_of, repeated_member
+from chalicelib.kernel.http.fields import Email, Name, Phone
+from chalicelib.kernel.http.validation import errors_of, repeated_member
 from chalicelib.people import rules
 from chalicelib.people.imports import files
 
