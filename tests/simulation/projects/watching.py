@@ -115,9 +115,15 @@ class Watch:
             self._active[place] = now.provider_project_id or ""
 
     def _see_end(self, now: Any) -> None:
-        """Nobody but its own execution ends a run while that is at work."""
+        """Nobody but its own execution ends a run while that is at work.
+
+        One that has begun no step is not at work. It may be started while the reconciler ends its
+        run for not having been started in time; then its first step finds that the run is over.
+        """
         actor, name = self.play.world.current, f"{now.id}-{int(now.run)}"
-        at_work = any(each.name == name for each in self.play.executions.running())
+        has_begun = any(int(row["attempts"]) for row in now.step_rows.values())
+        is_there = any(each.name == name for each in self.play.executions.running())
+        at_work = has_begun and is_there
         who = actor.process.name if actor and actor.process else ""
         if at_work and not who.startswith("provision"):
             self.wrong.append(f"{who} ended {name} while its execution was at work")
