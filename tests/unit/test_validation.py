@@ -77,9 +77,31 @@ def test_no_text_holds_a_control_character(before: str, control: str, after: str
         assert not taken(before + control + after, hint)
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200))
-def test_every_other_text_that_is_not_blank_is_a_name(text: str) -> None:
+#: Of the categories that are seen, those that are not.
+UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+UNSEEN_ALONE = "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+SEEN = st.characters(
+    exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"],
+    exclude_characters=UNSEEN + UNSEEN_ALONE + "/.",  # these two could make an address
+)
+
+
+@given(st.text(SEEN, min_size=1, max_size=200))
+def test_every_text_of_which_something_is_seen_is_a_name(text: str) -> None:
     assert taken(text, Name) is bool(text.strip())
+
+
+@given(
+    LETTERS, st.sampled_from("\u00ad\u200b\u202e\u2066\ue000\U000e0041\U0010ffff" + UNSEEN), LETTERS
+)
+def test_no_name_holds_a_letter_that_nobody_sees(before: str, unseen: str, after: str) -> None:
+    assert not taken(before + unseen + after, Name)
+
+
+@given(st.text(st.sampled_from("\u200c\u200d" + UNSEEN_ALONE), min_size=1, max_size=9))
+def test_what_joins_letters_makes_no_name_by_itself_but_beside_others(joining: str) -> None:
+    assert not taken(joining, Name)
+    assert taken(f"\u845b{joining}", Name)
 
 
 @pytest.mark.parametrize(("length", "fits"), [(0, True), (2000, True), (2001, False)])

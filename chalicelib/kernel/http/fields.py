@@ -7,13 +7,14 @@ import msgspec
 _CONTROLS = r"\x00-\x1f\x7f-\x9f"
 #: Letters that nobody sees, or that turn the direction of others: format characters, fillers, line
 #: and paragraph separators, private use (Unicode's Cf, Zl, Zp, Co and a few letters). Not those of
-#: Arabic numbers, which are seen, and not the two joiners, which Persian and emoji need.
+#: Arabic numbers, which are seen, and not `_UNSEEN_ALONE`.
 _UNSEEN = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     r"\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ue000-\uf8ff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f\U000f0000-\U0010ffff"
 )
-_JOINERS = r"\u200c\u200d"
+#: Joiners and variation selectors: Persian, emoji and Japanese need them beside other letters.
+_UNSEEN_ALONE = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 #: Names are mailed to people who did not ask for them: no addresses of web sites.
 _NO_LINK = r"(?!.*(?:://|[wW][wW][wW]\.|[A-Za-z0-9-]\.[A-Za-z]{2,24}/))"
 
@@ -23,7 +24,7 @@ Name = Annotated[
         min_length=1,
         max_length=200,
         pattern=(
-            rf"^{_NO_LINK}[^\S{_CONTROLS}{_UNSEEN}]*[^\s{_CONTROLS}{_UNSEEN}{_JOINERS}]"
+            rf"^{_NO_LINK}[^\S{_CONTROLS}{_UNSEEN}]*[^\s{_CONTROLS}{_UNSEEN}{_UNSEEN_ALONE}]"
             rf"[^{_CONTROLS}{_UNSEEN}]*\Z"
         ),
         description=(

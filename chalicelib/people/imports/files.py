@@ -10,8 +10,14 @@ from collections.abc import Collection
 
 from chalicelib.kernel.errors import BadRequest, FieldError, Invalid, UnsupportedMediaType
 
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  #: how .xlsx and .xls begin
-_GZIP = b"\x1f\x8b"
+
+def _beginnings(*files: bytes) -> tuple[bytes, ...]:
+    """How files begin, also after a gateway has read them as UTF-8, as API Gateway does."""
+    return (*files, *(each.decode(errors="replace").encode() for each in files))
+
+
+_WORKBOOKS = _beginnings(b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a")  #: .xlsx and .xls
+_GZIP = _beginnings(b"\x1f\x8b\x08")
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _LOOKED_AT = 1000  #: bytes in which UTF-16 without a mark is looked for

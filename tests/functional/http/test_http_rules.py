@@ -156,6 +156,7 @@ def log_lines() -> Iterator[io.StringIO]:
     logger.removeHandler(handler)
 
 
+@pytest.mark.local  # it reads the log of this process
 def test_each_request_s_line_says_who_did_it_and_for_which_tenant(
     manager: Caller, admin: Caller, client: Client, log_lines: io.StringIO
 ) -> None:
